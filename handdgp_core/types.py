@@ -1,0 +1,92 @@
+"""The types that travel through the program: Frame -> HandCrop -> Hand. Conventions: docs/conventions.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handdgp_core.geometry.camera import Camera
+
+__all__ = ["Array", "Camera", "Frame", "Hand", "HandCrop", "Handedness"]
+
+Array = NDArray[np.float64]
+Handedness = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture from a source.
+
+    Attributes:
+        image: (height, width, 3) uint8, RGB, never mirrored.
+        stamp_ns: capture time in integer nanoseconds; monotonic within a source.
+        index: number of the frame in its source, from 0.
+        name: file name where the source is a folder, else None.
+        camera: the camera of this very frame where the source knows it (annotations, demo, session), else None.
+    """
+
+    image: NDArray[np.uint8]
+    stamp_ns: int
+    index: int
+    name: str | None = None
+    camera: Camera | None = None
+
+
+@dataclass(frozen=True)
+class HandCrop:
+    """Where a hand is in the image: a square that may be rolled.
+
+    Attributes:
+        handedness: the person's true hand.
+        score: how sure the detector is, 0 to 1.
+        center_px: (2,) centre of the square, image pixels.
+        half_size_px: half the side of the square.
+        roll_rad: clockwise angle (in the image, y down) from the image's up direction to the hand's up direction
+            (wrist to middle finger base). 0 for an upright hand.
+        track_id: stays the same while one hand is followed; a new number for a hand that was new or lost.
+    """
+
+    handedness: Handedness
+    score: float
+    center_px: Array
+    half_size_px: float
+    roll_rad: float
+    track_id: int = -1
+
+
+@dataclass(frozen=True)
+class Hand:
+    """One hand in camera space (OpenCV axes, metres).
+
+    Attributes:
+        handedness: the person's true hand.
+        score: 0 to 1, how sure the model is that this is a hand.
+        vertices_m: (V, 3) mesh, camera frame. NaN where `degenerate`.
+        keypoints_m: (21, 3) FreiHAND order, camera frame. NaN where `degenerate`.
+        keypoints_px: (21, 2) the 2D keypoints that went into the solve, pixels of the original (distorted) image.
+        weights: (21,) the weight that every keypoint got in the solve, 0 for a muted one.
+        root_m: (3,) the root (wrist) found by DGP, camera frame. NaN where `degenerate`.
+        root_covariance_m2: (3, 3) covariance of the root from the weighted solve. NaN where `degenerate`.
+        hand_scale: factor on the size that the model would have given the hand (1.0 without a measured hand length).
+        faces: (F, 3) int, triangles of the hand model, for this handedness (outward normals).
+        degenerate: None, or the reason why there is no root.
+        track_id: as in `HandCrop`.
+        root_unmuted_m: (3,) the root with no keypoint muted, where some are muted; else None.
+    """
+
+    handedness: Handedness
+    score: float
+    vertices_m: Array
+    keypoints_m: Array
+    keypoints_px: Array
+    weights: Array
+    root_m: Array
+    root_covariance_m2: Array
+    hand_scale: float
+    faces: NDArray[np.int32]
+    degenerate: str | None = None
+    track_id: int = -1
+    root_unmuted_m: Array | None = None
