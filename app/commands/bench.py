@@ -1,0 +1,77 @@
+"""`bench`: this machine's own figures. Compare ratios within one run: machines are noisy."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from app.commands.files import write_json
+from handdgp_core.errors import UsageError
+from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.sources.open import open_source
+from handdgp_core.sources.protocol import frames
+
+_WARM_UP_FRAMES = 5
+BENCHES = ("live", "stages")
+
+
+def run_bench(what: str, source: str, seconds: float, model: str, device: str, output: Path | None) -> dict[str, Any]:
+    """Run one bench, print its figures and write them where asked.
+
+    Raises:
+        HandDGPError: bad input.
+    """
+    if what not in BENCHES:
+        raise UsageError(f"a bench out of {', '.join(BENCHES)}", repr(what))
+    figures = _live(source, seconds, model, device) if what == "live" else stages(source, seconds, model, device)
+    figures["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    table = Table(f"bench {what}", source)
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.2f}" if isinstance(value, float) else str(value))
+    Console(width=110).print(table)
+    if output is not None:
+        write_json(output, figures)
+    return figures
+
+
+def _live(source: str, seconds: float, model: str, device: str) -> dict[str, Any]:
+    from app.application import LiveOptions, bench_live
+
+    return bench_live(LiveOptions(source=source, model=model, device=device), seconds)
+
+
+def stages(source: str, seconds: float, model: str, device: str) -> dict[str, Any]:
+    """Milliseconds per stage of the headless pipeline, decoding apart."""
+    estimator = HandEstimator.from_weights(model, device)
+    chooser, stage_ms, total_ms = CameraChooser(), {}, []  # type: ignore[var-annotated]
+    first_ms = 0.0
+    until_s = time.perf_counter() + seconds
+    with open_source(source) as opened:
+        for count, frame in enumerate(frames(opened)):
+            started_s = time.perf_counter()
+            estimator.estimate(frame, chooser.camera_for(frame))
+            spent_ms = (time.perf_counter() - started_s) * 1e3
+            if count == 0:
+                first_ms = spent_ms
+            if count >= _WARM_UP_FRAMES:
+                total_ms.append(spent_ms)
+                for stage, time_ms in estimator.stage_ms.items():
+                    stage_ms.setdefault(stage, []).append(time_ms)
+            if time.perf_counter() > until_s:
+                break
+    figures: dict[str, Any] = {"frames": len(total_ms), "first_frame_ms": first_ms}
+    if total_ms:
+        figures |= {"median_ms": float(np.median(total_ms)), "p95_ms": float(np.percentile(total_ms, 95))}
+    figures |= {f"{stage}_median_ms": float(np.median(times)) for stage, times in stage_ms.items()}
+    cost = estimator.search_cost
+    figures |= {"searches": cost.runs, "search_ms_in_all": cost.total_ms}
+    estimator.close()
+    return figures

@@ -1,0 +1,190 @@
+"""`process`: a source through the whole pipeline into files, without a display."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from handdgp_core.export.exporter import ExporterGroup, ExportOptions, open_exporters
+
+from app.commands.console import cancellable, console, progress_bar
+from app.commands.files import write_json
+from handdgp_core.errors import UsageError
+from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.export.folder import prepare_output
+from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.sources.open import open_source
+from handdgp_core.sources.protocol import Source, frames
+from handdgp_core.types import Camera, Hand
+
+_DEFAULT_FPS = 30.0
+
+
+@dataclass(frozen=True)
+class ProcessOptions:
+    """What `process` was asked for; names as on the command line."""
+
+    source: str
+    output: Path
+    calibration: Path | None = None
+    horizontal_fov_deg: float = 60.0
+    model: str = "landmarks"
+    device: str = "auto"
+    hand_length_m: float | None = None
+    max_hands: int = 2
+    export: tuple[str, ...] = ()
+    axes: str | None = None
+    every: int = 1
+
+
+@dataclass
+class RunCounts:
+    """What a run has seen so far."""
+
+    frames: int = 0
+    frames_with_hands: int = 0
+    hands: int = 0
+    degenerate: int = 0
+    handedness: dict[str, int] = field(default_factory=lambda: {"left": 0, "right": 0})
+    tracks: set[int] = field(default_factory=set)
+    stage_ms: dict[str, list[float]] = field(default_factory=dict)
+    first_camera: Camera | None = None
+
+    def add(self, hands: Sequence[Hand], camera: Camera, stage_ms: dict[str, float]) -> None:
+        self.frames += 1
+        self.frames_with_hands += bool(hands)
+        self.hands += len(hands)
+        self.first_camera = self.first_camera or camera
+        for hand in hands:
+            self.degenerate += hand.degenerate is not None
+            self.handedness[hand.handedness] += 1
+            self.tracks.add(hand.track_id)
+        for stage, time_ms in stage_ms.items():
+            self.stage_ms.setdefault(stage, []).append(time_ms)
+
+
+def process(options: ProcessOptions) -> bool:
+    """Run `process`. Returns False if it was cancelled; what was done until then is on disk all the same.
+
+    Raises:
+        HandDGPError: bad input, or an output that cannot be written.
+    """
+    if options.every < 1:
+        raise UsageError("--every of 1 or more", str(options.every))
+    calibration = Camera.load(options.calibration) if options.calibration else None
+    chooser = CameraChooser(calibration, options.horizontal_fov_deg)
+    counts, started_s = RunCounts(), time.perf_counter()
+    with open_source(options.source) as source, cancellable() as cancelled:
+        output = prepare_output(options.output)
+        estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, options.max_hands)
+        loaded_s = time.perf_counter()
+        try:
+            export = ExportOptions(
+                camera_axes=options.axes,
+                fps=(source.nominal_fps or _DEFAULT_FPS) / options.every,
+                faces=estimator.faces,
+                vertex_count=int(estimator.faces.max()) + 1,
+            )
+            with open_exporters(["npz", *options.export], output, export) as exporters:
+                _run(source, estimator, chooser, exporters, counts, cancelled, options.every)
+        finally:
+            estimator.close()
+    elapsed_s = time.perf_counter() - loaded_s
+    summary = _summary(options, source, estimator, counts, elapsed_s, loaded_s - started_s)
+    summary["cancelled"] = cancelled.is_set()
+    write_json(output / "summary.json", summary)
+    _tell(summary, output)
+    return not cancelled.is_set()
+
+
+def _run(
+    source: Source,
+    estimator: HandEstimator,
+    chooser: CameraChooser,
+    exporters: ExporterGroup,
+    counts: RunCounts,
+    cancelled: threading.Event,
+    every: int,
+) -> None:
+    total = None if source.frame_count is None else -(-source.frame_count // every)
+    with progress_bar(source.name, total) as bar:
+        for frame in frames(source, cancelled, bar.console.print):
+            if frame.index % every:
+                continue
+            if frame.name is not None:  # pictures of a folder need not follow one another
+                estimator.reset()
+            camera = chooser.camera_for(frame)
+            hands = estimator.estimate(frame, camera)
+            exporters.add(frame, hands, camera)
+            counts.add(hands, camera, estimator.stage_ms)
+            bar.advance(bar.task_ids[0])
+
+
+def _summary(
+    options: ProcessOptions,
+    source: Source,
+    estimator: HandEstimator,
+    counts: RunCounts,
+    elapsed_s: float,
+    load_s: float,
+) -> dict[str, object]:
+    return {
+        "program": {"name": "handdgp-live", "version": version("handdgp-live"), "python": platform.python_version()},
+        "parts": {name: version(name) for name in ("torch", "mediapipe", "opencv-contrib-python", "numpy")},
+        "source": {
+            "name": source.name,
+            "rendered": source.is_rendered,
+            "warning": source.warning,
+            "skipped": [list(entry) for entry in source.skipped],
+        },
+        "camera": camera_facts(counts.first_camera),
+        "model": estimator.model_name,
+        "positioning": estimator.method,
+        "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
+        "frames": counts.frames,
+        "frames_with_hands": counts.frames_with_hands,
+        "hands": counts.hands,
+        "hands_by_handedness": counts.handedness,
+        "tracks": len(counts.tracks),
+        "degenerate_hands": counts.degenerate,
+        "every": options.every,
+        "load_s": load_s,
+        "elapsed_s": elapsed_s,
+        "frames_per_s": counts.frames / elapsed_s if elapsed_s > 0 else 0.0,
+        "stage_ms": {
+            stage: {"median": float(np.median(times)), "mean": float(np.mean(times)), "max": float(np.max(times))}
+            for stage, times in counts.stage_ms.items()
+        },
+        "searches": estimator.search_cost.runs,
+        "units": "metres, OpenCV camera axes (x right, y down, z forward) unless an export says otherwise",
+    }
+
+
+def camera_facts(camera: Camera | None) -> dict[str, object] | None:
+    """A camera for JSON."""
+    if camera is None:
+        return None
+    return {
+        "name": camera.name,
+        "source": camera.source,
+        "width": camera.width,
+        "height": camera.height,
+        "matrix": camera.matrix.tolist(),
+        "distortion": camera.distortion.tolist(),
+    }
+
+
+def _tell(summary: dict[str, object], output: Path) -> None:
+    camera = summary["camera"]
+    console.print(
+        f"{summary['frames']} frames, hands in {summary['frames_with_hands']}, "
+        f"{summary['frames_per_s']:.1f} frames/s; written to {output}"
+    )
+    if isinstance(camera, dict) and camera["source"] == "assumed":
+        console.print("The camera is not calibrated, so depth is a guess: give --calibration FILE.")

@@ -1,0 +1,79 @@
+"""Messages for the person at the window: what happened, and the cure. No Qt."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from handdgp_core.errors import HandDGPError
+
+
+class Severity(Enum):
+    """How loud a message is; its value is the word shown before it."""
+
+    INFO = "Note"
+    WARNING = "Warning"
+    ERROR = "Error"
+
+
+class Action(Enum):
+    """What a message offers to do; its value is the label of the button."""
+
+    NONE = ""
+    RETRY = "Retry"
+    OPEN_FOLDER = "Open folder"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message.
+
+    Attributes:
+        severity: how loud it is.
+        title: one short sentence: what is the matter.
+        text: what to do about it; may be empty.
+        details: what a developer wants to see; shown on request.
+        action: what the button of the message does.
+        folder: the folder that `Action.OPEN_FOLDER` opens.
+        topic: a newer message of the same topic takes the place of an older one.
+    """
+
+    severity: Severity
+    title: str
+    text: str = ""
+    details: str = ""
+    action: Action = Action.NONE
+    folder: Path | None = None
+    topic: str = ""
+
+
+def notice_of_error(
+    error: Exception, *, action: Action = Action.NONE, topic: str = "", details: str = "", log_path: Path | None = None
+) -> Notice:
+    """The message for an exception: a `HandDGPError` names its cure, anything else is a fault of the program."""
+    details = details or "".join(traceback.format_exception(error))
+    if isinstance(error, HandDGPError):
+        return Notice(Severity.ERROR, _sentence(error.found), _advice(error), details, action, topic=topic)
+    where = f" The log is {log_path}." if log_path else ""
+    return Notice(
+        Severity.ERROR,
+        f"Internal error: {type(error).__name__}: {error}",
+        f"This is a fault of the program. Please report it with the details.{where}",
+        details,
+        action,
+        topic=topic,
+    )
+
+
+def _advice(error: HandDGPError) -> str:
+    return f"Wanted {error.wanted}. {_sentence(error.cure)}".strip()
+
+
+def _sentence(text: str) -> str:
+    """First letter large, a full stop at the end; empty stays empty."""
+    if not text:
+        return ""
+    text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", "…")) else text + "."

@@ -1,0 +1,96 @@
+"""The few dialogs of the window: shortcuts and about."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QKeySequence
+from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from app.actions import COMMANDS, MENUS
+from app.theme import css, tones
+
+_MOUSE = (
+    ("Left drag in 3D", "Turn the view."),
+    ("Right drag in 3D", "Shift the view."),
+    ("Wheel in 3D", "Zoom to the pointer."),
+    ("Double click in 3D", "Back to the first view."),
+    ("Click a weight bar", "Mute or unmute that keypoint."),
+    ("Drop a file", "Open a video or a folder of images."),
+)
+
+
+class ShortcutsDialog(QDialog):
+    """All shortcuts, by menu, and what the mouse does."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Keyboard shortcuts")
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(18)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        row = 0
+        for title in MENUS:
+            commands = [command for command in COMMANDS.values() if command.menu == title and command.keys]
+            row = self._add_group(grid, row, title, [(command.keys, command.tip) for command in commands])
+        self._add_group(grid, row, "Mouse", [((key,), tip) for key, tip in _MOUSE])
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(18, 14, 18, 14)
+        column.setSpacing(14)
+        column.addLayout(grid)
+        column.addWidget(buttons)
+
+    def _add_group(self, grid: QGridLayout, row: int, title: str, lines: list[tuple[tuple[str, ...], str]]) -> int:
+        if row:
+            grid.setRowMinimumHeight(row, 8)
+            row += 1
+        head = QLabel(f"<b>{title}</b>", self)
+        grid.addWidget(head, row, 0, 1, 2)
+        for offset, (keys, tip) in enumerate(lines, start=1):
+            grid.addWidget(_key_label(keys, self), row + offset, 0)
+            grid.addWidget(QLabel(tip, self), row + offset, 1)
+        return row + len(lines) + 1
+
+
+def _key_label(keys: tuple[str, ...], parent: QWidget) -> QLabel:
+    names = [QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText) or key for key in keys]
+    label = QLabel(" or ".join(names), parent)
+    label.setStyleSheet(f"color: {css(tones().accent)}; font-weight: bold;")
+    return label
+
+
+def program_version() -> str:
+    """The installed version, or "unknown" where the program runs from a plain folder."""
+    try:
+        return version("handdgp-live")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class AboutDialog(QDialog):
+    """What this is, and where its parts come from."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("About HandDGP Live")
+        text = QLabel(
+            f"<h3>HandDGP Live {program_version()}</h3>"
+            "<p>An ordinary webcam as a metric hand scanner: meshes of hands in camera space, live.</p>"
+            "<p>Licence: Apache-2.0. The method is patent pending; see the file NOTICE for that and for the "
+            "licences of every part.</p>",
+            self,
+        )
+        text.setWordWrap(True)
+        text.setMinimumWidth(380)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(18, 14, 18, 14)
+        column.addWidget(text)
+        column.addWidget(buttons)

@@ -1,0 +1,303 @@
+"""Plots of the last seconds: root position, depth with its error band, and milliseconds per stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QColor, QHideEvent, QShowEvent
+from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app.history import STAGES, TIME, RAW_X, RAW_Z, X, Z, Z_ERROR, MotionHistory
+from app.pipeline import FrameResult
+from app.theme import css, tones
+from handdgp_core.types import Array
+
+REDRAW_MS = 100
+SPANS_S = (5, 10, 30, 60)
+_SIDES = {"Auto": "auto", "Right hand": "right", "Left hand": "left"}
+# Distinguishable for people who confuse red and green, on white and on black.
+_STAGE_COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#999999")
+_STAGE_NAMES = (*STAGES, "other")
+
+
+class MotionPanel(QWidget):
+    """Collects results at any rate and redraws ten times a second, and only while it can be seen.
+
+    Signals:
+        span_changed(int): the person chose another time span, in seconds.
+        side_changed(str): the person chose "auto", "right" or "left".
+    """
+
+    span_changed = pyqtSignal(int)
+    side_changed = pyqtSignal(str)
+
+    def __init__(self, span_s: int = 10, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.history = MotionHistory()
+        self._shown_side = "right"
+        self._changed = False
+        self.span = QComboBox(self)
+        for seconds in SPANS_S:
+            self.span.addItem(f"{seconds} s", seconds)
+        self.span.setCurrentIndex(min(range(len(SPANS_S)), key=lambda i: abs(SPANS_S[i] - span_s)))
+        self.span.setToolTip("How many seconds the plots show.")
+        self.span.currentIndexChanged.connect(lambda: self.span_changed.emit(self.span.currentData()))
+        self.span.currentIndexChanged.connect(self._mark)
+        self.side = QComboBox(self)
+        for title, side in _SIDES.items():
+            self.side.addItem(title, side)
+        self.side.setToolTip("Which hand the plots and the weights show. Auto: the one that is surest.")
+        self.side.currentIndexChanged.connect(lambda: self.side_changed.emit(self.side.currentData()))
+        self.side.currentIndexChanged.connect(self._mark)
+        self.caption = QLabel(self)
+        self._root = _RootPlot()
+        self._depth = _DepthPlot()
+        self._timing = _TimingPlot()
+        self._lay_out()
+        self._timer = QTimer(self)
+        self._timer.setInterval(REDRAW_MS)
+        self._timer.timeout.connect(self._redraw)
+        self._style()
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.setContentsMargins(8, 4, 8, 0)
+        head.addWidget(self.side)
+        head.addWidget(self.span)
+        head.addWidget(self.caption, 1)
+        plots = QHBoxLayout()
+        plots.setContentsMargins(2, 0, 6, 4)
+        plots.setSpacing(2)
+        for plot in (self._root, self._depth, self._timing):
+            plots.addWidget(plot.widget, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addLayout(head)
+        column.addLayout(plots, 1)
+
+    def add(self, result: FrameResult) -> None:
+        """Take in a result."""
+        if result.preview:
+            return
+        self.history.add(result)
+        if result.hands and self.side.currentData() == "auto":
+            self._shown_side = max(result.hands, key=lambda hand: hand.score).handedness
+        self._changed = True
+
+    def clear(self) -> None:
+        """Forget the curves, e.g. when the source changes."""
+        self.history.clear()
+        self._changed = True
+
+    def shutdown(self) -> None:
+        """Stop drawing and free the plots, whose hidden menus would outlive the window."""
+        self._timer.stop()
+        for plot in (self._root, self._depth, self._timing):
+            plot.widget.close()
+
+    def _mark(self) -> None:
+        self._changed = True
+        chosen = self.side.currentData()
+        self._shown_side = self._shown_side if chosen == "auto" else chosen
+
+    def _redraw(self) -> None:
+        if not self._changed:
+            return
+        self._changed = False
+        span_s = float(self.span.currentData())
+        motion = self.history.motion[self._shown_side].last(span_s)
+        self.caption.setText(f"<b>{self._shown_side.capitalize()} hand</b> · thin: raw, bold: smoothed, band: 2 σ")
+        self._root.show(motion, span_s)
+        self._depth.show(motion, span_s)
+        self._timing.show(self.history.timing.last(span_s), span_s)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        self._changed = True
+        self._timer.start()
+        super().showEvent(event)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        self._timer.stop()
+        super().hideEvent(event)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        if event is not None and event.type() == QEvent.Type.PaletteChange:
+            self._style()
+        super().changeEvent(event)
+
+    def _style(self) -> None:
+        self.caption.setStyleSheet(f"color: {css(tones().faint_ink)};")
+        for plot in (self._root, self._depth, self._timing):
+            plot.style()
+        self._changed = True
+
+
+class _Plot:
+    """One plot over time: 0 at the right edge, seconds ago to the left."""
+
+    title = ""
+    unit = ""
+
+    def __init__(self) -> None:
+        self.widget = pg.PlotWidget(enableMenu=False)
+        self.widget.setMouseEnabled(x=False, y=False)
+        self.widget.hideButtons()
+        self.widget.setMinimumSize(150, 100)
+        self.widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.item = self.widget.getPlotItem()
+        self.item.setClipToView(False)
+        self.item.getAxis("left").setWidth(46)
+        self.item.getAxis("bottom").setHeight(22)
+        # One range for all curves, set with the data: pyqtgraph's own search would go over every curve each time.
+        self.item.disableAutoRange()
+
+    def style(self) -> None:
+        """Take over the colours of the theme."""
+        colours = tones()
+        self.widget.setBackground(colours.base)
+        self.item.setTitle(f"<span style='font-size:9pt'>{self.title}</span>", color=colours.ink)
+        for name in ("left", "bottom"):
+            axis = self.item.getAxis(name)
+            axis.setPen(pg.mkPen(colours.line))
+            axis.setTextPen(pg.mkPen(colours.faint_ink))
+            axis.setStyle(tickLength=-4)
+        self.item.showGrid(x=False, y=True, alpha=0.18)
+
+    def set_ranges(self, span_s: float, values: Array, least: float, floor: float | None = None) -> None:
+        """x: the span; y: all finite values with a margin, at least `least` high, from `floor` where one is given."""
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, least)
+        missing = max(0.0, least - (high - low)) / 2
+        low, high = low - missing, high + missing
+        margin = 0.08 * (high - low)
+        low = floor if floor is not None else low - margin
+        self.item.getViewBox().setRange(xRange=(-span_s, 0.0), yRange=(low, high + margin), padding=0, update=False)
+
+
+class _RootPlot(_Plot):
+    title = "Root x, y, z relative to the mean (cm)"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw = [self.item.plot() for _ in range(3)]
+        self.smooth = [self.item.plot() for _ in range(3)]
+
+    def style(self) -> None:
+        super().style()
+        names = []
+        for axis, colour in enumerate(tones().axes):
+            names.append(f"<span style='color:{css(colour)}'>{'xyz'[axis]}</span>")
+            self.smooth[axis].setPen(pg.mkPen(colour, width=2))
+            self.raw[axis].setPen(pg.mkPen(_faded(colour), width=1))
+        title = f"Root {', '.join(names)} around the mean (cm)"
+        self.item.setTitle(f"<span style='font-size:9pt'>{title}</span>", color=tones().ink)
+
+    def show(self, rows: Array, span_s: float) -> None:
+        """Draw the rows of the motion history."""
+        if not len(rows):
+            return _clear(self.raw + self.smooth)
+        ago = rows[:, TIME] - rows[-1, TIME]
+        smooth, raw = rows[:, X : X + 3], rows[:, RAW_X : RAW_X + 3]
+        seen = np.isfinite(smooth).all(axis=1)
+        mean = smooth[seen].mean(axis=0) if seen.any() else np.zeros(3)
+        for axis in range(3):
+            self.raw[axis].setData(ago, raw[:, axis] - mean[axis], connect="finite", skipFiniteCheck=False)
+            self.smooth[axis].setData(ago, smooth[:, axis] - mean[axis], connect="finite", skipFiniteCheck=False)
+        return self.set_ranges(span_s, smooth - mean, least=4.0)
+
+
+class _DepthPlot(_Plot):
+    title = "Depth of the root (cm)"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low, self.high = self.item.plot(), self.item.plot()
+        self.band = pg.FillBetweenItem(self.low, self.high)
+        self.item.addItem(self.band)
+        self.raw, self.smooth = self.item.plot(), self.item.plot()
+
+    def style(self) -> None:
+        super().style()
+        colour = tones().axes[2]
+        self.band.setBrush(pg.mkBrush(_faded(colour, 60)))
+        for edge in (self.low, self.high):
+            edge.setPen(None)
+        self.raw.setPen(pg.mkPen(_faded(tones().ink, 130), width=1))
+        self.smooth.setPen(pg.mkPen(colour, width=2))
+
+    def show(self, rows: Array, span_s: float) -> None:
+        """Draw the rows of the motion history."""
+        seen = rows[np.isfinite(rows[:, Z])] if len(rows) else rows
+        if not len(seen):
+            return _clear([self.low, self.high, self.raw, self.smooth])
+        ago = rows[:, TIME] - rows[-1, TIME]
+        self.raw.setData(ago, rows[:, RAW_Z], connect="finite")
+        self.smooth.setData(ago, rows[:, Z], connect="finite")
+        error = np.nan_to_num(seen[:, Z_ERROR])
+        seen_ago = seen[:, TIME] - rows[-1, TIME]
+        self.low.setData(seen_ago, seen[:, Z] - error)
+        self.high.setData(seen_ago, seen[:, Z] + error)
+        values = np.concatenate([seen[:, Z] - error, seen[:, Z] + error, seen[:, RAW_Z]])
+        return self.set_ranges(span_s, values, least=4.0)
+
+
+class _TimingPlot(_Plot):
+    title = "Time per frame (ms)"
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Stacked: every area reaches from zero to its upper edge, the tallest drawn first.
+        self.areas = [self.item.plot() for _ in _STAGE_NAMES]
+        self.legend = pg.LegendItem(offset=(-6, 4), verSpacing=-6, labelTextSize="8pt")
+        self.legend.setParentItem(self.item.getViewBox())
+        self.legend.anchor((1, 0), (1, 0), offset=(-4, 2))
+        self._named: tuple[int, ...] = ()
+
+    def style(self) -> None:
+        super().style()
+        for area, colour in zip(reversed(self.areas), _STAGE_COLOURS, strict=True):
+            area.setPen(pg.mkPen(colour, width=1))
+            area.setFillLevel(0.0)
+            area.setBrush(pg.mkBrush(colour))
+        ground = QColor(tones().base)
+        ground.setAlpha(190)
+        self.legend.setBrush(pg.mkBrush(ground))
+        self.legend.setLabelTextColor(tones().ink)
+        self._named = ()
+
+    def show(self, rows: Array, span_s: float) -> None:
+        """Draw the rows of the timing history."""
+        if not len(rows):
+            return _clear(self.areas)
+        ago = rows[:, 0] - rows[-1, 0]
+        upper = np.cumsum(rows[:, 1:], axis=1)
+        for area, stage in zip(self.areas, range(upper.shape[1] - 1, -1, -1), strict=True):
+            area.setData(ago, upper[:, stage])
+        self._name_stages(tuple(np.flatnonzero(rows[:, 1:].max(axis=0) > 0.05).tolist()))
+        typical = np.percentile(upper[:, -1], 98) if len(upper) else 0.0
+        return self.set_ranges(span_s, np.array([0.0, typical * 1.15]), least=10.0, floor=0.0)
+
+    def _name_stages(self, stages: Sequence[int]) -> None:
+        """The legend names the stages that take any time."""
+        if tuple(stages) == self._named:
+            return
+        self._named = tuple(stages)
+        self.legend.clear()
+        for stage in stages:
+            swatch = pg.PlotDataItem(pen=pg.mkPen(_STAGE_COLOURS[stage], width=6))
+            self.legend.addItem(swatch, _STAGE_NAMES[stage])
+
+
+def _clear(curves: Sequence[pg.PlotDataItem]) -> None:
+    for curve in curves:
+        curve.setData([], [])
+
+
+def _faded(colour: QColor, alpha: int = 110) -> QColor:
+    faded = QColor(colour)
+    faded.setAlpha(alpha)
+    return faded

@@ -1,0 +1,130 @@
+"""Shows one ready-made picture, as large as it goes, with a message over it. All drawing of hands is done elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QRect, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from app.theme import figures_font
+
+_BACKDROP = QColor("#101215")
+_PLATE = QColor(16, 18, 22, 215)
+_SCRIM = QColor(16, 18, 22, 130)
+
+
+class PictureView(QWidget):
+    """A picture scaled to fit, and a message in its middle.
+
+    Signals:
+        size_changed(int, int): new width and height in device pixels, so that pictures can be made at that size.
+        shown(): a new picture was painted.
+    """
+
+    size_changed = pyqtSignal(int, int)
+    shown = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(200, 130)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self._pixels: NDArray[np.uint8] | None = None  # QImage keeps no reference to its memory
+        self._image: QImage | None = None
+        self._title = ""
+        self._hint = ""
+        self._dim = False
+        self._new = False
+
+    def sizeHint(self) -> QSize:
+        return QSize(640, 400)
+
+    @property
+    def has_picture(self) -> bool:
+        """True while a picture is shown."""
+        return self._image is not None
+
+    @property
+    def message(self) -> tuple[str, str]:
+        """Title and hint over the picture; empty texts for none."""
+        return self._title, self._hint
+
+    def set_picture(self, pixels: NDArray[np.uint8]) -> None:
+        """Show (height, width, 3) uint8 RGB; the array is kept, not copied, and must not change any more."""
+        pixels = np.ascontiguousarray(pixels)
+        height, width = pixels.shape[:2]
+        self._pixels = pixels
+        self._image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+        self._new = True
+        self.update()
+
+    def clear(self) -> None:
+        """Show no picture."""
+        self._image = self._pixels = None
+        self.update()
+
+    def set_message(self, title: str, hint: str = "", *, dim: bool = False) -> None:
+        """Put a message over the picture, or take it away with an empty title; `dim` darkens the picture."""
+        if (title, hint, dim) != (self._title, self._hint, self._dim):
+            self._title, self._hint, self._dim = title, hint, dim
+            self.setAccessibleDescription(f"{title} {hint}".strip())
+            self.update()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        ratio = self.devicePixelRatioF()
+        self.size_changed.emit(round(self.width() * ratio), round(self.height() * ratio))
+        super().resizeEvent(event)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), _BACKDROP)
+        if self._image is not None:
+            target = self._target(self._image.size())
+            same_size = round(target.width() * self.devicePixelRatioF()) == self._image.width()
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not same_size)
+            painter.drawImage(target, self._image)
+        if self._dim and self._image is not None:
+            painter.fillRect(self.rect(), _SCRIM)
+        if self._title:
+            self._paint_message(painter)
+        painter.end()
+        if self._new and self._image is not None:
+            self._new = False
+            self.shown.emit()
+
+    def _target(self, size: QSize) -> QRectF:
+        """Where the picture goes: as large as fits, centred, on whole device pixels."""
+        ratio = self.devicePixelRatioF()
+        room_x, room_y = self.width() * ratio, self.height() * ratio
+        scale = min(room_x / size.width(), room_y / size.height())
+        if abs(scale - 1.0) * max(size.width(), size.height()) < 1.0:
+            scale = 1.0
+        width, height = round(size.width() * scale), round(size.height() * scale)
+        left, top = (int(room_x) - width) // 2, (int(room_y) - height) // 2
+        return QRectF(left / ratio, top / ratio, width / ratio, height / ratio)
+
+    def _paint_message(self, painter: QPainter) -> None:
+        flags = int(Qt.AlignmentFlag.AlignHCenter) | int(Qt.TextFlag.TextWordWrap)
+        room = self.rect().adjusted(24, 16, -24, -16)
+        painter.setFont(figures_font(13, bold=True))
+        title = painter.boundingRect(room, flags, self._title)
+        painter.setFont(figures_font(10.5))
+        hint = painter.boundingRect(room, flags, self._hint) if self._hint else QRect(0, 0, 0, 0)
+        gap = 6 if self._hint else 0
+        width, height = max(title.width(), hint.width()), title.height() + gap + hint.height()
+        box = QRect(0, 0, width + 40, height + 28)
+        box.moveCenter(self.rect().center())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(_PLATE)
+        painter.drawRoundedRect(QRectF(box), 10, 10)
+        painter.setPen(QColor("#ffffff"))
+        painter.setFont(figures_font(13, bold=True))
+        painter.drawText(QRect(box.left() + 10, box.top() + 14, box.width() - 20, title.height()), flags, self._title)
+        if self._hint:
+            painter.setPen(QColor("#d3d8e0"))
+            painter.setFont(figures_font(10.5))
+            top = box.top() + 14 + title.height() + gap
+            painter.drawText(QRect(box.left() + 10, top, box.width() - 20, hint.height()), flags, self._hint)

@@ -1,0 +1,133 @@
+"""The 3D view with its small bar: turns results into scenes and offers views and parts to show."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Protocol
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QAction
+from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+
+from app.pipeline import FrameResult
+from app.viewport.orbit import VIEW_NAMES
+from app.viewport.protocol import SceneState, ViewOptions
+
+_PARTS = {
+    "mesh": "Mesh",
+    "skeleton": "Keypoints and bones",
+    "ellipsoid": "Root with uncertainty",
+    "trail": "Trail of the root",
+    "raw_root": "Root before smoothing",
+    "truth_root": "True root (demo)",
+    "grid": "Grid of 10 cm",
+    "axes": "Axes",
+    "frustum": "Camera",
+    "labels": "Labels",
+}
+
+
+class Viewport(Protocol):
+    """The part of `ViewportWidget` that is used here."""
+
+    def set_scene(self, scene: SceneState) -> None: ...
+    def set_options(self, options: ViewOptions) -> None: ...
+    def set_view(self, name: str) -> None: ...
+    def shutdown(self) -> None: ...
+
+
+class NoViewport(QLabel):
+    """Stands where the 3D view would be, for measurements and screens without it."""
+
+    def __init__(self) -> None:
+        super().__init__("3D view switched off")
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+
+    def set_scene(self, scene: SceneState) -> None:
+        """Shows nothing."""
+
+    def set_options(self, options: ViewOptions) -> None:
+        """Shows nothing."""
+
+    def set_view(self, name: str) -> None:
+        """Shows nothing."""
+
+    def shutdown(self) -> None:
+        """Has nothing to end."""
+
+
+class ScenePanel(QWidget):
+    """Embeds the 3D view.
+
+    Args:
+        viewport: the view, a QWidget; becomes a child of this panel.
+    """
+
+    def __init__(self, viewport: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.widget = viewport
+        self._viewport: Viewport = viewport  # type: ignore[assignment]
+        self._options = ViewOptions()
+        self.views = QComboBox(self)
+        self.views.addItem("View…")
+        for name in VIEW_NAMES:
+            self.views.addItem(name.capitalize(), name)
+        self.views.setToolTip("Look at the scene from here.")
+        self.views.activated.connect(self._choose_view)
+        self.parts = QToolButton(self)
+        self.parts.setText("Show")
+        self.parts.setToolTip("Which parts of the scene are drawn.")
+        self.parts.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.parts.setMenu(self._parts_menu())
+        head = QHBoxLayout()
+        head.setContentsMargins(8, 4, 8, 4)
+        head.addWidget(self.views)
+        head.addStretch(1)
+        head.addWidget(self.parts)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(head)
+        column.addWidget(viewport, 1)
+
+    def _parts_menu(self) -> QMenu:
+        menu = QMenu(self)
+        for entry in fields(ViewOptions):
+            action = QAction(_PARTS.get(entry.name, entry.name), menu)
+            action.setCheckable(True)
+            action.setChecked(getattr(self._options, entry.name))
+            action.toggled.connect(lambda on, name=entry.name: self._show_part(name, on))
+            menu.addAction(action)
+        return menu
+
+    def _show_part(self, name: str, on: bool) -> None:
+        self._options = replace(self._options, **{name: on})
+        self._viewport.set_options(self._options)
+
+    def _choose_view(self, index: int) -> None:
+        name = self.views.itemData(index)
+        if name:
+            self._viewport.set_view(name)
+        self.views.setCurrentIndex(0)
+
+    def show_result(self, result: FrameResult) -> None:
+        """Show the hands of a result."""
+        self._viewport.set_scene(
+            SceneState.from_hands(
+                result.hands,
+                result.camera,
+                result.frame.stamp_ns,
+                [hand.root_m for hand in result.raw_hands],
+                [None if true is None else true.root_m for true in result.truth],
+            )
+        )
+
+    def clear(self) -> None:
+        """Forget hands and trails, e.g. when the source changes."""
+        forget = getattr(self._viewport, "clear", None)
+        if forget is not None:
+            forget()
+
+    def shutdown(self) -> None:
+        """End the renderer."""
+        self._viewport.shutdown()

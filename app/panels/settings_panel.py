@@ -1,0 +1,286 @@
+"""The settings as a form, made from the descriptions in `app.settings`. Every change is written and told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PyQt6.QtCore import QSignalBlocker, Qt, pyqtSignal
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSlider,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.settings import Settings, describe
+
+_SIZES = ("640 × 480", "800 × 600", "1280 × 720", "1920 × 1080", "2560 × 1440", "3840 × 2160")
+_RATES = ("15", "24", "25", "30", "50", "60", "90", "120")
+
+
+class SettingsPanel(QWidget):
+    """Groups of settings in a column that scrolls.
+
+    Args:
+        settings: read and written in place.
+
+    Signals:
+        changed(str): the setting of this name has a new value.
+        webcam_changed(): size or rate asked of the webcam changed: the webcam must be opened anew.
+        load_calibration(), load_model(): the person wants to choose a file.
+    """
+
+    changed = pyqtSignal(str)
+    webcam_changed = pyqtSignal()
+    load_calibration = pyqtSignal()
+    load_model = pyqtSignal()
+
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings
+        self._refreshers: list[Callable[[], None]] = []
+        content = QWidget(self)
+        self._column = QVBoxLayout(content)
+        self._column.setContentsMargins(8, 8, 8, 8)
+        self._column.setSpacing(10)
+        self._add_hand()
+        self._add_camera()
+        self._add_smoothing()
+        self._add_overlay()
+        self._add_model()
+        self._add_webcam()
+        self._add_appearance()
+        self._column.addStretch(1)
+        area = QScrollArea(self)
+        area.setWidget(content)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(area)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the settings as they are now, e.g. after a shortcut changed one."""
+        for refresher in self._refreshers:
+            refresher()
+
+    def set_models(self, names: tuple[str, ...]) -> None:
+        """What the list of models offers, beside the one in use."""
+        for name in names:
+            if self.model.findText(name) < 0:
+                self.model.addItem(name)
+
+    # Groups
+
+    def _add_hand(self) -> None:
+        form = self._group("Hand")
+        self.hand_length_enabled = self._check(form, "hand_length_enabled")
+        self.hand_length_mm = self._number(form, "hand_length_mm", step=1.0)
+        self._refreshers.append(lambda: self.hand_length_mm.setEnabled(self._settings.hand_length_enabled))
+        self.max_hands = self._whole_number(form, "max_hands")
+
+    def _add_camera(self) -> None:
+        form = self._group("Camera")
+        self.calibration = QLineEdit(self)
+        self.calibration.setReadOnly(True)
+        self.calibration.setPlaceholderText("none: the field of view is assumed")
+        self.calibration.setToolTip(describe("calibration_path").metadata["description"])
+        self.load_button = QPushButton("Load…", self)
+        self.load_button.setToolTip("Load a calibration: camera_info YAML (ROS) or OpenCV YAML.")
+        self.load_button.clicked.connect(self.load_calibration)
+        self.clear_button = QPushButton("Clear", self)
+        self.clear_button.setToolTip("Go back to an assumed field of view.")
+        self.clear_button.clicked.connect(lambda: self._set("calibration_path", ""))
+        form.addRow("Calibration", self.calibration)
+        form.addRow("", _row(self.load_button, self.clear_button))
+        self.assumed_fov_deg = self._number(form, "assumed_fov_deg", step=1.0, title="Field of view")
+        self.mirror_webcam = self._check(form, "mirror_webcam")
+        self.mirror_files = self._check(form, "mirror_files")
+
+        def refresh() -> None:
+            path = self._settings.calibration_path
+            self.calibration.setText(path.replace("\\", "/").rsplit("/", 1)[-1])
+            self.calibration.setToolTip(path or describe("calibration_path").metadata["description"])
+            self.clear_button.setEnabled(bool(path))
+            self.assumed_fov_deg.setEnabled(not path)
+
+        self._refreshers.append(refresh)
+
+    def _add_smoothing(self) -> None:
+        form = self._group("Smoothing")
+        self.smoothing_enabled = self._check(form, "smoothing_enabled")
+        self.steadiness = self._slider(form, "steadiness", "quick", "calm")
+        self.depth_steadiness = self._slider(form, "depth_steadiness", "quick", "calm", title="Depth")
+
+        def refresh() -> None:
+            for slider in (self.steadiness, self.depth_steadiness):
+                slider.setEnabled(self._settings.smoothing_enabled)
+
+        self._refreshers.append(refresh)
+
+    def _add_overlay(self) -> None:
+        form = self._group("Overlay")
+        for name in ("show_mesh", "show_wireframe", "show_keypoints", "show_residuals", "show_labels"):
+            self._check(form, name)
+        self.mesh_opacity = self._slider(form, "mesh_opacity", "clear", "solid", title="Opacity")
+
+    def _add_model(self) -> None:
+        form = self._group("Model")
+        self.model = QComboBox(self)
+        self.model.setToolTip(describe("model").metadata["description"])
+        self.model.textActivated.connect(lambda text: self._set("model", text))
+        browse = QPushButton("Load checkpoint…", self)
+        browse.setToolTip("Use a checkpoint of this project.")
+        browse.clicked.connect(self.load_model)
+        form.addRow("Model", self.model)
+        form.addRow("", browse)
+        self.device = self._choice(form, "device")
+
+        def refresh() -> None:
+            name = self._settings.model
+            if self.model.findText(name) < 0:
+                self.model.addItem(name)
+            self.model.setCurrentText(name)
+
+        self._refreshers.append(refresh)
+
+    def _add_webcam(self) -> None:
+        form = self._group("Webcam")
+        self.webcam_size = QComboBox(self)
+        self.webcam_size.addItems(_SIZES)
+        self.webcam_size.setToolTip("Picture size asked of the webcam; it may give another.")
+        self.webcam_size.textActivated.connect(self._set_webcam_size)
+        self.webcam_rate = QComboBox(self)
+        self.webcam_rate.addItems(_RATES)
+        self.webcam_rate.setToolTip(describe("webcam_fps").metadata["description"])
+        self.webcam_rate.textActivated.connect(self._set_webcam_rate)
+        form.addRow("Picture size", self.webcam_size)
+        form.addRow("Frames per second", self.webcam_rate)
+
+        def refresh() -> None:
+            size = f"{self._settings.webcam_width} × {self._settings.webcam_height}"
+            for box, text in ((self.webcam_size, size), (self.webcam_rate, f"{self._settings.webcam_fps:g}")):
+                if box.findText(text) < 0:
+                    box.addItem(text)
+                box.setCurrentText(text)
+
+        self._refreshers.append(refresh)
+
+    def _add_appearance(self) -> None:
+        form = self._group("Appearance")
+        self.theme = self._choice(form, "theme")
+
+    # Rows
+
+    def _group(self, title: str) -> QFormLayout:
+        box = QGroupBox(title, self)
+        form = QFormLayout(box)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form.setContentsMargins(10, 8, 10, 10)
+        form.setVerticalSpacing(6)
+        self._column.addWidget(box)
+        return form
+
+    def _check(self, form: QFormLayout, name: str) -> QCheckBox:
+        about = describe(name).metadata
+        box = QCheckBox(about["title"], self)
+        box.setToolTip(about["description"])
+        box.toggled.connect(lambda on: self._set(name, on))
+        form.addRow(box)
+        self._refreshers.append(lambda: box.setChecked(getattr(self._settings, name)))
+        return box
+
+    def _number(self, form: QFormLayout, name: str, *, step: float, title: str | None = None) -> QDoubleSpinBox:
+        about = describe(name).metadata
+        box = QDoubleSpinBox(self)
+        box.setRange(about["low"], about["high"])
+        box.setDecimals(1)
+        box.setSingleStep(step)
+        box.setSuffix(_suffix(about["unit"]))
+        box.setToolTip(about["description"])
+        box.setKeyboardTracking(False)
+        box.valueChanged.connect(lambda value: self._set(name, value))
+        form.addRow(title or about["title"], box)
+        self._refreshers.append(lambda: box.setValue(getattr(self._settings, name)))
+        return box
+
+    def _whole_number(self, form: QFormLayout, name: str) -> QSpinBox:
+        about = describe(name).metadata
+        box = QSpinBox(self)
+        box.setRange(int(about["low"]), int(about["high"]))
+        box.setToolTip(about["description"])
+        box.valueChanged.connect(lambda value: self._set(name, value))
+        form.addRow(about["title"], box)
+        self._refreshers.append(lambda: box.setValue(getattr(self._settings, name)))
+        return box
+
+    def _choice(self, form: QFormLayout, name: str) -> QComboBox:
+        about = describe(name).metadata
+        box = QComboBox(self)
+        for choice in about["choices"]:
+            box.addItem(choice.capitalize() if len(choice) > 4 else choice, choice)
+        box.setToolTip(about["description"])
+        box.activated.connect(lambda index: self._set(name, box.itemData(index)))
+        form.addRow(about["title"], box)
+        self._refreshers.append(lambda: box.setCurrentIndex(box.findData(getattr(self._settings, name))))
+        return box
+
+    def _slider(self, form: QFormLayout, name: str, left: str, right: str, *, title: str | None = None) -> QSlider:
+        about = describe(name).metadata
+        slider = QSlider(Qt.Orientation.Horizontal, self)
+        slider.setRange(int(about["low"]), int(about["high"]))
+        slider.setPageStep(10)
+        slider.setMinimumWidth(60)
+        slider.setToolTip(about["description"])
+        slider.setAccessibleName(about["title"])
+        slider.valueChanged.connect(lambda value: self._set(name, value))
+        form.addRow(title or about["title"], _row(QLabel(left, self), slider, QLabel(right, self), stretch=slider))
+        self._refreshers.append(lambda: slider.setValue(getattr(self._settings, name)))
+        return slider
+
+    # Changes
+
+    def _set(self, name: str, value: object) -> None:
+        if getattr(self._settings, name) == value:
+            return
+        setattr(self._settings, name, value)
+        with QSignalBlocker(self):
+            self.refresh()
+        self.changed.emit(name)
+
+    def _set_webcam_size(self, text: str) -> None:
+        width, height = (int(part) for part in text.split(" × "))
+        if (width, height) != (self._settings.webcam_width, self._settings.webcam_height):
+            self._settings.webcam_width, self._settings.webcam_height = width, height
+            self.webcam_changed.emit()
+
+    def _set_webcam_rate(self, text: str) -> None:
+        if float(text) != self._settings.webcam_fps:
+            self._settings.webcam_fps = float(text)
+            self.webcam_changed.emit()
+
+
+def _suffix(unit: str) -> str:
+    return unit if unit in ("", "°", "%") else f" {unit}"
+
+
+def _row(*widgets: QWidget, stretch: QWidget | None = None) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(6)
+    for widget in widgets:
+        row.addWidget(widget, 1 if stretch is None or widget is stretch else 0)
+    return row

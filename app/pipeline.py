@@ -1,0 +1,231 @@
+"""From a frame to what the window shows: camera choice, estimate, smoothing, picture with overlay. No Qt, no thread."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.truth import TrueHand, compare
+from handdgp_core.errors import CameraError
+from handdgp_core.estimation.smoothing import HandSmoother, SmoothingSettings
+from handdgp_core.export.overlay import OverlayStyle, draw_hands
+from handdgp_core.sources.cameras import DEFAULT_FOV_DEG
+from handdgp_core.sources.demo import DemoTruth
+from handdgp_core.types import Array, Camera, Frame, Hand
+
+LEGIBLE_WIDTH_PX = 900  # in narrower pictures dots and letters of the overlay do not shrink any further
+
+
+class Estimator(Protocol):
+    """The part of `HandEstimator` that the program uses; its attributes may be set between frames."""
+
+    hand_length_m: float | None
+    max_hands: int
+    muted: frozenset[int]
+    stage_ms: dict[str, float]
+    model_name: str
+
+    def estimate(self, frame: Frame, camera: Camera) -> list[Hand]:
+        """The hands of one frame."""
+
+    def reset(self) -> None:
+        """Forget tracked hands."""
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """How frames are treated; immutable, so that a thread can take a whole one at any time.
+
+    Attributes:
+        calibration: the measured camera, for any picture size; None to assume one.
+        assumed_fov_deg: horizontal field of view of the assumed camera.
+        hand_length_m, max_hands, muted: handed to the estimator.
+        smoothing: handed to the smoother.
+        mirror: flip the shown picture.
+        picture_size: (width, height) in device pixels that the picture is shown at; None for its own size.
+        overlay: what is drawn over the picture.
+        truth: the true hands, where the source knows them.
+    """
+
+    calibration: Camera | None = None
+    assumed_fov_deg: float = DEFAULT_FOV_DEG
+    hand_length_m: float | None = None
+    max_hands: int = 2
+    muted: frozenset[int] = frozenset()
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
+    mirror: bool = False
+    picture_size: tuple[int, int] | None = None
+    overlay: OverlayStyle = field(default_factory=OverlayStyle)
+    truth: DemoTruth | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One frame, done: what every panel reads.
+
+    Attributes:
+        frame: the frame as it came.
+        camera: the intrinsics it was solved with, of the frame's size.
+        hands: smoothed hands.
+        raw_hands: the same hands as the estimator gave them, in the same order.
+        picture: (height, width, 3) uint8 RGB for the display: scaled, with overlay, mirrored if so chosen.
+        mirrored: whether `picture` is mirrored.
+        stage_ms: milliseconds of every stage, the display's "overlay" included.
+        inference_ms: milliseconds of the estimate.
+        truth: beside `hands`, the true hand of each; None where there is no truth.
+        problem: why the calibration is not used for this frame, or None.
+        preview: True for a bare picture shown while the model is loaded.
+    """
+
+    frame: Frame
+    camera: Camera
+    hands: list[Hand]
+    raw_hands: list[Hand]
+    picture: NDArray[np.uint8]
+    mirrored: bool
+    stage_ms: dict[str, float]
+    inference_ms: float
+    truth: list[TrueHand | None]
+    problem: CameraError | None = None
+    preview: bool = False
+
+
+class CameraChoice:
+    """Decides which intrinsics a frame is solved with; remembers the last answer, since sizes seldom change."""
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] | None = None
+        self._answer: tuple[Camera, CameraError | None] | None = None
+
+    def choose(self, frame: Frame, options: PipelineOptions) -> tuple[Camera, CameraError | None]:
+        """The frame's own camera, else the calibration, else an assumed one; and why a calibration was refused.
+
+        What a source knows of its own frames goes first: the calibration in the settings belongs to the webcam.
+        """
+        if frame.camera is not None:
+            return frame.camera, None
+        height, width = frame.image.shape[:2]
+        key = (width, height, id(options.calibration), options.assumed_fov_deg)
+        if self._answer is None or key != self._key:
+            self._key = key
+            self._answer = _camera_for_size(width, height, options)
+        return self._answer
+
+
+def _camera_for_size(width: int, height: int, options: PipelineOptions) -> tuple[Camera, CameraError | None]:
+    problem = None
+    if options.calibration is not None:
+        try:
+            return options.calibration.scaled_to(width, height), None
+        except CameraError as error:
+            problem = error
+    return Camera.assumed(width, height, options.assumed_fov_deg), problem
+
+
+class HandPipeline:
+    """Runs an estimator and everything behind it, one frame at a time, in one thread.
+
+    Args:
+        estimator: the loaded model.
+    """
+
+    def __init__(self, estimator: Estimator) -> None:
+        self._estimator = estimator
+        self._smoother = HandSmoother()
+        self._chooser = CameraChoice()
+
+    @property
+    def model_name(self) -> str:
+        """What the model calls itself."""
+        return self._estimator.model_name
+
+    def reset(self) -> None:
+        """Forget tracks and smoothing, e.g. after a seek."""
+        self._estimator.reset()
+        self._smoother.reset()
+
+    def close(self) -> None:
+        """Give back what the estimator holds, if it holds anything."""
+        close = getattr(self._estimator, "close", None)
+        if close is not None:
+            close()
+
+    def process(self, frame: Frame, options: PipelineOptions) -> FrameResult:
+        """Everything for one frame.
+
+        Raises:
+            HandDGPError: what the estimator raises for frames it cannot use.
+        """
+        camera, problem = self._chooser.choose(frame, options)
+        self._configure(options)
+        began = time.perf_counter()
+        raw_hands = self._estimator.estimate(frame, camera)
+        inference_ms = (time.perf_counter() - began) * 1e3
+        hands = self._smoother.apply(raw_hands, frame.stamp_ns)
+        began = time.perf_counter()
+        image, small_camera, small_hands = _shrunk(frame.image, camera, hands, options.picture_size)
+        scale = max(1.0, LEGIBLE_WIDTH_PX / image.shape[1])
+        style = replace(options.overlay, mirrored=options.mirror, scale=options.overlay.scale * scale)
+        picture = draw_hands(image, small_hands, small_camera, style)
+        stage_ms = {**self._estimator.stage_ms, "overlay": (time.perf_counter() - began) * 1e3}
+        truth = compare(options.truth, frame.index, hands)
+        return FrameResult(
+            frame, camera, hands, raw_hands, picture, options.mirror, stage_ms, inference_ms, truth, problem
+        )
+
+    def _configure(self, options: PipelineOptions) -> None:
+        self._estimator.hand_length_m = options.hand_length_m
+        self._estimator.max_hands = options.max_hands
+        self._estimator.muted = options.muted
+        if self._smoother.settings != options.smoothing:
+            self._smoother.settings = options.smoothing
+            self._smoother.reset()
+
+
+def preview(frame: Frame, options: PipelineOptions) -> FrameResult:
+    """A result without hands: the bare picture, for the time until the model is loaded."""
+    camera, problem = CameraChoice().choose(frame, options)
+    picture, _, _ = _shrunk(frame.image, camera, [], options.picture_size)
+    picture = np.ascontiguousarray(picture[:, ::-1]) if options.mirror else picture
+    return FrameResult(frame, camera, [], [], picture, options.mirror, {}, 0.0, [], problem, preview=True)
+
+
+def shown_size(width: int, height: int, bounds: tuple[int, int] | None) -> tuple[int, int]:
+    """The size at which a (width, height) picture is drawn into `bounds`: never enlarged, aspect kept, at least 1."""
+    if bounds is None:
+        return width, height
+    scale = min(1.0, bounds[0] / width, bounds[1] / height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _shrunk(
+    image: NDArray[np.uint8], camera: Camera, hands: list[Hand], bounds: tuple[int, int] | None
+) -> tuple[NDArray[np.uint8], Camera, list[Hand]]:
+    """Picture, camera and hands at display size: drawing fewer pixels, and lines that stay sharp on screen."""
+    height, width = image.shape[:2]
+    size = shown_size(width, height, bounds)
+    if size == (width, height):
+        return image, camera, hands
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return small, _camera_at(camera, *size), [_hand_at(hand, size[0] / width, size[1] / height) for hand in hands]
+
+
+def _camera_at(camera: Camera, width: int, height: int) -> Camera:
+    """The camera of a picture resized to any size: rounding to whole pixels may change the aspect of small ones."""
+    by = np.array([width / camera.width, height / camera.height])
+    matrix = camera.matrix.copy()
+    matrix[:2] *= by[:, None]
+    matrix[:2, 2] += 0.5 * by - 0.5  # pixel centres: u becomes s (u + 0.5) - 0.5
+    return replace(camera, width=width, height=height, matrix=matrix)
+
+
+def _hand_at(hand: Hand, across: float, down: float) -> Hand:
+    """The hand whose 2D keypoints are those of the resized picture."""
+    scale: Array = np.array([across, down])
+    return replace(hand, keypoints_px=(hand.keypoints_px + 0.5) * scale - 0.5)
+

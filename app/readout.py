@@ -1,0 +1,66 @@
+"""The figures that the window shows of one hand. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handdgp_core.hands.keypoints import FINGERS, WRIST
+from handdgp_core.types import Hand
+
+SIGMAS = 2.0  # every ± and every band of the window is two standard deviations
+_PALM = (WRIST, *(chain[0] for name, chain in FINGERS.items() if name != "thumb"))
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a hand is from the optical centre.
+
+    Attributes:
+        meters: to the middle of the palm.
+        error_m: two standard deviations along the line of sight, from the covariance of the solve.
+    """
+
+    meters: float
+    error_m: float
+
+
+def palm_distance(hand: Hand) -> Distance | None:
+    """Distance from the camera to the middle of the palm: what a ruler held beside the hand shows.
+
+    The middle is the mean of the wrist and the four finger bases. None where the hand could not be placed.
+    """
+    if hand.degenerate is not None:
+        return None
+    palm_m = hand.keypoints_m[list(_PALM)].mean(axis=0)
+    meters = float(np.linalg.norm(palm_m))
+    if not np.isfinite(meters) or meters == 0.0:
+        return None
+    sight = palm_m / meters
+    variance = float(sight @ hand.root_covariance_m2 @ sight)
+    error_m = SIGMAS * float(np.sqrt(max(variance, 0.0))) if np.isfinite(variance) else float("nan")
+    return Distance(meters, error_m)
+
+
+def depth_error_m(hand: Hand) -> float:
+    """Two standard deviations of the root's depth (z)."""
+    variance = float(hand.root_covariance_m2[2, 2])
+    return SIGMAS * float(np.sqrt(variance)) if variance >= 0.0 else float("nan")
+
+
+def mute_shift_mm(hand: Hand) -> tuple[float, float, float] | None:
+    """How far (x, y, z) the muted keypoints move the root; None where none is muted or there is no root."""
+    if hand.root_unmuted_m is None or hand.degenerate is not None:
+        return None
+    shift = (hand.root_m - hand.root_unmuted_m) * 1e3
+    return (float(shift[0]), float(shift[1]), float(shift[2])) if np.isfinite(shift).all() else None
+
+
+def pick_hand(hands: list[Hand], wanted: str) -> int | None:
+    """Index of the hand that single-hand panels show: the `wanted` side ("left", "right"), or with "auto" the surest.
+
+    None where there is no such hand.
+    """
+    chosen = [index for index, hand in enumerate(hands) if wanted in ("auto", hand.handedness)]
+    return max(chosen, key=lambda index: hands[index].score, default=None)

@@ -1,0 +1,72 @@
+"""Where to look for a hand in the next frame: a rolled square around its keypoints."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from handdgp_core.errors import ShapeError
+from handdgp_core.hands.keypoints import COUNT, FINGERS, WRIST
+from handdgp_core.types import Array, HandCrop, Handedness
+
+__all__ = ["HALF_SIZE_FACTOR", "crop_from_keypoints", "hand_roll", "visible_fraction"]
+
+# Half the crop's side over half the longer side of the hand's upright box. MediaPipe's network is best when the hand
+# fills the crop: flat between 1.2 and 1.5 on two sets of real images, worse from 2.0 on.
+HALF_SIZE_FACTOR = 1.35
+# A hand that points at the camera, or a failed one, must still give a crop that can be resampled.
+SMALLEST_HALF_SIZE_PX = 4.0
+# The hand's up direction: from the wrist to the middle finger's base, steadied by its neighbours.
+UP_KEYPOINTS = tuple(FINGERS[finger][0] for finger in ("index", "middle", "ring"))
+UP_WEIGHTS = np.array([0.25, 0.5, 0.25])
+
+
+def crop_from_keypoints(
+    keypoints_px: Array,
+    handedness: Handedness,
+    score: float,
+    track_id: int = -1,
+    factor: float = HALF_SIZE_FACTOR,
+) -> HandCrop:
+    """The square crop of a hand from its keypoints, which may lie outside the image.
+
+    Args:
+        keypoints_px: (21, 2) image pixels, finite.
+        handedness: the person's true hand.
+        score: 0 to 1.
+        track_id: see `HandCrop`.
+        factor: half side of the crop over half the longer side of the keypoints' box in the hand's upright frame.
+
+    Raises:
+        ShapeError: keypoints of another shape, or not finite.
+    """
+    keypoints_px = np.asarray(keypoints_px, float)
+    if keypoints_px.shape != (COUNT, 2) or not np.isfinite(keypoints_px).all():
+        raise ShapeError(f"finite keypoints ({COUNT}, 2)", f"{keypoints_px.shape}")
+    roll_rad = hand_roll(keypoints_px)
+    cosine, sine = math.cos(roll_rad), math.sin(roll_rad)
+    image_from_upright = np.array([[cosine, -sine], [sine, cosine]])
+    upright = keypoints_px @ image_from_upright  # the inverse of a rotation is its transpose
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    return HandCrop(
+        handedness=handedness,
+        score=score,
+        center_px=image_from_upright @ ((low + high) / 2),
+        half_size_px=max(SMALLEST_HALF_SIZE_PX, factor * float((high - low).max()) / 2),
+        roll_rad=roll_rad,
+        track_id=track_id,
+    )
+
+
+def hand_roll(keypoints_px: Array) -> float:
+    """Clockwise angle (radians, -pi to pi) from the image's up to the hand's up; 0 where the two points coincide."""
+    right, down = UP_WEIGHTS @ keypoints_px[UP_KEYPOINTS, :] - keypoints_px[WRIST]
+    return math.atan2(right, -down) if right or down else 0.0
+
+
+def visible_fraction(crop: HandCrop, width: int, height: int) -> float:
+    """Share (0 to 1) of the crop's upright bounding box of equal size that lies inside a `width` x `height` image."""
+    low = np.maximum(crop.center_px - crop.half_size_px, -0.5)
+    high = np.minimum(crop.center_px + crop.half_size_px, (width - 0.5, height - 0.5))
+    return float(np.prod(np.maximum(high - low, 0)) / (2 * crop.half_size_px) ** 2)

@@ -1,0 +1,292 @@
+"""Follows hands from frame to frame, so that the costly search of the whole image seldom runs.
+
+One frame is two calls: `crops` says where to look (and searches the image where it must), the network runs on the
+crops, `update` hears what it saw. Nothing here knows the network, the camera or the window.
+
+Policy
+- A *followed* hand needs no search: its next crop comes from its last keypoints.
+- A hand becomes *doubtful* when the network sees no hand in its crop (presence below `keep_presence`), when the
+  keypoints leave the image, jump or change size abruptly, or when nothing has confirmed it for `confirm_s` (a network
+  without a presence score). The next frame then searches: a detection at its place makes it followed again, else it is
+  *lost*.
+- A lost hand gives no crop. Found again near its place within `remember_s`, it keeps its number; then it is forgotten.
+  A new hand that the network rejects at first sight is forgotten at once.
+- The image is searched when a hand is doubtful; when no hand is followed (every frame, and after `idle_after_s` in vain
+  once in `idle_search_s`); and while fewer than `max_hands` are followed once in `look_again_s`, which doubles up to
+  `look_again_max_s` while nothing new turns up. With all hands followed and none doubtful it never runs.
+- A detection at a followed hand's place is that hand and starts no second track. Of two tracks that end up on one hand
+  the older one stays.
+- Handedness is voted over time with a hysteresis and is constant for a number: when the votes turn against it, the hand
+  goes on as the other one under a new number, and the image is searched.
+- When time runs backwards or jumps by more than `seek_s` (a seek, another recording), or the image's size changes, all
+  is forgotten.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handdgp_core.detection.crops import HALF_SIZE_FACTOR
+from handdgp_core.detection.landmarker import Detection, HandFinder
+from handdgp_core.detection.track import Observation, Track, TrackState, keypoint_distance
+from handdgp_core.errors import UsageError
+from handdgp_core.types import HandCrop
+
+__all__ = ["HandTracker", "SearchCost", "TrackerOptions"]
+
+NANOSECONDS = 1_000_000_000
+# How far a detection may lie from where the hand was, in `keypoint_distance`.
+DOUBTFUL_REACH = 1.0
+LOST_REACH = 2.0
+
+
+@dataclass(frozen=True)
+class TrackerOptions:
+    """What the tracker's policy hangs on.
+
+    Attributes:
+        max_hands: at most so many hands are followed.
+        crop_factor: see `crop_from_keypoints`.
+        keep_presence: below this presence (0 to 1) a hand is doubtful.
+        look_again_s: first wait before looking for a further hand; doubles while nothing turns up.
+        look_again_max_s: longest such wait.
+        idle_after_s: after so long without any hand the search slows down...
+        idle_search_s: ... to one in this time.
+        remember_s: how long a lost hand keeps its number.
+        confirm_s: a hand whose network gives no presence is looked for this often.
+        seek_s: a step in time longer than this, or backwards, starts afresh.
+        least_visible: share of the crop (0 to 1) that must lie inside the image.
+        same_detection: a detection within this `keypoint_distance` of a followed hand is that hand.
+        same_track: two followed hands within this `keypoint_distance` are one.
+    """
+
+    max_hands: int = 2
+    crop_factor: float = HALF_SIZE_FACTOR
+    keep_presence: float = 0.5
+    look_again_s: float = 0.25
+    look_again_max_s: float = 1.0
+    idle_after_s: float = 1.0
+    idle_search_s: float = 0.1
+    remember_s: float = 0.5
+    confirm_s: float = 1.0
+    seek_s: float = 1.0
+    least_visible: float = 0.25
+    same_detection: float = 0.5
+    same_track: float = 0.25
+
+
+@dataclass
+class SearchCost:
+    """What searching whole images has cost so far.
+
+    Attributes:
+        frames: frames seen.
+        runs: searches.
+        total_ms: time they took together.
+        last_ms: time of the search in the latest frame; 0 where there was none.
+    """
+
+    frames: int = 0
+    runs: int = 0
+    total_ms: float = 0.0
+    last_ms: float = 0.0
+
+
+class HandTracker:
+    """Follows hands. Not thread-safe.
+
+    Example:
+        >>> tracker = HandTracker(finder)
+        >>> crops = tracker.crops(frame.image, frame.stamp_ns)
+        >>> followed = tracker.update(observe(frame, crop) for crop in crops)
+
+    Args:
+        finder: searches whole images.
+        options: the policy's numbers.
+
+    Raises:
+        UsageError: `max_hands` below 1.
+    """
+
+    def __init__(self, finder: HandFinder, options: TrackerOptions | None = None) -> None:
+        self.options = options or TrackerOptions()
+        if self.options.max_hands < 1:
+            raise UsageError("max_hands of 1 or more", f"{self.options.max_hands}", "choose 1 or 2")
+        self.cost = SearchCost()
+        self._finder = finder
+        self._next_id = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every hand, as for another source or an unrelated image. Numbers are not used again."""
+        self._tracks: list[Track] = []
+        self._now_ns: int | None = None
+        self._size = (0, 0)  # width, height
+        self._searched_ns: int | None = None
+        self._hand_ns: int | None = None  # when there last was a hand, or when the search for one began
+        self._wait_s = self.options.look_again_s
+        self._must_search = True
+
+    def crops(self, image: NDArray[np.uint8], stamp_ns: int) -> list[HandCrop]:
+        """Where to look for hands in this frame, oldest hand first.
+
+        Args:
+            image: (height, width, 3) uint8 RGB.
+            stamp_ns: the frame's time.
+
+        Raises:
+            ShapeError: from the finder, for an image of another kind.
+        """
+        self._advance(stamp_ns, image.shape[1], image.shape[0])
+        self.cost.frames += 1
+        self.cost.last_ms = 0.0
+        if self._search_is_due(stamp_ns):
+            self._reconcile(self._search(image, stamp_ns), stamp_ns)
+        return [track.crop(self.options.crop_factor) for track in self._followed()]
+
+    def update(self, observations: Iterable[Observation]) -> set[int]:
+        """Hear what the network saw in the crops of the latest frame; gives the numbers of the hands it believes in.
+
+        A hand without an observation becomes doubtful; an observation of a hand that is not followed is ignored.
+        """
+        seen = {observation.track_id: observation for observation in observations}
+        believed = {track.track_id for track in self._followed() if self._hear(track, seen.get(track.track_id))}
+        self._forget(self._duplicates())
+        believed &= {track.track_id for track in self._followed()}
+        for track in self._followed():
+            if track.outvoted:
+                track.turn(self._new_id())  # the next frame has the new number; this one was still seen as the old
+                self._must_search = True
+        return believed
+
+    def _followed(self) -> list[Track]:
+        return [track for track in self._tracks if track.state is TrackState.FOLLOWED]
+
+    def _forget(self, tracks: Sequence[Track]) -> None:
+        self._tracks = [track for track in self._tracks if track not in tracks]
+
+    def _new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+    # Time
+
+    def _advance(self, stamp_ns: int, width: int, height: int) -> None:
+        if self._now_ns is not None:
+            step_s = (stamp_ns - self._now_ns) / NANOSECONDS
+            if not 0 <= step_s <= self.options.seek_s or self._size != (width, height):
+                self.reset()
+        self._now_ns = stamp_ns
+        self._size = (width, height)
+
+    # What the network saw
+
+    def _hear(self, track: Track, observation: Observation | None) -> bool:
+        assert self._now_ns is not None  # a followed track comes from `crops`
+        if observation is not None and self._plausible(track, observation):
+            if track.accepted_ns is None:
+                self._wait_s = self.options.look_again_s
+            track.accept(observation, self._now_ns)
+            self._hand_ns = self._now_ns
+            return True
+        if track.accepted_ns is None:
+            self._forget([track])
+        else:
+            track.state = TrackState.DOUBTFUL
+        return False
+
+    def _plausible(self, track: Track, observation: Observation) -> bool:
+        present = observation.presence is None or observation.presence >= self.options.keep_presence
+        return present and track.believes(observation.keypoints_px, *self._size, self.options.least_visible)
+
+    def _duplicates(self) -> list[Track]:
+        """Followed hands that are an older followed hand once more."""
+        kept: list[Track] = []
+        for track in self._followed():
+            if not _near(track.keypoints_px, kept, self.options.same_track):
+                kept.append(track)
+        return [track for track in self._followed() if track not in kept]
+
+    # Searching
+
+    def _search_is_due(self, stamp_ns: int) -> bool:
+        options = self.options
+        for track in self._followed():
+            if _seconds(track.confirmed_ns, stamp_ns) > options.confirm_s:
+                track.state = TrackState.DOUBTFUL
+        if self._must_search or any(track.state is TrackState.DOUBTFUL for track in self._tracks):
+            return True
+        if self._followed():
+            wait_s = self._wait_s if len(self._followed()) < options.max_hands else math.inf
+        else:
+            wait_s = options.idle_search_s if _seconds(self._hand_ns, stamp_ns) > options.idle_after_s else 0.0
+        return _seconds(self._searched_ns, stamp_ns) >= wait_s
+
+    def _search(self, image: NDArray[np.uint8], stamp_ns: int) -> list[Detection]:
+        start = time.perf_counter()
+        detections = self._finder.find(image)
+        self.cost.last_ms = (time.perf_counter() - start) * 1e3
+        self.cost.total_ms += self.cost.last_ms
+        self.cost.runs += 1
+        self._searched_ns = stamp_ns
+        self._must_search = False
+        self._hand_ns = stamp_ns if self._hand_ns is None else self._hand_ns
+        self._wait_s = min(2 * self._wait_s, self.options.look_again_max_s)
+        return detections
+
+    def _reconcile(self, detections: Sequence[Detection], stamp_ns: int) -> None:
+        """Join what was found to what is known: confirm the followed, renew the doubtful and lost, begin the new."""
+        free = list(detections)
+        for track in self._followed():
+            _take(free, track, self.options.same_detection)
+        for track in [track for track in self._tracks if track.state is TrackState.DOUBTFUL]:
+            detection = _take(free, track, DOUBTFUL_REACH)
+            if detection is None:
+                track.state = TrackState.LOST
+            else:
+                track.renew(detection, stamp_ns)
+        self._forget([track for track in self._lost() if not self._remembers(track, stamp_ns)])
+        for track in self._lost():
+            detection = _take(free, track, LOST_REACH, same_handedness=True)
+            if detection is not None and len(self._followed()) < self.options.max_hands:
+                track.renew(detection, stamp_ns)
+        for detection in free:
+            self._begin(detection, stamp_ns)
+
+    def _begin(self, detection: Detection, stamp_ns: int) -> None:
+        followed = self._followed()
+        known = _near(detection.keypoints_px, followed, self.options.same_detection)
+        if not known and len(followed) < self.options.max_hands:
+            self._tracks.append(Track.begin(self._new_id(), detection, stamp_ns))
+
+    def _lost(self) -> list[Track]:
+        return [track for track in self._tracks if track.state is TrackState.LOST]
+
+    def _remembers(self, track: Track, stamp_ns: int) -> bool:
+        return _seconds(track.accepted_ns, stamp_ns) <= self.options.remember_s
+
+
+def _seconds(from_ns: int | None, to_ns: int) -> float:
+    """Seconds between two times; infinite where the first never was."""
+    return math.inf if from_ns is None else (to_ns - from_ns) / NANOSECONDS
+
+
+def _near(keypoints_px: NDArray[np.float64], tracks: Iterable[Track], reach: float) -> bool:
+    return any(keypoint_distance(keypoints_px, track.keypoints_px) < reach for track in tracks)
+
+
+def _take(free: list[Detection], track: Track, reach: float, same_handedness: bool = False) -> Detection | None:
+    """Take the nearest detection within reach of the track's last place out of `free`."""
+    candidates = [
+        (keypoint_distance(detection.keypoints_px, track.keypoints_px), number)
+        for number, detection in enumerate(free)
+        if not same_handedness or detection.handedness == track.handedness
+    ]
+    distance, number = min(candidates, default=(math.inf, -1))
+    return free.pop(number) if distance < reach else None

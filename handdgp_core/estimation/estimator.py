@@ -1,0 +1,235 @@
+"""`HandEstimator`: the whole middle of the program, from a frame and its camera to hands in camera space."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handdgp_core.detection.landmarker import HandFinder, MediaPipeHandFinder
+from handdgp_core.detection.track import Observation
+from handdgp_core.detection.tracker import HandTracker, SearchCost, TrackerOptions
+from handdgp_core.errors import ShapeError, UsageError
+from handdgp_core.estimation.hand_length import check_hand_length, scale_to_length
+from handdgp_core.estimation.models import load_predictor
+from handdgp_core.estimation.predictor import PositioningMethod, Prediction, Predictor, View
+from handdgp_core.estimation.stopwatch import Stopwatch
+from handdgp_core.geometry.camera import check_fits
+from handdgp_core.geometry.positioning import Positioning, position
+from handdgp_core.types import Array, Camera, Frame, Hand, HandCrop
+
+# Standard deviation of a 2D keypoint in crop pixels below which no covariance goes.
+_PIXEL_STD_FLOOR = 1.0
+
+
+class HandEstimator:
+    """Detector, tracker, rectification, network and DGP behind one call. Not thread-safe: one thread at a time.
+
+    Attributes:
+        hand_length_m: the person's own hand length, or None; may be changed between frames.
+        max_hands: how many hands are looked for; may be changed between frames.
+        muted: keypoints (0..20) that get no say in DGP; may be changed between frames.
+        method: "refined" or "published" DGP solve.
+        stage_ms: milliseconds per stage of the last `estimate`.
+
+    Example:
+        estimator = HandEstimator.from_weights("landmarks")
+        hands = estimator.estimate(frame, Camera.assumed(1280, 720))
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        finder: HandFinder,
+        hand_length_m: float | None = None,
+        max_hands: int = 2,
+        method: PositioningMethod | None = None,
+    ) -> None:
+        self.method: PositioningMethod = method or predictor.method
+        self.muted: frozenset[int] = frozenset()
+        self.stage_ms: dict[str, float] = {}
+        self._predictor = predictor
+        self._finder = finder
+        self._tracker = HandTracker(finder, TrackerOptions(max_hands=max_hands))
+        self._hand_length_m = check_hand_length(hand_length_m)
+        self._faces = {"right": predictor.faces, "left": np.ascontiguousarray(predictor.faces[:, ::-1])}
+
+    @classmethod
+    def from_weights(
+        cls,
+        name_or_path: str = "landmarks",
+        device: str = "auto",
+        hand_length_m: float | None = None,
+        max_hands: int = 2,
+        method: PositioningMethod | None = None,
+    ) -> HandEstimator:
+        """An estimator for a model by name or path.
+
+        Args:
+            name_or_path: "landmarks".
+            device: "auto", "cpu" or "cuda".
+            hand_length_m: the person's own hand length, wrist to middle finger tip, or None.
+            max_hands: 1 or 2.
+            method: the DGP solve; None for the one that the model is meant for.
+
+        Raises:
+            UsageError: unknown model or device, or an impossible hand length.
+            AssetError: a file of the program is missing or damaged.
+        """
+        check_hand_length(hand_length_m)
+        predictor = load_predictor(name_or_path, device)
+        return cls(predictor, MediaPipeHandFinder(), hand_length_m, max_hands, method)
+
+    @property
+    def model_name(self) -> str:
+        """The name that was given to `--model`."""
+        return self._predictor.name
+
+    @property
+    def faces(self) -> NDArray[np.int32]:
+        """(F, 3) triangles of a right hand."""
+        return self._predictor.faces
+
+    @property
+    def search_cost(self) -> SearchCost:
+        """What searching whole images for hands has cost so far."""
+        return self._tracker.cost
+
+    @property
+    def hand_length_m(self) -> float | None:
+        return self._hand_length_m
+
+    @hand_length_m.setter
+    def hand_length_m(self, length_m: float | None) -> None:
+        self._hand_length_m = check_hand_length(length_m)
+
+    @property
+    def max_hands(self) -> int:
+        return self._tracker.options.max_hands
+
+    @max_hands.setter
+    def max_hands(self, count: int) -> None:
+        if count == self.max_hands:
+            return
+        # A fresh tracker: with fewer hands allowed, the one to keep is the one that the next search finds first.
+        self._tracker = HandTracker(self._finder, replace(self._tracker.options, max_hands=count))
+
+    def estimate(self, frame: Frame, camera: Camera) -> list[Hand]:
+        """Hands in one frame.
+
+        Args:
+            frame: (height, width, 3) uint8 RGB with its stamp.
+            camera: intrinsics for this size of image.
+
+        Returns:
+            One `Hand` for every hand found, `degenerate` where it cannot be placed.
+
+        Raises:
+            ShapeError: not an RGB image.
+            CameraError: intrinsics of another image size.
+        """
+        _check_image(frame)
+        camera = check_fits(camera, frame.image.shape[1], frame.image.shape[0])
+        watch = Stopwatch()
+        crops = self._tracker.crops(frame.image, frame.stamp_ns)
+        watch.lap("detection")
+        views = self._rectify(camera, crops)
+        hands: list[Hand] = []
+        if views:
+            images = np.stack([view.rectification.warp(frame.image) for view in views])
+            watch.lap("rectification")
+            prediction = self._predictor.predict(images, views, frame.stamp_ns)
+            watch.laps_ms.update(self._predictor.stage_ms)
+            watch.skip()
+            hands = self._position(views, prediction)
+            watch.lap("positioning")
+        believed = self._tracker.update(_observations(hands, views, prediction) if views else [])
+        self.stage_ms = watch.laps_ms
+        return [hand for hand in hands if hand.track_id in believed]
+
+    def reset(self) -> None:
+        """Forget earlier frames, for example after a seek or a change of source."""
+        self._tracker.reset()
+        self._predictor.reset()
+
+    def close(self) -> None:
+        """Give the detector's threads and memory back."""
+        self._finder.close()
+
+    def _rectify(self, camera: Camera, crops: list[HandCrop]) -> list[View]:
+        """The crops that the lens can show; the tracker misses the others and searches for them."""
+        views = []
+        for crop in crops:
+            with suppress(UsageError):
+                views.append(View(crop, self._predictor.rectify(camera, crop)))
+        return views
+
+    def _position(self, views: list[View], prediction: Prediction) -> list[Hand]:
+        """DGP in each virtual camera, then back to the camera (network.md, steps 6 and 7)."""
+        scale = scale_to_length(prediction.keypoints_m, self._hand_length_m)
+        keypoints = prediction.keypoints_m * scale[:, None, None]
+        plane = np.stack(
+            [view.rectification.normalised(px) for view, px in zip(views, prediction.keypoints_px, strict=True)]
+        )
+        floor = np.array([_PIXEL_STD_FLOOR / view.rectification.matrix[0, 0] for view in views])
+        weights = prediction.weights.copy()
+        weights[:, sorted(self.muted)] = 0.0
+        solution = position(keypoints, plane, weights, self.method, floor)
+        unmuted = position(keypoints, plane, prediction.weights, self.method, floor).root_m if self.muted else None
+        return [
+            self._hand(view, _row(prediction, index), float(scale[index]), weights[index], solution, unmuted, index)
+            for index, view in enumerate(views)
+        ]
+
+    def _hand(
+        self,
+        view: View,
+        seen: Prediction,
+        scale: float,
+        weights: Array,
+        solution: Positioning[Array],
+        unmuted_m: Array | None,
+        index: int,
+    ) -> Hand:
+        way, root = view.rectification, solution.root_m[index]
+        return Hand(
+            handedness=view.crop.handedness,
+            score=float(seen.score),
+            vertices_m=way.points_to_camera(seen.vertices_m * scale + root),
+            keypoints_m=way.points_to_camera(seen.keypoints_m * scale + root),
+            keypoints_px=way.image_from_crop(seen.keypoints_px),
+            weights=weights,
+            root_m=way.points_to_camera(root),
+            root_covariance_m2=way.covariance_to_camera(solution.covariance_m2[index]),
+            hand_scale=scale,
+            faces=self._faces[view.crop.handedness],
+            degenerate=solution.reasons[index],
+            track_id=view.crop.track_id,
+            root_unmuted_m=None if unmuted_m is None else way.points_to_camera(unmuted_m[index]),
+        )
+
+
+def _row(prediction: Prediction, index: int) -> Prediction:
+    return Prediction(*(part[index] for part in prediction))
+
+
+def _observations(hands: list[Hand], views: list[View], prediction: Prediction) -> list[Observation]:
+    """What the tracker wants to know; the network saw mirror images of left hands."""
+    return [
+        Observation(
+            hand.track_id, hand.keypoints_px, float(score), float(1 - right if view.rectification.mirrors else right)
+        )
+        for hand, view, score, right in zip(hands, views, prediction.score, prediction.right, strict=True)
+    ]
+
+
+def _check_image(frame: Frame) -> None:
+    image = frame.image
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ShapeError(
+            "an RGB image (height, width, 3) of uint8",
+            f"shape {image.shape} of {image.dtype}",
+            "convert the picture to RGB first",
+        )

@@ -1,0 +1,248 @@
+"""Fit the open hand model to 2D and 3D landmarks: a damped least-squares solve, warm-started, batched over hands.
+
+Unknowns of one hand: rotation (3), translation (3), joint angles (D), shape (S), log scale (1). Residuals, each divided
+by the standard deviation given in `FitSettings`: the landmarks in 3D about their own centroid, the landmarks in 2D, and
+the priors of the hand model. Everything is in the virtual camera's frame (docs/conventions.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from handdgp_core.geometry.alignment import align_rigid
+from handdgp_core.hands.open_hand import OpenHand
+from handdgp_core.types import Array
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Standard deviations of what the fit believes, and how long it tries.
+
+    Attributes:
+        world_std_m: 3D landmarks, per axis of the virtual camera: (x, y, z). Depth is known worse than the rest.
+        pixel_std: 2D landmarks, crop pixels, per axis.
+        log_scale_std: size of people's hands about the mean of the model (5 % between adults of one sex).
+        first_iterations, iterations: steps for a hand that is new, and for one that is followed.
+    """
+
+    world_std_m: tuple[float, float, float] = (0.006, 0.006, 0.010)
+    pixel_std: float = 3.0
+    log_scale_std: float = 0.06
+    first_iterations: int = 12
+    iterations: int = 4
+
+
+class FittedPose(NamedTuple):
+    """Pose, shape and place of H fitted hands.
+
+    Attributes:
+        rotation: (H, 3, 3) virtual camera from hand model.
+        translation_m: (H, 3) root in the virtual camera's frame.
+        dof_rad: (H, D) joint angles.
+        shape: (H, S) coefficients in standard deviations.
+        log_scale: (H,) natural logarithm of the size against the mean hand.
+    """
+
+    rotation: Array
+    translation_m: Array
+    dof_rad: Array
+    shape: Array
+    log_scale: Array
+
+    def at(self, index: int) -> FittedPose:
+        """The pose of one hand, still batched (H = 1)."""
+        return FittedPose(*(part[index : index + 1] for part in self))
+
+
+class Observation(NamedTuple):
+    """What the network saw of H hands.
+
+    Attributes:
+        world_m: (H, 21, 3) landmarks in the virtual camera's axes, any origin.
+        pixels: (H, 21, 2) landmarks in crop pixels.
+        matrix: (H, 3, 3) intrinsics of the virtual cameras.
+    """
+
+    world_m: Array
+    pixels: Array
+    matrix: Array
+
+
+def stack(poses: list[FittedPose]) -> FittedPose:
+    """Join poses along the batch."""
+    return FittedPose(*(np.concatenate(parts) for parts in zip(*poses, strict=True)))
+
+
+class HandFitter:
+    """Fits one `OpenHand` to observations.
+
+    Example:
+        pose = HandFitter(OpenHand.load()).fit(observation)
+    """
+
+    def __init__(self, model: OpenHand, settings: FitSettings | None = None) -> None:
+        self.model = model
+        self.settings = settings or FitSettings()
+
+    def start(self, observation: Observation) -> FittedPose:
+        """The first guess: the mean pose, turned and moved onto the landmarks.
+
+        Returns:
+            Pose of every hand, (H, ...).
+        """
+        count = len(observation.world_m)
+        dof = np.repeat(self.model.dof_mean_rad[None], count, axis=0)
+        pose = FittedPose(
+            np.repeat(np.eye(3)[None], count, axis=0),
+            np.zeros((count, 3)),
+            dof,
+            np.zeros((count, self.model.shape_count)),
+            np.zeros(count),
+        )
+        return self.place(pose, observation)
+
+    def place(self, pose: FittedPose, observation: Observation) -> FittedPose:
+        """`pose` with rotation and translation found anew from the landmarks, in closed form."""
+        keypoints, _ = self.model.keypoints_and_jacobian(pose.dof_rad, pose.shape, np.exp(pose.log_scale))
+        rotation = align_rigid(keypoints, observation.world_m).rotation
+        turned = np.einsum("hij,hkj->hki", rotation, keypoints)
+        return pose._replace(rotation=rotation, translation_m=_translation(turned, observation))
+
+    def fit(self, observation: Observation, start: FittedPose | None = None) -> FittedPose:
+        """Least-squares pose of every hand.
+
+        Args:
+            observation: landmarks of H hands; finite.
+            start: poses of the frame before, or None for hands that are new.
+
+        Returns:
+            Poses; the cost never exceeds that of the start.
+        """
+        pose = self.start(observation) if start is None else self.place(start, observation)
+        iterations = self.settings.first_iterations if start is None else self.settings.iterations
+        damping = np.full(len(observation.world_m), 1e-3)
+        residual, jacobian = self._linearise(pose, observation)
+        for _ in range(iterations):
+            trial = _step(pose, _solve(residual, jacobian, damping))
+            trial_residual, trial_jacobian = self._linearise(trial, observation)
+            better = (trial_residual**2).sum(-1) <= (residual**2).sum(-1)
+            damping = np.where(better, damping * 0.3, damping * 10.0)
+            pose = FittedPose(*(_where(better, new, old) for new, old in zip(trial, pose, strict=True)))
+            residual = _where(better, trial_residual, residual)
+            jacobian = _where(better, trial_jacobian, jacobian)
+        return pose
+
+    def _linearise(self, pose: FittedPose, observation: Observation) -> tuple[Array, Array]:
+        """Whitened residuals (H, R) and their derivatives (H, R, P), P = 6 + D + S + 1."""
+        count, dof_count = pose.dof_rad.shape
+        model_keypoints, model_jacobian = self.model.keypoints_and_jacobian(
+            pose.dof_rad, pose.shape, np.exp(pose.log_scale)
+        )
+        model_jacobian = model_jacobian.copy()
+        model_jacobian[..., -1] *= np.exp(pose.log_scale)[:, None, None]  # d/d log s = s d/d s
+        turned = np.einsum("hij,hkj->hki", pose.rotation, model_keypoints)
+        by_pose = np.einsum("hij,hkjp->hkip", pose.rotation, model_jacobian)
+        points_jacobian = np.concatenate(
+            [-_cross_matrix(turned), np.broadcast_to(np.eye(3), (*turned.shape, 3)), by_pose], axis=-1
+        )
+        world = self._world_term(turned, points_jacobian, observation)
+        pixel = self._pixel_term(turned + pose.translation_m[:, None], points_jacobian, observation)
+        prior = self._prior_term(pose, count, dof_count)
+        residual = np.concatenate([world[0], pixel[0], prior[0]], axis=1)
+        return residual, np.concatenate([world[1], pixel[1], prior[1]], axis=1)
+
+    def _world_term(self, turned: Array, jacobian: Array, observation: Observation) -> tuple[Array, Array]:
+        std = np.asarray(self.settings.world_std_m)
+        target = observation.world_m - observation.world_m.mean(axis=1, keepdims=True)
+        residual = (turned - turned.mean(axis=1, keepdims=True) - target) / std
+        centred = (jacobian - jacobian.mean(axis=1, keepdims=True)) / std[:, None]
+        return _flat(residual), _flat_jacobian(centred)
+
+    def _pixel_term(self, points: Array, jacobian: Array, observation: Observation) -> tuple[Array, Array]:
+        depth = np.maximum(points[..., 2], 1e-3)
+        focal = np.stack([observation.matrix[:, 0, 0], observation.matrix[:, 1, 1]], axis=-1)[:, None]
+        centre = observation.matrix[:, None, :2, 2]
+        projected = focal * points[..., :2] / depth[..., None] + centre
+        residual = (projected - observation.pixels) / self.settings.pixel_std
+        lateral = jacobian[..., :2, :] - (points[..., :2] / depth[..., None])[..., None] * jacobian[..., 2:, :]
+        derivative = (focal / depth[..., None])[..., None] * lateral / self.settings.pixel_std
+        return _flat(residual), _flat_jacobian(derivative)
+
+    def _prior_term(self, pose: FittedPose, count: int, dof_count: int) -> tuple[Array, Array]:
+        dof_sd, settings = self.model.dof_sd_rad, self.settings
+        residual = np.concatenate(
+            [
+                (pose.dof_rad - self.model.dof_mean_rad) / dof_sd,
+                pose.shape,
+                pose.log_scale[:, None] / settings.log_scale_std,
+            ],
+            axis=1,
+        )
+        slopes = np.concatenate([1.0 / dof_sd, np.ones(pose.shape.shape[1]), [1.0 / settings.log_scale_std]])
+        jacobian = np.concatenate([np.zeros((len(slopes), 6)), np.diag(slopes)], axis=1)
+        return residual, np.broadcast_to(jacobian, (count, *jacobian.shape))
+
+
+def _translation(turned: Array, observation: Observation) -> Array:
+    """(H, 3) published DGP solve with uniform weights, depth kept in front of the camera."""
+    rays = np.einsum("hij,hkj->hki", np.linalg.inv(observation.matrix), _homogeneous(observation.pixels))
+    rows = np.zeros((*turned.shape[:2], 2, 3))
+    rows[..., 0, 0] = rows[..., 1, 1] = -1.0
+    rows[..., 2] = rays[..., :2]
+    right = turned[..., :2] - rays[..., :2] * turned[..., 2:]
+    count = len(turned)
+    rows, right = rows.reshape(count, -1, 3), right.reshape(count, -1, 1)
+    normal = np.swapaxes(rows, 1, 2) @ rows + 1e-9 * np.eye(3)
+    found = np.linalg.solve(normal, np.swapaxes(rows, 1, 2) @ right)[..., 0]
+    found[:, 2] = np.maximum(found[:, 2], 0.05 - turned[..., 2].min(axis=1))
+    return found
+
+
+def _solve(residual: Array, jacobian: Array, damping: Array) -> Array:
+    """(H, P) damped Gauss-Newton step."""
+    transposed = np.swapaxes(jacobian, 1, 2)
+    normal = transposed @ jacobian
+    diagonal = np.arange(normal.shape[-1])
+    normal[:, diagonal, diagonal] *= 1.0 + damping[:, None]
+    normal[:, diagonal, diagonal] += 1e-9
+    return -np.linalg.solve(normal, transposed @ residual[..., None])[..., 0]
+
+
+def _step(pose: FittedPose, step: Array) -> FittedPose:
+    dof_count = pose.dof_rad.shape[1]
+    turn, move, dof, rest = np.split(step, [3, 6, 6 + dof_count], axis=1)
+    return FittedPose(
+        rotation=Rotation.from_rotvec(turn).as_matrix() @ pose.rotation,
+        translation_m=pose.translation_m + move,
+        dof_rad=pose.dof_rad + dof,
+        shape=pose.shape + rest[:, :-1],
+        log_scale=pose.log_scale + np.clip(rest[:, -1], -0.2, 0.2),
+    )
+
+
+def _where(choose: Array, new: Array, old: Array) -> Array:
+    return np.where(choose.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+
+def _flat(residual: Array) -> Array:
+    return residual.reshape(len(residual), -1)
+
+
+def _flat_jacobian(jacobian: Array) -> Array:
+    return jacobian.reshape(len(jacobian), -1, jacobian.shape[-1])
+
+
+def _homogeneous(points: Array) -> Array:
+    return np.concatenate([points, np.ones((*points.shape[:-1], 1))], axis=-1)
+
+
+def _cross_matrix(vectors: Array) -> Array:
+    """(..., 3, 3) matrix of the cross product v x ."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    zero = np.zeros_like(x)
+    rows = [np.stack(row, axis=-1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
+    return np.stack(rows, axis=-2)

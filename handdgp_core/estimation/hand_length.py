@@ -1,0 +1,46 @@
+"""The person's own hand length, put to use before DGP (supplementary material of HandDGP, section 3)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from handdgp_core.errors import UsageError
+from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.types import Array
+
+# Smallest infant's and largest known adult hand, with room: outside it the number is a slip of unit or keyboard.
+MIN_LENGTH_M, MAX_LENGTH_M = 0.05, 0.30
+
+
+def check_hand_length(length_m: float | None) -> float | None:
+    """`length_m` if a hand can be that long.
+
+    Raises:
+        UsageError: not finite, or outside 50 to 300 mm.
+    """
+    if length_m is None or (math.isfinite(length_m) and MIN_LENGTH_M <= length_m <= MAX_LENGTH_M):
+        return length_m
+    raise UsageError(
+        f"a hand length from {MIN_LENGTH_M * 1e3:.0f} to {MAX_LENGTH_M * 1e3:.0f} mm",
+        f"{length_m * 1e3:g} mm",
+        "measure from the wrist crease to the tip of the middle finger, in millimetres",
+    )
+
+
+def scale_to_length(keypoints_m: Array, length_m: float | None) -> Array:
+    """Factor s = l_ref / l_pred on root-relative hands, so that their knuckle chain has the given length.
+
+    Args:
+        keypoints_m: (B, 21, 3) root-relative.
+        length_m: wrist to middle finger tip along the knuckles, or None for no change.
+
+    Returns:
+        (B,) factors, 1 where no length is given. A collapsed prediction gives infinity, which DGP then flags.
+    """
+    if length_m is None:
+        return np.ones(len(keypoints_m))
+    predicted = np.asarray(hand_length_m(keypoints_m))
+    with np.errstate(divide="ignore"):
+        return length_m / predicted

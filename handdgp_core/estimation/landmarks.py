@@ -1,0 +1,111 @@
+"""The `landmarks` model: MediaPipe's 2D and world landmarks, with the open hand model fitted to them.
+
+No network of this project: the honest baseline that every other model must beat, and the fallback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from handdgp_core.estimation.hand_fit import FittedPose, HandFitter, Observation, stack
+from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
+from handdgp_core.estimation.stopwatch import Stopwatch
+from handdgp_core.geometry.rectification import Rectification
+from handdgp_core.hands.open_hand import HandPose, OpenHand
+from handdgp_core.networks.mediapipe_landmarks import MediaPipeLandmarks
+from handdgp_core.types import Array, Camera, HandCrop
+
+# A keypoint whose 2D landmark lies this far (crop pixels) from the fitted hand gets weight one half.
+_HALF_WEIGHT_PX = 8.0
+_FORGET_AFTER_NS = 500_000_000
+
+
+@dataclass
+class _Memory:
+    pose: FittedPose
+    stamp_ns: int
+
+
+class LandmarksPredictor:
+    """MediaPipe landmarks -> open hand fit. See `Predictor` for the attributes."""
+
+    method: PositioningMethod = "refined"
+
+    def __init__(self, network: MediaPipeLandmarks, hand: OpenHand, device: torch.device) -> None:
+        self.name = "landmarks"
+        self.faces = hand.faces
+        self.stage_ms: dict[str, float] = {}
+        self._network = network.to(device).eval()
+        self._fitter = HandFitter(hand)
+        self._hand = hand
+        self._device = device
+        self._memory: dict[int, _Memory] = {}
+
+    @classmethod
+    def load(cls, device: torch.device) -> LandmarksPredictor:
+        """From the program's assets.
+
+        Raises:
+            AssetError: an asset is missing or damaged.
+        """
+        return cls(MediaPipeLandmarks.load(), OpenHand.load(), device)
+
+    def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
+        return Rectification.fit(camera, crop)
+
+    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
+        watch = Stopwatch()
+        with torch.inference_mode():
+            batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+            output = self._network(batch)
+        seen = [part.double().cpu().numpy() for part in output]
+        landmarks = type(output)(*seen)
+        watch.lap("network")
+        matrices = np.stack([view.rectification.matrix for view in views])
+        observation = Observation(landmarks.world_m, landmarks.keypoints_px, matrices)
+        pose = self._fit(observation, [view.crop.track_id for view in views], stamp_ns)
+        vertices, keypoints = self._hand.forward(
+            HandPose(pose.rotation, pose.dof_rad, pose.shape, np.exp(pose.log_scale))
+        )
+        watch.lap("fit")
+        self.stage_ms = watch.laps_ms
+        weights = _consistency(keypoints + pose.translation_m[:, None], observation)
+        return Prediction(landmarks.keypoints_px, keypoints, vertices, weights, landmarks.presence, landmarks.right)
+
+    def reset(self) -> None:
+        self._memory.clear()
+
+    def _fit(self, observation: Observation, track_ids: Sequence[int], stamp_ns: int) -> FittedPose:
+        """Hands seen a moment ago start from their last pose, the others from the mean pose."""
+        poses: list[FittedPose] = []
+        known = [self._recall(track_id, stamp_ns) for track_id in track_ids]
+        if known and all(pose is not None for pose in known):
+            fitted = self._fitter.fit(observation, stack([pose for pose in known if pose is not None]))
+            poses = [fitted.at(index) for index in range(len(known))]
+        else:
+            for index, pose in enumerate(known):
+                one = Observation(*(part[index : index + 1] for part in observation))
+                poses.append(self._fitter.fit(one, pose))
+        self._memory = {
+            track_id: _Memory(pose, stamp_ns) for track_id, pose in zip(track_ids, poses, strict=True) if track_id >= 0
+        }
+        return stack(poses)
+
+    def _recall(self, track_id: int, stamp_ns: int) -> FittedPose | None:
+        memory = self._memory.get(track_id)
+        if memory is None or not 0 <= stamp_ns - memory.stamp_ns <= _FORGET_AFTER_NS:
+            return None
+        return memory.pose
+
+
+def _consistency(points_m: Array, observation: Observation) -> Array:
+    """(B, 21) weight of every keypoint: how well its 2D landmark agrees with the fitted hand (Geman-McClure)."""
+    projected = np.einsum("bij,bkj->bki", observation.matrix, points_m)
+    pixels = projected[..., :2] / projected[..., 2:]
+    distance = np.linalg.norm(pixels - observation.pixels, axis=-1)
+    return 1.0 / (1.0 + (distance / _HALF_WEIGHT_PX) ** 2)

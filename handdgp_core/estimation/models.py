@@ -1,0 +1,44 @@
+"""Which models `--model` and `--device` accept, and how each is made."""
+
+from __future__ import annotations
+
+import torch
+
+from handdgp_core.errors import UsageError
+from handdgp_core.estimation.landmarks import LandmarksPredictor
+from handdgp_core.estimation.predictor import Predictor
+
+DEFAULT_MODEL = "landmarks"
+MODEL_NAMES = ("landmarks",)
+DEVICE_NAMES = ("auto", "cpu", "cuda")
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device for "auto", "cpu" or "cuda".
+
+    Raises:
+        UsageError: unknown name, or no CUDA device here.
+    """
+    if name not in DEVICE_NAMES:
+        raise UsageError(f"a device out of {', '.join(DEVICE_NAMES)}", repr(name))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "a CUDA device",
+            "none that this PyTorch can use",
+            "use --device auto or cpu, or install the GPU's driver and a CUDA build of PyTorch",
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def load_predictor(name_or_path: str, device: str) -> Predictor:
+    """The model of that name.
+
+    Raises:
+        UsageError: unknown model or device.
+        AssetError: a file of the program is missing or damaged.
+    """
+    if name_or_path == "landmarks":
+        return LandmarksPredictor.load(choose_device(device))
+    raise UsageError(f"a model out of {', '.join(MODEL_NAMES)}", repr(name_or_path))

@@ -1,0 +1,66 @@
+"""What a hand network must offer the estimator, whatever is inside: rectified crops in, root-relative hands out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handdgp_core.geometry.rectification import Rectification
+from handdgp_core.types import Array, Camera, HandCrop
+
+PositioningMethod = Literal["published", "refined"]
+
+
+class Prediction(NamedTuple):
+    """Root-relative hands of B crops, every one a *right* hand in its virtual camera's frame.
+
+    Attributes:
+        keypoints_px: (B, 21, 2) crop pixels.
+        keypoints_m: (B, 21, 3) root-relative.
+        vertices_m: (B, V, 3) root-relative.
+        weights: (B, 21) for DGP, 0 to 1.
+        score: (B,) 0 to 1, how sure the network is that the crop shows a hand.
+        right: (B,) 0 to 1, how sure it is that the crop shows a right hand (after mirroring).
+    """
+
+    keypoints_px: Array
+    keypoints_m: Array
+    vertices_m: Array
+    weights: Array
+    score: Array
+    right: Array
+
+
+class View(NamedTuple):
+    """A crop, and the virtual camera that looks at it."""
+
+    crop: HandCrop
+    rectification: Rectification
+
+
+class Predictor(Protocol):
+    """A network with everything around it that turns crops into `Prediction`s.
+
+    Attributes:
+        name: as given to `--model`.
+        method: which DGP solve its predictions are meant for.
+        faces: (F, 3) triangles of a right hand, outward normals.
+        stage_ms: milliseconds of each part of the last `predict`.
+    """
+
+    name: str
+    method: PositioningMethod
+    faces: NDArray[np.int32]
+    stage_ms: dict[str, float]
+
+    def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
+        """The virtual camera that this network wants for a crop. UsageError where the lens cannot show it."""
+
+    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
+        """Hands in (B, size, size, 3) uint8 RGB crops, as each of the B views shows them."""
+
+    def reset(self) -> None:
+        """Forget earlier frames."""

@@ -1,0 +1,100 @@
+"""hands.csv: one row per detected hand, units in the column names. OpenCV camera frame. No mesh."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from handdgp_core.export.folder import output_errors, part_of, remove
+from handdgp_core.hands.keypoints import NAMES
+from handdgp_core.types import Array, Camera, Frame, Hand
+
+_KEYPOINTS = tuple(name.lower().replace(" ", "_") for name in NAMES)
+_UPPER_TRIANGLE = np.triu_indices(3)
+HEADER: tuple[str, ...] = (
+    *("frame_index", "stamp_ns", "image", "hand", "handedness", "score", "track_id", "degenerate", "hand_scale"),
+    *("root_x_m", "root_y_m", "root_z_m"),
+    *(f"root_covariance_{pair}_m2" for pair in ("xx", "xy", "xz", "yy", "yz", "zz")),
+    *(f"{name}_{axis}_m" for name in _KEYPOINTS for axis in "xyz"),
+    *(f"{name}_{axis}_px" for name in _KEYPOINTS for axis in "uv"),
+    *(f"{name}_weight" for name in _KEYPOINTS),
+)
+
+
+class CsvWriter:
+    """Exporter: rows are written as they come; `close` gives the file its name.
+
+    What has no value (a degenerate hand's root) is an empty cell.
+    """
+
+    reserve_bytes = 0
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Opens the table at `path` (its folder exists) under a temporary name; raises OutputError."""
+        self.path = Path(path)
+        self._part = part_of(self.path)
+        self._size = 0
+        with output_errors(self.path):
+            self._file: BinaryIO = open(self._part, "wb", buffering=0)  # noqa: SIM115 - closed by close()
+            self._write([HEADER])
+
+    @property
+    def files(self) -> list[Path]:
+        """What `close` leaves behind."""
+        return [self.path]
+
+    def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera | None = None) -> None:
+        """Adds one row a hand; a frame's rows are written together or, with an OutputError, not at all."""
+        if hands:
+            with output_errors(self.path):
+                self._write([_cells(frame, number, hand) for number, hand in enumerate(hands)])
+
+    def close(self) -> None:
+        """Gives the file its final name. A second call does nothing. Raises OutputError."""
+        if self._file.closed:
+            return
+        try:
+            with output_errors(self.path):
+                os.fsync(self._file.fileno())
+                self._file.close()
+                os.replace(self._part, self.path)
+        finally:
+            self._file.close()
+            remove(self._part)
+
+    def _write(self, rows: Iterable[Sequence[object]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        data = text.getvalue().encode("utf-8")
+        try:
+            if self._file.write(data) != len(data):
+                raise OSError(28, "No space left on device")  # a short write, and the rest did not fit
+            self._size += len(data)
+        except OSError:
+            self._file.truncate(self._size)  # no half row
+            self._file.seek(self._size)
+            raise
+
+
+def _cells(frame: Frame, number: int, hand: Hand) -> list[object]:
+    head = [frame.index, frame.stamp_ns, frame.name or "", number, hand.handedness, f"{hand.score:.6g}", hand.track_id]
+    return [
+        *head,
+        hand.degenerate or "",
+        f"{hand.hand_scale:.6g}",
+        *_numbers(hand.root_m),
+        *_numbers(hand.root_covariance_m2[_UPPER_TRIANGLE]),
+        *_numbers(hand.keypoints_m),
+        *_numbers(hand.keypoints_px),
+        *_numbers(hand.weights),
+    ]
+
+
+def _numbers(values: Array) -> list[str]:
+    return [f"{value:.8g}" if np.isfinite(value) else "" for value in np.ravel(values).tolist()]

@@ -1,0 +1,170 @@
+"""All exporters behind one protocol, opened by name."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handdgp_core.errors import HandDGPError, UsageError
+from handdgp_core.export import axes as camera_axes_names
+from handdgp_core.export.csv_table import CsvWriter
+from handdgp_core.export.folder import MIB, check_room, prepare_output
+from handdgp_core.export.hand_mesh import Colouring
+from handdgp_core.export.meshes import FORMATS, MeshSequence
+from handdgp_core.export.overlay import OverlayStyle
+from handdgp_core.export.tables import PredictionsWriter
+from handdgp_core.export.video import OverlayVideo
+from handdgp_core.types import Camera, Frame, Hand
+
+_log = logging.getLogger(__name__)
+_MARGIN_BYTES = 4 * MIB  # more than one frame's files take
+
+
+class Exporter(Protocol):
+    """Takes results frame by frame; whatever was added before an error stays valid."""
+
+    @property
+    def reserve_bytes(self) -> int:
+        """Disk space that `close` will still need."""
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are there once it is closed."""
+
+    def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera) -> None:
+        """Takes one frame with the hands found in it and the camera that saw it. Raises OutputError."""
+
+    def close(self) -> None:
+        """Completes the files. Harmless when repeated. Raises OutputError."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What exporters can be told.
+
+    Attributes:
+        camera_axes: of mesh files: "opencv", "opengl" or "blender"; None for what each format's readers expect
+            (GLB "opengl", else "opencv"). Tables are always in the OpenCV frame.
+        fps: frame rate of the rendered video.
+        style: of the rendered video.
+        colouring: of the meshes.
+        faces: (F, 3) of the right hand, so that tables have their shapes also where no hand is found.
+        vertex_count: V, with `faces`.
+    """
+
+    camera_axes: str | None = None
+    fps: float = 30.0
+    style: OverlayStyle = field(default_factory=OverlayStyle)
+    colouring: Colouring = "hand"
+    faces: NDArray[np.int32] | None = None
+    vertex_count: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.camera_axes is not None:
+            camera_axes_names.target_from_opencv(self.camera_axes)  # raises UsageError
+
+
+def _mesh_sequence(file_format: str) -> Callable[[Path, ExportOptions], Exporter]:
+    return lambda output, options: MeshSequence(
+        output / file_format, file_format, options.camera_axes, options.colouring
+    )
+
+
+_OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
+    **{file_format: _mesh_sequence(file_format) for file_format in FORMATS},
+    "csv": lambda output, options: CsvWriter(output / "hands.csv"),
+    "npz": lambda output, options: PredictionsWriter(output / "predictions.npz", options.faces, options.vertex_count),
+    "video": lambda output, options: OverlayVideo(output / "overlay.mp4", options.fps, options.style),
+}
+NAMES = tuple(_OPEN)
+
+
+class ExporterGroup:
+    """Several exporters as one. Leaving the `with` block closes them all, whatever happened."""
+
+    def __init__(self, exporters: dict[str, Exporter], output: Path, margin_bytes: int = _MARGIN_BYTES) -> None:
+        """Args: exporters by name; the folder they share; disk space to keep free besides what they reserve."""
+        self._exporters, self._output, self._margin_bytes = exporters, output, margin_bytes
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are there once the group is closed."""
+        return [path for exporter in self._exporters.values() for path in exporter.files]
+
+    def __getitem__(self, name: str) -> Exporter:
+        """The exporter of that name; KeyError where it was not asked for."""
+        return self._exporters[name]
+
+    def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera) -> None:
+        """Hands one frame to each exporter.
+
+        Raises:
+            OutputError: the disk is nearly full or failed. Close the group: what was added before is kept.
+        """
+        reserve_bytes = sum(exporter.reserve_bytes for exporter in self._exporters.values())
+        check_room(self._output, reserve_bytes + self._margin_bytes)
+        for exporter in self._exporters.values():
+            exporter.add(frame, hands, camera)
+
+    def close(self) -> None:
+        """Closes every exporter, also when one fails; then raises the first error."""
+        errors: list[Exception] = []
+        for exporter in self._exporters.values():
+            try:
+                exporter.close()
+            except Exception as error:  # the others' files must still be completed
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def __enter__(self) -> ExporterGroup:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except HandDGPError:
+            if error is None:
+                raise
+            _log.exception("An export could not be completed either")  # the first error is the one to report
+
+
+def open_exporters(
+    names: Iterable[str], output: str | os.PathLike[str], options: ExportOptions | None = None
+) -> ExporterGroup:
+    """Opens exporters by name in one folder, which is made and checked first.
+
+    Args:
+        names: of `NAMES`; case, spaces and repeats do not matter.
+        output: the folder; meshes go to a folder of their format's name in it.
+        options: the same for all.
+
+    Raises:
+        UsageError: an unknown name.
+        OutputError: the folder cannot be used.
+    """
+    wanted = list(dict.fromkeys(name.strip().lower() for name in names))
+    unknown = [name for name in wanted if name not in _OPEN]
+    if unknown:
+        raise UsageError(f"exports of {', '.join(NAMES)}", ", ".join(map(repr, unknown)), "choose among these")
+    options = options or ExportOptions()
+    folder = prepare_output(output)
+    exporters: dict[str, Exporter] = {}
+    group = ExporterGroup(exporters, folder)
+    try:
+        for name in wanted:
+            exporters[name] = _OPEN[name](folder, options)
+    except BaseException:
+        group.close()
+        raise
+    return group

@@ -1,0 +1,42 @@
+"""Which camera belongs to a frame: the calibration given, else what the source knows, else an assumed field of view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from handdgp_core.geometry.camera import check_fits
+from handdgp_core.types import Camera, Frame
+
+DEFAULT_FOV_DEG = 60.0
+
+
+@dataclass
+class CameraChooser:
+    """Chooses the camera of every frame of a source.
+
+    Attributes:
+        calibration: the user's calibration, which goes before anything that the source says; or None.
+        horizontal_fov_deg: field of view assumed where nobody knows better.
+    """
+
+    calibration: Camera | None = None
+    horizontal_fov_deg: float = DEFAULT_FOV_DEG
+    _by_size: dict[tuple[int, int], Camera] = field(default_factory=dict)
+
+    def camera_for(self, frame: Frame) -> Camera:
+        """The camera for the size of this very frame.
+
+        Raises:
+            CameraError: the calibration is for another aspect ratio.
+        """
+        height, width = frame.image.shape[:2]
+        if self.calibration is None and frame.camera is not None:
+            return check_fits(frame.camera, width, height)
+        if (width, height) not in self._by_size:
+            self._by_size[width, height] = self._make(width, height)
+        return self._by_size[width, height]
+
+    def _make(self, width: int, height: int) -> Camera:
+        if self.calibration is not None:
+            return check_fits(self.calibration, width, height)
+        return Camera.assumed(width, height, self.horizontal_fov_deg)

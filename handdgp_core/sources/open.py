@@ -1,0 +1,109 @@
+"""From what a person types to a source."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from handdgp_core.errors import SourceError, UsageError
+from handdgp_core.sources.capture import CaptureFactory, open_capture
+from handdgp_core.sources.demo import DEMO_FOLDER, DemoSource
+from handdgp_core.sources.image_folder import SUFFIXES, ImageFolderSource
+from handdgp_core.sources.protocol import Source
+from handdgp_core.sources.reconnect import ReconnectingSource
+from handdgp_core.sources.stream import SCHEMES, is_url, open_stream
+from handdgp_core.sources.video import VideoSource
+from handdgp_core.sources.webcam import WebcamSettings, WebcamSource, open_webcam
+
+ACCEPTED = (
+    "a webcam number (0), a device file (/dev/video0), a stream URL (rtsp://, http://, ...), a video file, "
+    "an image, a folder of images, or demo"
+)
+
+
+def open_source(
+    spec: str,
+    *,
+    webcam: WebcamSettings | None = None,
+    loop: bool = False,
+    reconnect: bool = True,
+    demo_folder: str | Path = DEMO_FOLDER,
+    capture_factory: CaptureFactory = open_capture,
+) -> Source:
+    """Open whatever `spec` names.
+
+    Args:
+        spec: "0", "/dev/video0", a URL, a video file, an image, a folder of images, or "demo".
+        webcam: what to ask of a webcam.
+        loop: let videos and the demo start again at their end.
+        reconnect: let webcams and streams be looked for after a loss.
+        demo_folder: where the demo lies.
+        capture_factory: what opens webcams, streams and videos.
+
+    Raises:
+        UsageError: an empty spec or an unknown kind of URL.
+        SourceError: what it names cannot be opened.
+        AssetError: the demo is missing or damaged.
+    """
+    spec = os.fspath(spec).strip()
+    if not spec:
+        raise UsageError(f"a source: {ACCEPTED}", "nothing", "name one")
+    if spec == "demo":
+        return DemoSource(demo_folder, loop, capture_factory)
+    if is_webcam(spec):
+        return _open_webcam(spec, webcam, reconnect, capture_factory)
+    if is_url(spec):
+        return open_stream(spec, capture_factory, reconnect, loop)
+    return _open_path(_local_path(spec), loop, capture_factory)
+
+
+def is_webcam(spec: str) -> bool:
+    """True for a number or a device file."""
+    return spec.isdecimal() or spec.startswith(("/dev/video", "/dev/v4l/"))
+
+
+def _open_webcam(
+    spec: str, settings: WebcamSettings | None, reconnect: bool, capture_factory: CaptureFactory
+) -> Source:
+    def open_by(identity: str) -> WebcamSource:
+        return open_webcam(identity, settings, capture_factory=capture_factory)
+
+    first = open_by(spec)
+    # By identity, not by number: after a replug the same camera may come back under another one.
+    return ReconnectingSource(lambda: open_by(first.identity), first) if reconnect else first
+
+
+def _local_path(spec: str) -> Path:
+    parts = urlsplit(spec)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    if "://" in spec:
+        raise UsageError(
+            f"a URL of a kind that can be read ({', '.join(SCHEMES)})", f"{parts.scheme}://", "use another"
+        )
+    return Path(spec).expanduser()
+
+
+def _open_path(path: Path, loop: bool, capture_factory: CaptureFactory) -> Source:
+    if path.is_dir():
+        return ImageFolderSource(path)
+    if not path.exists():
+        raise SourceError(f"a source: {ACCEPTED}", f"no {path}", _suggestion(path))
+    if path.suffix.lower() in SUFFIXES:
+        return ImageFolderSource(path)
+    return VideoSource(path, loop=loop, capture_factory=capture_factory)
+
+
+def _suggestion(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"check the path: there is no folder {folder} either"
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return "check the path"
+    close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    return f"perhaps you meant {' or '.join(close)}" if close else f"check the name: {folder} holds nothing like it"

@@ -1,0 +1,89 @@
+"""A live stream by URL (RTSP, HTTP MJPEG, ...)."""
+
+from __future__ import annotations
+
+import socket
+from urllib.parse import urlsplit, urlunsplit
+
+import cv2
+
+from handdgp_core.errors import SourceError, UsageError
+from handdgp_core.sources.capture import Capture, CaptureFactory, open_capture
+from handdgp_core.sources.live import LiveSource
+from handdgp_core.sources.protocol import Source
+from handdgp_core.sources.reconnect import ReconnectingSource
+from handdgp_core.sources.video import VideoSource, frame_rate
+
+SCHEMES = ("rtsp", "rtsps", "rtp", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt")
+OPEN_TIMEOUT_MS = 5000
+READ_TIMEOUT_MS = 5000
+_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443, "http": 80, "https": 443}
+
+
+def is_url(spec: str) -> bool:
+    """True for `scheme://...` with a scheme that streams use. Raises UsageError where what follows makes no sense."""
+    if spec.partition("://")[0].lower() not in SCHEMES or "://" not in spec:
+        return False
+    try:
+        _ = urlsplit(spec).port  # checked only when asked for
+    except ValueError as error:
+        raise UsageError("the address of a stream", f"{error}", "write it as rtsp://host:port/path") from error
+    return True
+
+
+def shown_url(url: str) -> str:
+    """The URL without user name and password, fit for a window title or a log."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def open_stream(
+    url: str, capture_factory: CaptureFactory = open_capture, reconnect: bool = True, loop: bool = False
+) -> Source:
+    """A stream: live, newest frame first, reconnecting; or a video file where the URL leads to one that has an end.
+
+    Args:
+        url: as `SCHEMES`; may carry user and password, which are shown nowhere.
+        capture_factory: what opens it.
+        reconnect: look for it again after a loss.
+        loop: for a file behind a URL, start again at its end.
+
+    Raises:
+        SourceError: no such host, no answer, or nothing that can be decoded.
+    """
+    capture = _connect(url, capture_factory)
+    if capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
+        capture.release()
+        return VideoSource(url, name=shown_url(url), loop=loop, capture_factory=capture_factory)
+    first = _live(url, capture)
+    return ReconnectingSource(lambda: _live(url, _connect(url, capture_factory)), first) if reconnect else first
+
+
+def _live(url: str, capture: Capture) -> LiveSource:
+    return LiveSource(capture, shown_url(url), frame_rate(capture), driver_stamps=False)
+
+
+def _connect(url: str, capture_factory: CaptureFactory) -> Capture:
+    limits = [
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS
+    ]  # fmt: skip
+    capture = capture_factory(url, cv2.CAP_FFMPEG, limits)
+    if not capture.isOpened():
+        capture.release()
+        raise _explain(url)
+    return capture
+
+
+def _explain(url: str) -> SourceError:
+    parts = urlsplit(url)
+    wanted = f"a video stream at {shown_url(url)}"
+    port = parts.port or _PORTS.get(parts.scheme.lower())
+    if parts.hostname and port and parts.scheme.lower() not in ("udp", "rtp", "srt"):
+        try:
+            socket.create_connection((parts.hostname, port), timeout=2.0).close()
+        except socket.gaierror:
+            return SourceError(wanted, f"no computer called {parts.hostname}", "check the address and the network")
+        except OSError as error:
+            reason = error.strerror or "no answer"
+            return SourceError(wanted, f"{parts.hostname}:{port} not reachable ({reason})", "check that it is on")
+    return SourceError(wanted, "nothing there that can be decoded", "check the path, user name and password")

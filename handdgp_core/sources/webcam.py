@@ -1,0 +1,163 @@
+"""A webcam through OpenCV."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from handdgp_core.errors import SourceError, UsageError
+from handdgp_core.sources.capture import Capture, CaptureFactory, open_capture
+from handdgp_core.sources.live import LiveSource
+from handdgp_core.sources.webcam_faults import explain_webcam
+from handdgp_core.sources.webcam_list import WebcamInfo, list_webcams
+
+BACKENDS = {
+    "any": cv2.CAP_ANY,
+    "v4l2": cv2.CAP_V4L2,
+    "dshow": cv2.CAP_DSHOW,
+    "msmf": cv2.CAP_MSMF,
+    "avfoundation": cv2.CAP_AVFOUNDATION,
+    "gstreamer": cv2.CAP_GSTREAMER,
+}
+# Tried in this order for "auto". DirectShow opens in a fraction of the time that Media Foundation takes.
+_AUTO = {"linux": ("v4l2", "any"), "win32": ("dshow", "msmf", "any"), "darwin": ("avfoundation", "any")}
+
+
+@dataclass(frozen=True)
+class WebcamSettings:
+    """What is asked of a webcam; what it gives is read back and may differ.
+
+    Attributes:
+        size: (width, height) in pixels.
+        fps: frames per second.
+        pixel_format: four characters. "MJPG" is what lets USB 2 cameras reach 720p at 30 frames per second; "" leaves
+            the choice to the camera.
+        backend: "auto" or a key of `BACKENDS`.
+    """
+
+    size: tuple[int, int] = (1280, 720)
+    fps: float = 30.0
+    pixel_format: str = "MJPG"
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        if min(self.size) < 1 or not 0 < self.fps < 10_000:
+            raise UsageError("a positive picture size and frame rate", f"{self.size} at {self.fps}", "e.g. 1280x720")
+        if len(self.pixel_format) not in (0, 4):
+            raise UsageError("a pixel format of four characters", repr(self.pixel_format), "e.g. MJPG or YUYV")
+        if self.backend != "auto" and self.backend not in BACKENDS:
+            raise UsageError("a camera backend", repr(self.backend), f"use auto, {', '.join(BACKENDS)}")
+
+
+class WebcamSource(LiveSource):
+    """A webcam, opened by its number; ends with `SourceLost` when it is unplugged.
+
+    Args:
+        index: OpenCV's number of the camera.
+        settings: what to ask for.
+        capture_factory: what opens it.
+        cameras: lists what is connected, for names and messages.
+        device_path: the camera's file, whose vanishing means "unplugged"; None works it out (Linux), "" has none.
+
+    Attributes:
+        identity: see `WebcamInfo`.
+        settings: what was asked for; `size` and `nominal_fps` are what came.
+
+    Raises:
+        SourceError: no such camera, busy, not allowed.
+    """
+
+    def __init__(
+        self,
+        index: int = 0,
+        settings: WebcamSettings | None = None,
+        capture_factory: CaptureFactory = open_capture,
+        cameras: Callable[[], list[WebcamInfo]] = list_webcams,
+        device_path: str | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.settings = settings or WebcamSettings()
+        on_linux = sys.platform.startswith("linux")
+        # Probing would open the very camera that is wanted; names without probing exist on Linux alone.
+        info = next((camera for camera in cameras() if camera.index == index), None) if on_linux else None
+        self.index = index
+        self.identity = info.identity if info else str(index)
+        capture = _open(index, self.settings, capture_factory)
+        if capture is None:
+            raise explain_webcam(index, cameras())
+        _configure(capture, self.settings)
+        path = device_path if device_path is not None else (info.path if info else None)
+        super().__init__(
+            capture,
+            info.name if info else f"webcam {index}",
+            _frame_rate(capture),
+            is_gone=lambda: bool(path) and not os.path.exists(str(path)),
+            clock_ns=clock_ns,
+        )
+
+    @property
+    def warning(self) -> str | None:
+        width, height = self.size
+        if (width, height) != self.settings.size:
+            asked = f"{self.settings.size[0]}x{self.settings.size[1]}"
+            return super().warning or f"{self.name} gives {width}x{height} pictures instead of {asked}"
+        return super().warning
+
+
+def open_webcam(identity: str | int, settings: WebcamSettings | None = None, **options: object) -> WebcamSource:
+    """Open by number, device file or stable link.
+
+    Args:
+        identity: 0, "0", "/dev/video0", or a link such as those under /dev/v4l/by-id.
+        settings: what to ask for.
+        options: for `WebcamSource`.
+
+    Raises:
+        SourceError: no such camera, busy, not allowed.
+    """
+    return WebcamSource(webcam_index(identity), settings, **options)  # type: ignore[arg-type]
+
+
+def webcam_index(identity: str | int) -> int:
+    """OpenCV's number for a number, a device file or a link to one. Raises SourceError for anything else."""
+    text = str(identity)
+    if text.isdigit():
+        return int(text)
+    node = Path(os.path.realpath(text)).name
+    number = node.removeprefix("video")
+    if node.startswith("video") and number.isdigit():
+        return int(number)
+    found = f"{text}, which is not one" if os.path.lexists(text) else f"no {text}"
+    raise SourceError("a webcam (a number, or a device file such as /dev/video0)", found, "connect it again")
+
+
+def _open(index: int, settings: WebcamSettings, factory: CaptureFactory) -> Capture | None:
+    names = _AUTO.get(sys.platform, ("any",)) if settings.backend == "auto" else (settings.backend,)
+    for name in names:
+        capture = factory(index, BACKENDS[name])
+        if capture.isOpened():
+            return capture
+        capture.release()
+    return None
+
+
+def _configure(capture: Capture, settings: WebcamSettings) -> None:
+    # The pixel format first: it decides which sizes and rates the camera offers.
+    if settings.pixel_format:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*settings.pixel_format))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.size[0])
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.size[1])
+    capture.set(cv2.CAP_PROP_FPS, settings.fps)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+
+
+def _frame_rate(capture: Capture) -> float | None:
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if math.isfinite(fps) and 0 < fps < 1000 else None

@@ -1,0 +1,139 @@
+"""Settings: round trip, damage, ranges, reset."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
+
+from app.settings import (
+    RECENT_SOURCES_KEPT,
+    Settings,
+    default_path,
+    describe,
+    load_settings,
+    reset_settings,
+    save_settings,
+)
+from handdgp_core.errors import OutputError
+
+
+def test_no_file_gives_the_defaults_without_a_word(tmp_path: Path) -> None:
+    assert load_settings(tmp_path / "none.json") == (Settings(), [])
+
+
+@given(
+    length=st.floats(80, 260),
+    steadiness=st.integers(0, 100),
+    mirror=st.booleans(),
+    sources=st.lists(st.text(max_size=12), max_size=RECENT_SOURCES_KEPT),
+    path=st.text(max_size=20),
+)
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_saved_is_loaded(
+    tmp_path: Path, length: float, steadiness: int, mirror: bool, sources: list[str], path: str
+) -> None:
+    kept = Settings(
+        hand_length_mm=length, steadiness=steadiness, mirror_webcam=mirror, recent_sources=sources, calibration_path=path
+    )
+    save_settings(kept, tmp_path / "s.json")
+    assert load_settings(tmp_path / "s.json") == (kept, [])
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"\xff\xfe\x00", b'"text"', b"null"])
+def test_damaged_file_is_set_aside_and_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(content)
+    settings, warnings = load_settings(path)
+    assert settings == Settings()
+    assert len(warnings) == 1 and str(tmp_path / "settings.json.damaged") in warnings[0]
+    assert (tmp_path / "settings.json.damaged").read_bytes() == content
+    assert not path.exists()
+
+
+def test_a_second_damaged_file_does_not_replace_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    for content in ("one", "two"):
+        path.write_text(content)
+        load_settings(path)
+    assert (tmp_path / "settings.json.damaged").read_text() == "one"
+    assert (tmp_path / "settings.json.damaged-2").read_text() == "two"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steadiness", 101),
+        ("steadiness", -1),
+        ("steadiness", 5.5),
+        ("steadiness", True),
+        ("max_hands", "2"),
+        ("assumed_fov_deg", 1000),
+        ("assumed_fov_deg", float("nan")),
+        ("assumed_fov_deg", float("inf")),
+        ("mirror_webcam", 1),
+        ("device", "tpu"),
+        ("model", 3),
+        ("recent_sources", "demo"),
+        ("recent_sources", [1]),
+        ("theme", None),
+    ],
+)
+def test_one_bad_value_falls_back_alone(tmp_path: Path, name: str, value: object) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"plot_span_s": 30, name: value}))
+    settings, warnings = load_settings(path)
+    assert getattr(settings, name) == getattr(Settings(), name)
+    assert settings.plot_span_s == 30
+    assert len(warnings) == 1 and describe(name).metadata["title"] in warnings[0]
+
+
+def test_unknown_keys_of_another_version_are_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"version": 99, "of_the_future": 1, "max_hands": 1}))
+    settings, warnings = load_settings(path)
+    assert settings.max_hands == 1 and not warnings
+
+
+def test_every_field_explains_itself_and_its_default_is_in_range() -> None:
+    for entry in fields(Settings):
+        about, value = entry.metadata, getattr(Settings(), entry.name)
+        assert about["title"] and about["description"].endswith((".", "."))
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            assert about["low"] <= value <= about["high"]
+        if about["choices"]:
+            assert value in about["choices"]
+
+
+def test_recent_sources_are_unique_newest_first_and_few() -> None:
+    settings = Settings()
+    for spec in ["a", "b", "a", *(str(number) for number in range(20))]:
+        settings.remember_source(spec)
+    assert settings.recent_sources == [str(number) for number in range(19, 19 - RECENT_SOURCES_KEPT, -1)]
+    settings.remember_source("15")
+    assert settings.recent_sources[:2] == ["15", "19"] and len(set(settings.recent_sources)) == RECENT_SOURCES_KEPT
+
+
+def test_reset_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    assert reset_settings(path) is None
+    save_settings(Settings(max_hands=1), path)
+    kept = reset_settings(path)
+    assert kept is not None and json.loads(kept.read_text())["max_hands"] == 1
+    assert load_settings(path) == (Settings(), [])
+
+
+def test_a_place_that_cannot_be_written_names_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="make the folder writable|Make the folder writable"):
+        save_settings(Settings(), tmp_path / "file" / "s.json")
+
+
+def test_the_environment_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDDGP_SETTINGS", str(tmp_path / "mine.json"))
+    assert default_path() == tmp_path / "mine.json"
+    save_settings(Settings())
+    assert (tmp_path / "mine.json").exists()

@@ -1,0 +1,31 @@
+"""Small hands for tests of the steps after the estimator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from handdgp_core.types import Hand
+
+FACES = np.array([[0, 1, 2]], dtype=np.int32)
+
+
+def make_hand(root_m: tuple[float, float, float] = (0.0, 0.0, 0.4), **changes: object) -> Hand:
+    """A hand of three vertices whose keypoints lie on a line beside the root."""
+    root = np.array(root_m)
+    offsets = np.linspace(0.0, 0.1, 21)[:, None] * np.array([1.0, -1.0, 0.2])
+    hand = Hand(
+        handedness="right",
+        score=0.9,
+        vertices_m=root + np.array([[0.0, 0, 0], [0.05, 0, 0], [0, 0.05, 0]]),
+        keypoints_m=root + offsets,
+        keypoints_px=np.zeros((21, 2)),
+        weights=np.ones(21),
+        root_m=root,
+        root_covariance_m2=np.eye(3) * 1e-6,
+        hand_scale=1.0,
+        faces=FACES,
+        track_id=1,
+    )
+    return replace(hand, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,240 @@
+"""The supervisor's decisions, with children that do what the test says: no process, no OpenGL."""
+
+import time
+
+import numpy as np
+import pytest
+
+from app.viewport import supervisor as module
+from app.viewport.backends import PainterThread, Picture
+from app.viewport.orbit import HOME
+from app.viewport.protocol import RenderRequest, SceneState, ViewOptions
+from app.viewport.supervisor import RenderSupervisor, Rung, default_ladder
+
+REQUEST = RenderRequest(SceneState(), HOME, ViewOptions(), 32, 24)
+LADDER = [Rung("first", {"A": "1"}), Rung("second", {"A": "2"}), Rung("third", {})]
+
+
+class ScriptedChild:
+    """Stands where `RenderChild` stands; `script` is what the next polls bring about."""
+
+    born: list["ScriptedChild"]
+
+    def __init__(self, environment, render_limit):
+        self.environment, self.state, self.was_ready, self.worn = environment, "starting", False, False
+        self.pending = None
+        self.reason, self.started_s, self.stopped, self.asked = "", time.monotonic(), False, None
+        self.pid = len(self.born)
+        self.born.append(self)
+
+    @property
+    def busy(self):
+        return self.asked is not None
+
+    def become(self, state):
+        """What the next poll will find."""
+        self.pending = state
+
+    def request(self, request):
+        self.asked = request
+
+    def poll(self):
+        self.state, self.pending = self.pending or self.state, None
+        self.was_ready = self.was_ready or self.state == "ready"
+        if self.asked is None or self.state != "ready":
+            return None
+        asked, self.asked = self.asked, None
+        return Picture(np.zeros((24, 32, 3), np.uint8), asked, 1.0, "open3d")
+
+    def ask_to_stop(self):
+        pass
+
+    def kill(self):
+        self.state = "dead"
+
+    def has_ended(self):
+        return True
+
+    def stop(self, timeout_s=3.0):
+        self.stopped = True
+
+
+@pytest.fixture
+def children(monkeypatch):
+    ScriptedChild.born = []
+    monkeypatch.setattr(module, "RenderChild", ScriptedChild)
+    return ScriptedChild.born
+
+
+def make(**options):
+    supervisor = RenderSupervisor(LADDER, **options)
+    supervisor.start()
+    return supervisor
+
+
+def picture_of(supervisor, timeout_s=5.0):
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        picture = supervisor.poll()
+        if picture is not None:
+            return picture
+        time.sleep(0.005)
+    raise AssertionError("no picture")
+
+
+def test_the_painter_draws_until_the_child_is_ready(children):
+    supervisor = make()
+    supervisor.request(REQUEST)
+    assert picture_of(supervisor).backend == "painter"
+    children[0].become("ready")
+    supervisor.poll()
+    assert supervisor.status == "3D: Open3D"
+    supervisor.request(REQUEST)
+    assert supervisor.poll().backend == "open3d"
+    supervisor.stop()
+    assert children[0].stopped
+
+
+def test_a_rung_that_fails_is_followed_by_the_next_and_the_good_one_is_remembered(children):
+    remembered = []
+    supervisor = make(on_rung=remembered.append)
+    children[0].become("dead")
+    supervisor.poll()
+    assert children[1].environment == {"A": "2"} and not remembered
+    children[1].become("ready")
+    supervisor.poll()
+    assert remembered == ["second"]
+    supervisor.stop()
+
+
+def test_the_remembered_rung_is_tried_first(children):
+    supervisor = make(preferred="third")
+    assert children[0].environment == {}
+    children[0].become("dead")
+    supervisor.poll()
+    assert children[1].environment == {"A": "1"}
+    supervisor.stop()
+
+
+def test_no_rung_left_means_painter_and_says_what_to_install(children):
+    supervisor = make()
+    for index in range(3):
+        children[index].become("dead")
+        supervisor.poll()
+    assert len(children) == 3
+    assert "software painter" in supervisor.status and "install" in supervisor.status
+    supervisor.request(REQUEST)
+    assert picture_of(supervisor).backend == "painter"
+    supervisor.stop()
+
+
+def test_a_child_that_never_gets_ready_counts_as_dead(children):
+    supervisor = make(start_timeout_s=20.0)
+    children[0].started_s -= 19.0
+    supervisor.poll()
+    assert len(children) == 1
+    children[0].started_s -= 1.1
+    supervisor.poll()
+    assert len(children) == 2 and children[0].state == "dead"
+    supervisor.stop()
+
+
+def test_one_death_is_forgiven_two_are_not(children):
+    supervisor = make()
+    for expected in (2, 2):
+        children[-1].become("ready")
+        supervisor.poll()
+        children[-1].become("dead")
+        supervisor.poll()
+        assert len(children) == expected
+    assert children[1].environment == {"A": "1"}  # the rung itself was good
+    assert "crashed twice" in supervisor.status
+    supervisor.stop()
+
+
+def test_deaths_long_ago_are_forgotten(children):
+    supervisor = make()
+    for round_number in range(4):
+        children[-1].become("ready")
+        supervisor.poll()
+        children[-1].become("dead")
+        supervisor.poll()
+        assert len(children) == round_number + 2
+        supervisor._deaths_s = [then - 601.0 for then in supervisor._deaths_s]
+    supervisor.stop()
+
+
+def test_a_death_noticed_while_asking_is_a_death_not_a_failed_start(children):
+    supervisor = make()
+    children[0].become("ready")
+    supervisor.poll()
+    children[0].request = lambda request: children[0].kill()
+    supervisor.request(REQUEST)
+    supervisor.poll()
+    assert children[1].environment == {"A": "1"}
+    supervisor.stop()
+
+
+def test_a_worn_child_draws_on_until_its_spare_is_ready(children):
+    supervisor = make()
+    children[0].become("ready")
+    supervisor.poll()
+    children[0].worn = True
+    supervisor.poll()
+    assert len(children) == 2
+    supervisor.request(REQUEST)
+    assert supervisor.poll().backend == "open3d" and supervisor.child_pid == 0
+    children[1].become("ready")
+    supervisor.poll()
+    assert supervisor.child_pid == 1
+    supervisor.poll()
+    assert children[0].stopped
+    supervisor.stop()
+    assert children[1].stopped
+
+
+def test_no_process_to_be_had_means_painter(monkeypatch):
+    def refuse(environment, render_limit):
+        raise OSError("no space left in /dev/shm")
+
+    monkeypatch.setattr(module, "RenderChild", refuse)
+    supervisor = make()
+    assert "no space left" in supervisor.status
+    supervisor.stop()
+
+
+def test_after_stop_nothing_starts(children):
+    supervisor = make()
+    supervisor.stop()
+    supervisor.start()
+    supervisor.request(REQUEST)
+    assert supervisor.poll() is None and len(children) == 1
+
+
+def test_ladder_of_this_system(monkeypatch):
+    monkeypatch.setattr(module.sys, "platform", "linux")
+    monkeypatch.delenv("EGL_PLATFORM", raising=False)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert [rung.name for rung in default_ladder()] == ["surfaceless", "display", "software"]
+    assert default_ladder()[1].environment == {"EGL_PLATFORM": None}
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.setenv("EGL_PLATFORM", "device")
+    assert [rung.name for rung in default_ladder()] == ["system", "surfaceless", "software"]
+    monkeypatch.setattr(module.sys, "platform", "darwin")
+    assert [rung.name for rung in default_ladder()] == ["system"]
+
+
+def test_painter_thread_survives_a_scene_it_cannot_draw(scene):
+    painter = PainterThread()
+    try:
+        painter.request(RenderRequest(scene, HOME, ViewOptions(), -5, 10))
+        end = time.monotonic() + 5
+        while painter.busy and time.monotonic() < end:
+            time.sleep(0.005)
+        painter.request(REQUEST)
+        while (picture := painter.poll()) is None and time.monotonic() < end:
+            time.sleep(0.005)
+        assert picture is not None and picture.request is REQUEST
+    finally:
+        painter.stop()
+    assert not painter._thread.is_alive()

@@ -1,0 +1,221 @@
+"""The widget: with the painter alone where that is enough, with real render processes where it is not."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QPoint, QPointF, Qt
+from PyQt6.QtGui import QColor, QImage, QPalette, QWheelEvent
+
+from app.viewport.orbit import HOME, VIEW_NAMES
+from app.viewport.protocol import SceneState, ViewOptions
+from app.viewport.supervisor import RenderSupervisor, Rung
+from app.viewport.widget import ViewportWidget
+
+SURFACELESS = Rung("surfaceless", {"EGL_PLATFORM": "surfaceless"})
+START_MS = 20_000
+
+
+@pytest.fixture
+def make_widget(qtbot):
+    made = []
+
+    def make(ladder, **options):
+        widget = ViewportWidget(supervisor=RenderSupervisor(ladder, **options))
+        qtbot.addWidget(widget, before_close_func=lambda widget: widget.shutdown())
+        widget.resize(400, 300)
+        widget.show()
+        made.append(widget)
+        return widget
+
+    yield make
+    for widget in made:
+        widget.shutdown()
+
+
+@pytest.fixture
+def painted(make_widget, qtbot):
+    widget = make_widget([])
+    qtbot.waitUntil(lambda: widget.statistics is not None, timeout=5000)
+    return widget
+
+
+def colours(image: QImage) -> np.ndarray:
+    image = image.convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(image.constBits().asarray(image.sizeInBytes()), np.uint8).reshape(image.height(), -1)
+    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).astype(int)
+
+
+def has_hand(widget: ViewportWidget, scene: SceneState) -> bool:
+    """The right hand's blue is where the middle of its mesh projects to, in the picture itself."""
+    picture = widget._picture
+    if picture is None or picture.request.scene.hands == ():
+        return False
+    height, width = picture.pixels.shape[:2]
+    place = widget.orbit.project(scene.hands[0].vertices_m.mean(axis=0), width, height).pixels[0]
+    red, _, blue = picture.pixels[int(place[1]), int(place[0])].astype(int)
+    return bool(blue > red + 30)
+
+
+def only_mesh(widget: ViewportWidget) -> None:
+    widget.set_options(ViewOptions(skeleton=False, ellipsoid=False, truth_root=False, labels=False))
+
+
+def test_shows_the_hand_where_it_is(painted, scene, qtbot):
+    only_mesh(painted)
+    painted.set_scene(scene)
+    qtbot.waitUntil(lambda: has_hand(painted, scene), timeout=5000)
+    assert painted.status.startswith("3D: software painter")
+
+
+def test_the_newest_scene_wins(painted, scene, qtbot):
+    for step in range(50):
+        painted.set_scene(replace(scene, stamp_ns=step))
+    qtbot.waitUntil(lambda: painted._picture.request.scene.stamp_ns == 49, timeout=5000)
+    assert len(painted._arrivals_s) < 20  # the others were never drawn
+
+
+def test_empty_view_says_what_to_do_and_a_note_is_shown(painted, scene, qtbot):
+    empty = colours(painted.grab().toImage())
+    painted.set_scene(replace(scene, hands=(), note="Right hand not placed: too few valid weights"))
+    qtbot.waitUntil(lambda: painted._picture.request.scene.note != "", timeout=5000)
+    noted = colours(painted.grab().toImage())
+    top = slice(15, 60)
+    background = empty[2, 2]
+    assert (np.abs(empty[top] - background).sum(axis=2) > 60).sum() > 100  # there is text
+    assert not np.array_equal(empty[top], noted[top])
+
+
+def test_mouse_and_keys_move_the_view(painted, qtbot):
+    middle = QPoint(200, 150)
+    qtbot.mousePress(painted, Qt.MouseButton.LeftButton, pos=middle)
+    qtbot.mouseMove(painted, middle + QPoint(40, 10))
+    qtbot.mouseRelease(painted, Qt.MouseButton.LeftButton, pos=middle + QPoint(40, 10))
+    wheel = QWheelEvent(
+        QPointF(100, 100), QPointF(100, 100), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    painted.wheelEvent(wheel)
+    assert painted.orbit.distance_m < HOME.distance_m
+    qtbot.keyClick(painted, Qt.Key.Key_Left)
+    assert painted.orbit.azimuth_rad != HOME.azimuth_rad
+    qtbot.mouseDClick(painted, Qt.MouseButton.LeftButton, pos=middle)
+    assert painted.orbit == HOME
+
+
+def test_drag_turns_and_shift_drag_shifts(painted):
+    from PyQt6.QtGui import QMouseEvent
+
+    def event(kind, x, modifiers=Qt.KeyboardModifier.NoModifier):
+        at = QPointF(x, 100.0)
+        return QMouseEvent(kind, at, at, Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton, modifiers)
+
+    kinds = QMouseEvent.Type
+    painted.mousePressEvent(event(kinds.MouseButtonPress, 100.0))
+    painted.mouseMoveEvent(event(kinds.MouseMove, 130.0))
+    assert painted.orbit == HOME.orbited(30, 0, painted.height())
+    painted.set_view("home")
+    painted.mouseMoveEvent(event(kinds.MouseMove, 140.0, Qt.KeyboardModifier.ShiftModifier))
+    assert painted.orbit == HOME.panned(10, 0, painted.height())
+
+
+@pytest.mark.parametrize("name", VIEW_NAMES)
+def test_every_view_can_be_asked_for(painted, scene, name):
+    painted.set_scene(scene)
+    painted.set_view(name)
+    assert painted.orbit.project(scene.hands[0].root_m, 400, 300).depths_m[0] > 0
+
+
+def test_follows_the_palette(painted, qtbot):
+    palette = painted.palette()
+    for colour, theme in (("#202020", "dark"), ("#fafafa", "light")):
+        palette.setColor(QPalette.ColorRole.Window, QColor(colour))
+        painted.setPalette(palette)
+        qtbot.waitUntil(lambda theme=theme: painted._picture.request.theme == theme, timeout=5000)
+
+
+def test_a_hidden_view_renders_nothing(painted, scene, qtbot):
+    painted.hide()
+    before = painted._picture
+    painted.set_scene(scene)
+    qtbot.wait(100)
+    assert painted._picture is before
+    painted.show()
+    qtbot.waitUntil(lambda: painted._picture is not before, timeout=5000)
+
+
+def test_shutdown_twice_is_fine_and_scenes_after_it_are_harmless(painted, scene):
+    painted.shutdown()
+    painted.shutdown()
+    painted.set_scene(scene)
+    painted.set_view("top")
+    assert not painted.grab().isNull()
+
+
+def processes_and_memory() -> tuple[set[str], set[str]]:
+    """Child processes of this one that render, and shared memory blocks."""
+    import multiprocessing
+
+    blocks = {path.name for path in Path("/dev/shm").glob("psm_*")} if Path("/dev/shm").is_dir() else set()
+    return {str(child.pid) for child in multiprocessing.active_children()}, blocks
+
+
+@pytest.mark.gl
+def test_survives_one_crash_then_paints_and_leaves_nothing_behind(make_widget, scene, qtbot):
+    before = processes_and_memory()
+    statuses = []
+    widget = make_widget([SURFACELESS])
+    widget.status_changed.connect(statuses.append)
+    only_mesh(widget)
+    widget.set_scene(scene)
+    for crash in range(2):
+        qtbot.waitUntil(lambda: widget.status == "3D: Open3D", timeout=START_MS)
+        widget.set_scene(replace(scene, stamp_ns=crash + 1))
+        qtbot.waitUntil(lambda: widget.statistics.backend == "open3d" and has_hand(widget, scene), timeout=5000)
+        os.kill(widget._supervisor.child_pid, signal.SIGKILL)
+        qtbot.waitUntil(lambda: widget.status != "3D: Open3D", timeout=2000)
+        assert has_hand(widget, scene)  # the last picture stays
+    assert "crashed twice" in widget.status
+    widget.set_scene(replace(scene, stamp_ns=9))
+    qtbot.waitUntil(lambda: widget.statistics.backend == "painter" and has_hand(widget, scene), timeout=5000)
+    widget.shutdown()
+    assert processes_and_memory() == before
+    assert "3D: Open3D crashed, starting it again" in statuses
+
+
+@pytest.mark.gl
+def test_a_worn_process_is_replaced_without_a_gap(make_widget, scene, qtbot):
+    before = processes_and_memory()
+    widget = make_widget([SURFACELESS], render_limit=3)
+    only_mesh(widget)
+    widget.set_scene(scene)
+    qtbot.waitUntil(lambda: widget.status == "3D: Open3D", timeout=START_MS)
+    first, step, end = widget._supervisor.child_pid, 0, time.monotonic() + 20
+    while widget._supervisor.child_pid == first and time.monotonic() < end:
+        step += 1
+        widget.set_scene(replace(scene, stamp_ns=step))
+        qtbot.wait(50)
+        assert widget.status == "3D: Open3D"
+    assert widget._supervisor.child_pid != first
+    widget.set_scene(replace(scene, stamp_ns=10**9))
+    qtbot.waitUntil(lambda: widget._picture.request.scene.stamp_ns == 10**9 and has_hand(widget, scene), timeout=5000)
+    widget.shutdown()
+    assert processes_and_memory() == before
+
+
+@pytest.mark.gl
+def test_open_gl_that_does_not_work_ends_with_the_painter(make_widget, scene, qtbot):
+    if not sys.platform.startswith("linux"):
+        pytest.skip("EGL_PLATFORM is a matter of Linux")
+    widget = make_widget([Rung("bogus", {"EGL_PLATFORM": "bogus"})])
+    only_mesh(widget)
+    widget.set_scene(scene)
+    qtbot.waitUntil(lambda: has_hand(widget, scene), timeout=5000)  # at once, by the painter
+    qtbot.waitUntil(lambda: "software painter" in widget.status, timeout=START_MS)
+    assert "install" in widget.status
+    assert has_hand(widget, scene)
