@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return app(arguments, standalone_mode=False) or EXIT_DONE
     except HandDGPError as error:
-        console.print(error.message, style="red", markup=False)
+        console.print(error.message, style="red", markup=False, soft_wrap=True)
         return EXIT_BAD_INPUT
     except typer.Abort:
         return EXIT_CANCELLED
@@ -75,10 +75,10 @@ def _report(error: Exception) -> int:
     """click's own errors are bad usage; everything else is a bug and shows its traceback."""
     format_message = getattr(error, "format_message", None)
     if format_message is not None:
-        console.print(f"{format_message()} See --help.", style="red", markup=False)
+        console.print(f"{format_message()} See --help.", style="red", markup=False, soft_wrap=True)
         return EXIT_BAD_INPUT
     traceback.print_exc()
-    console.print(f"Internal error: {error}. Please report it with the lines above.", style="red", markup=False)
+    console.print(f"Internal error: {error}. Please report it with the lines above.", style="red", markup=False, soft_wrap=True)
     return EXIT_INTERNAL
 
 
@@ -129,6 +129,7 @@ def _without_display(source: str | None) -> int:
         f"No display here (neither DISPLAY nor WAYLAND_DISPLAY is set), so there is no window: processing {chosen} "
         "into ./output instead. `python main.py process --help` says more.",
         markup=False,
+        soft_wrap=True,
     )
     return process(chosen, Path("output"), export=["obj", "video"])
 
@@ -147,7 +148,7 @@ def process(
         list[str] | None, typer.Option("--export", help="Comma-separated: obj, ply, glb, csv, npz, video.")
     ] = None,
     axes: Annotated[
-        Optional[Axes], typer.Option("--axes", help="Axes of exported meshes. Default: opencv, and opengl for GLB.")
+        Axes | None, typer.Option("--axes", help="Axes of exported meshes. Default: opencv, and opengl for GLB.")
     ] = None,
     every: Annotated[int, typer.Option("--every", min=1, help="Every Nth frame.")] = 1,
 ) -> int:

@@ -185,7 +185,12 @@ class Controller(QObject):
         if self._inference is not None:
             self._inference.attach(self._capture.frames)
         self._set_status(
-            phase=Phase.OPENING, spec=spec, source_name="", size=None, is_live=False, is_rendered=False,
+            phase=Phase.OPENING,
+            spec=spec,
+            source_name="",
+            size=None,
+            is_live=False,
+            is_rendered=False,
             error="",
         )
         self._capture.start()
@@ -354,9 +359,7 @@ class Controller(QObject):
         settings = replace(self._settings)
         self._model_key = (settings.model, settings.device)
         previous = self._retire(self._inference)
-        self._inference = InferenceWorker(
-            lambda: self._make_estimator(settings), self._options, self._report, previous
-        )
+        self._inference = InferenceWorker(lambda: self._make_estimator(settings), self._options, self._report, previous)
         if self._capture is not None:
             self._inference.attach(self._capture.frames)
         self._set_status(model_phase=ModelPhase.LOADING, model_name="")

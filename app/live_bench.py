@@ -6,20 +6,22 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import QObject, QTimer
 
-from app.application import LiveOptions, LiveSession
 from app.controller import ModelPhase, Phase
+from app.live_session import LiveOptions, LiveSession
 from handdgp_core.errors import HandDGPError
 
 WARM_UP_S = 3.0  # after the first hand: caches, fonts and the 3D process are part of the start, not of the run
 START_LIMIT_S = 60.0
 MEMORY_EVERY_S = 10.0
-Figures = dict[str, object]
+Figures = dict[str, Any]
 
 
 @dataclass
@@ -51,7 +53,14 @@ class _Bench(QObject):
         self._memory_timer.timeout.connect(self._sample_memory)
         session.controller.result_ready.connect(self._on_result)
         session.controller.status_changed.connect(self._on_status)
-        QTimer.singleShot(int(START_LIMIT_S * 1e3), self, self._give_up)
+        self._after(START_LIMIT_S, self._give_up)
+
+    def _after(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call it once, unless this object is gone by then."""
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.timeout.connect(call)
+        timer.start(int(seconds * 1e3))
 
     def _on_status(self) -> None:
         status = self._session.controller.status
@@ -67,7 +76,7 @@ class _Bench(QObject):
         self._first_picture_s = self._first_picture_s or now_s - self._began_s
         if result.hands and self._first_hand_s is None:
             self._first_hand_s = now_s - self._began_s
-            QTimer.singleShot(int(WARM_UP_S * 1e3), self, self._measure)
+            self._after(WARM_UP_S, self._measure)
         if self._measuring and not result.preview:
             self._samples.results += 1
             self._samples.with_hands += bool(result.hands)
@@ -79,7 +88,7 @@ class _Bench(QObject):
         self._sample_memory()
         self._memory_timer.start()
         self._session.window.stalls.start()
-        QTimer.singleShot(int(self._seconds * 1e3), self, self._finish)
+        self._after(self._seconds, self._finish)
 
     def _sample_memory(self) -> None:
         self._samples.memory_mb.append(round(resident_mb(), 1))
@@ -121,7 +130,7 @@ class _Bench(QObject):
         self._session.application.quit()
 
 
-def bench_live(options: LiveOptions, seconds: float = 30.0, session: LiveSession | None = None) -> Figures:
+def measure_live(options: LiveOptions, seconds: float = 30.0, session: LiveSession | None = None) -> Figures:
     """Run the window on a source and measure it; files are played again and again.
 
     Args:

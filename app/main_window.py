@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,10 +47,12 @@ from handdgp_core.errors import OutputError
 from handdgp_core.sources import WebcamInfo, list_webcams
 from handdgp_core.sources.open import is_webcam
 
+log = logging.getLogger(__name__)
 LAYOUT_VERSION = 1
 STATUS_EVERY_MS = 500
 WEIGHTS_EVERY = 2  # every second result: bars that change 30 times a second cannot be read
 LIST_WEBCAMS = "list webcams"
+_CHECKPOINTS = "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
 _VIDEOS = "Videos (*.mp4 *.mov *.avi *.mkv *.webm *.m4v *.mpg *.mpeg *.wmv);;All files (*)"
 
 
@@ -84,6 +87,7 @@ class MainWindow(QMainWindow):
         self._log_folder = log_folder
         self._model_names = model_names
         self._source_wanted = False
+        self._closed = False
         self._result: FrameResult | None = None
         self._problem = ""
         self._count = 0
@@ -453,7 +457,10 @@ class MainWindow(QMainWindow):
 
     def _ask_model(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
-            self, "Load checkpoint", self._recent_folder(), "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
+            self,
+            "Load checkpoint",
+            self._recent_folder(),
+            "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)",
         )
         if path:
             self._settings.model = path
@@ -500,16 +507,18 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Write the settings, then stop every worker; `stuck_threads` names those that would not end."""
-        self._timer.stop()
-        self.stalls.stop()
-        self._remember_layout()
-        try:
-            save_settings(self._settings, self._settings_path)
-        except OutputError as error:
-            print(error.message)
-        self.motion.shutdown()
-        self.scene.shutdown()
-        self.stuck_threads = self._controller.shutdown()
+        if not self._closed:
+            self._closed = True
+            self._timer.stop()
+            self.stalls.stop()
+            self._remember_layout()
+            try:
+                save_settings(self._settings, self._settings_path)
+            except OutputError as error:
+                log.warning("settings not saved: %s", error.message)
+            self.motion.shutdown()
+            self.scene.shutdown()
+            self.stuck_threads = self._controller.shutdown()
         super().closeEvent(event)
 
 

@@ -28,7 +28,10 @@ class Estimator(Protocol):
     max_hands: int
     muted: frozenset[int]
     stage_ms: dict[str, float]
-    model_name: str
+
+    @property
+    def model_name(self) -> str:
+        """What the model calls itself."""
 
     def estimate(self, frame: Frame, camera: Camera) -> list[Hand]:
         """The hands of one frame."""
@@ -228,4 +231,3 @@ def _hand_at(hand: Hand, across: float, down: float) -> Hand:
     """The hand whose 2D keypoints are those of the resized picture."""
     scale: Array = np.array([across, down])
     return replace(hand, keypoints_px=(hand.keypoints_px + 0.5) * scale - 0.5)
-

@@ -51,13 +51,9 @@ def _setting(
 class Settings:
     """Everything that a person can set and expects to find again. Units stand in the names."""
 
-    recent_sources: list[str] = _setting([], "Recent", "Sources used lately, the newest first.")
-    webcam_width: int = _setting(
-        1280, "Width", "Picture width asked of the webcam.", low=160, high=7680, unit="px"
-    )
-    webcam_height: int = _setting(
-        720, "Height", "Picture height asked of the webcam.", low=120, high=4320, unit="px"
-    )
+    recent_sources: list[str] = _setting([], "Recent", "Sources used lately.")  # noqa: RUF009 - a dataclass field
+    webcam_width: int = _setting(1280, "Width", "Picture width asked of the webcam.", low=160, high=7680, unit="px")
+    webcam_height: int = _setting(720, "Height", "Picture height asked of the webcam.", low=120, high=4320, unit="px")
     webcam_fps: float = _setting(
         30.0, "Frame rate", "Frames per second asked of the webcam.", low=1, high=240, unit="fps"
     )
@@ -66,9 +62,7 @@ class Settings:
         "Model",
         "What turns the picture of a hand into a mesh: a built-in name or the path of a checkpoint.",
     )
-    device: str = _setting(
-        "auto", "Device", "Where the network runs.", choices=("auto", "cpu", "cuda")
-    )
+    device: str = _setting("auto", "Device", "Where the network runs.", choices=("auto", "cpu", "cuda"))
     calibration_path: str = _setting(
         "",
         "Calibration",

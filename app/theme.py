@@ -49,10 +49,10 @@ LIGHT = Tones(
 )
 DARK = Tones(
     dark=True,
-    window=QColor("#20242b"),
-    base=QColor("#181b20"),
-    raised=QColor("#2c313a"),
-    line=QColor("#414854"),
+    window=QColor("#282d35"),
+    base=QColor("#15181c"),
+    raised=QColor("#363c46"),
+    line=QColor("#4c5462"),
     ink=QColor("#e8eaee"),
     faint_ink=QColor("#a3acb9"),
     accent=QColor("#5b9bff"),
@@ -114,6 +114,7 @@ def _style_sheet(tones: Tones) -> str:
     QMainWindow::separator {{ background: {tones.window.name()}; width: 5px; height: 5px; }}
     QMainWindow::separator:hover {{ background: {tones.accent.name()}; }}
     QStatusBar::item {{ border: none; }}
+    QStatusBar QLabel {{ padding: 2px 8px; }}
     QToolBar {{ border: none; border-bottom: 1px solid {tones.line.name()}; padding: 3px 6px; spacing: 4px; }}
     """
 

@@ -145,10 +145,10 @@ class Worker(ABC):
     def _run(self) -> None:
         """The work, until `stopping`."""
 
-    def _wake(self) -> None:
+    def _wake(self) -> None:  # noqa: B027 - most workers look at `stopping` often enough
         """Interrupt whatever the worker waits for."""
 
-    def _clean_up(self) -> None:
+    def _clean_up(self) -> None:  # noqa: B027 - most workers hold nothing
         """Give back what the worker holds; runs in its own thread."""
 
     def _guarded(self) -> None:

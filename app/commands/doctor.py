@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ def run_doctor() -> bool:
         mark = "ok  " if finding.good else ("BAD " if finding.needed else "note")
         style = "green" if finding.good else ("red" if finding.needed else "yellow")
         console.print(f"[{style}]{mark}[/{style}] {finding.what:12} ", end="")
-        console.print(finding.text, markup=False)
+        console.print(finding.text, markup=False, soft_wrap=True)
         healthy &= finding.good or not finding.needed
     return healthy
 
@@ -104,18 +103,13 @@ def _display() -> Finding:
 
 
 def _opengl() -> Finding:
-    """Broken OpenGL kills a process without an exception, so another process tries it."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "app.viewport.probe"], capture_output=True, timeout=60, check=False, text=True
-        )
-    except subprocess.TimeoutExpired:
-        return Finding("OpenGL", False, "no answer in 60 s: the 3D view falls back to a painter", needed=False)
-    if done.returncode == 0:
-        return Finding("OpenGL", True, done.stdout.strip() or "works")
-    return Finding(
-        "OpenGL", False, "does not work: the 3D view falls back to a painter (install libegl1 libgl1-mesa-dri)", False
-    )
+    from app.viewport.probe import working_rung
+
+    rung = working_rung()
+    if rung is None:
+        text = "does not work: the 3D view falls back to a painter (on Debian, apt-get install libegl1 libgl1-mesa-dri)"
+        return Finding("OpenGL", False, text, needed=False)
+    return Finding("OpenGL", True, f"Open3D renders ({rung.name})")
 
 
 def _webcams() -> Finding:

@@ -7,16 +7,16 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from handdgp_core.export.exporter import ExporterGroup, ExportOptions, open_exporters
 
 from app.commands.console import cancellable, console, progress_bar
 from app.commands.files import write_json
+from app.version import PROGRAM, version_of
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.export.exporter import ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.export.folder import prepare_output
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
@@ -135,8 +135,8 @@ def _summary(
     load_s: float,
 ) -> dict[str, object]:
     return {
-        "program": {"name": "handdgp-live", "version": version("handdgp-live"), "python": platform.python_version()},
-        "parts": {name: version(name) for name in ("torch", "mediapipe", "opencv-contrib-python", "numpy")},
+        "program": {"name": PROGRAM, "version": version_of(), "python": platform.python_version()},
+        "parts": {name: version_of(name) for name in ("torch", "mediapipe", "opencv-contrib-python", "numpy")},
         "source": {
             "name": source.name,
             "rendered": source.is_rendered,

@@ -124,10 +124,11 @@ class CameraPanel(QWidget):
         if camera.source != "assumed":
             self.badge.set_text("")
             return
+        angle = f"{math.degrees(camera.horizontal_fov_rad):.0f}°"
         self.badge.set_text(
             "Uncalibrated: depth is a guess",
-            f"<p>No calibration is loaded, so the camera is <b>assumed</b> to see {math.degrees(camera.horizontal_fov_rad):.0f}° "
-            "from left to right. If that is wrong, every distance is wrong by the same factor.</p>"
+            f"<p>No calibration is loaded, so the camera is <b>assumed</b> to see {angle} from left to right. "
+            "If that is wrong, every distance is wrong by the same factor.</p>"
             "<p><b>What to do:</b> load a calibration file under Settings → Camera, or set the true field of view "
             "there (the camera's data sheet names it).</p>",
             warning=True,
@@ -185,7 +186,9 @@ class Badge(QLabel):
         if warning != self._warning:
             self._warning = warning
             ground, ink = ("#ffbe3d", "#241800") if warning else ("rgba(16, 18, 22, 190)", "#ffffff")
-            self.setStyleSheet(f"QLabel {{ background: {ground}; color: {ink}; border-radius: 6px; padding: 4px 9px; }}")
+            self.setStyleSheet(
+                f"QLabel {{ background: {ground}; color: {ink}; border-radius: 6px; padding: 4px 9px; }}"
+            )
         if text != self.text():
             self.setText(text)
         self.setVisible(bool(text))

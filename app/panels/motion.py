@@ -10,12 +10,12 @@ from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QColor, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.history import STAGES, TIME, RAW_X, RAW_Z, X, Z, Z_ERROR, MotionHistory
+from app.history import RAW_X, RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, X, Z
 from app.pipeline import FrameResult
-from app.theme import css, tones
+from app.theme import css, figures_font, tones
 from handdgp_core.types import Array
 
-REDRAW_MS = 100
+REDRAW_MS = 40  # one of the three plots each time, so that no single turn is long
 SPANS_S = (5, 10, 30, 60)
 _SIDES = {"Auto": "auto", "Right hand": "right", "Left hand": "left"}
 # Distinguishable for people who confuse red and green, on white and on black.
@@ -24,7 +24,7 @@ _STAGE_NAMES = (*STAGES, "other")
 
 
 class MotionPanel(QWidget):
-    """Collects results at any rate and redraws ten times a second, and only while it can be seen.
+    """Collects results at any rate and redraws each plot eight times a second, and only while it can be seen.
 
     Signals:
         span_changed(int): the person chose another time span, in seconds.
@@ -39,6 +39,7 @@ class MotionPanel(QWidget):
         self.history = MotionHistory()
         self._shown_side = "right"
         self._changed = False
+        self._turn = 0  # which plot is drawn next
         self.span = QComboBox(self)
         for seconds in SPANS_S:
             self.span.addItem(f"{seconds} s", seconds)
@@ -73,6 +74,7 @@ class MotionPanel(QWidget):
         plots.setSpacing(2)
         for plot in (self._root, self._depth, self._timing):
             plots.addWidget(plot.widget, 1)
+        plots.addWidget(self._timing.legend)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -98,6 +100,7 @@ class MotionPanel(QWidget):
         self._timer.stop()
         for plot in (self._root, self._depth, self._timing):
             plot.widget.close()
+            plot.widget.deleteLater()
 
     def _mark(self) -> None:
         self._changed = True
@@ -105,15 +108,23 @@ class MotionPanel(QWidget):
         self._shown_side = self._shown_side if chosen == "auto" else chosen
 
     def _redraw(self) -> None:
-        if not self._changed:
+        if self._turn == 0 and not self._changed:
             return
-        self._changed = False
         span_s = float(self.span.currentData())
-        motion = self.history.motion[self._shown_side].last(span_s)
-        self.caption.setText(f"<b>{self._shown_side.capitalize()} hand</b> · thin: raw, bold: smoothed, band: 2 σ")
-        self._root.show(motion, span_s)
-        self._depth.show(motion, span_s)
-        self._timing.show(self.history.timing.last(span_s), span_s)
+        if self._turn == 0:
+            self._changed = False
+            self._caption()
+            self._root.show(self.history.motion[self._shown_side].last(span_s), span_s)
+        elif self._turn == 1:
+            self._depth.show(self.history.motion[self._shown_side].last(span_s), span_s)
+        else:
+            self._timing.show(self.history.timing.last(span_s), span_s)
+        self._turn = (self._turn + 1) % 3
+
+    def _caption(self) -> None:
+        text = f"<b>{self._shown_side.capitalize()} hand</b> · thin: raw, bold: smoothed, band: 2 σ"
+        if text != self.caption.text():
+            self.caption.setText(text)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         self._changed = True
@@ -140,7 +151,6 @@ class _Plot:
     """One plot over time: 0 at the right edge, seconds ago to the left."""
 
     title = ""
-    unit = ""
 
     def __init__(self) -> None:
         self.widget = pg.PlotWidget(enableMenu=False)
@@ -179,10 +189,11 @@ class _Plot:
 
 
 class _RootPlot(_Plot):
-    title = "Root x, y, z relative to the mean (cm)"
+    title = "Root x, y, z (cm)"
 
     def __init__(self) -> None:
         super().__init__()
+        self.widget.setToolTip("The root in the camera's frame, each axis around its mean over the time shown.")
         self.raw = [self.item.plot() for _ in range(3)]
         self.smooth = [self.item.plot() for _ in range(3)]
 
@@ -193,7 +204,7 @@ class _RootPlot(_Plot):
             names.append(f"<span style='color:{css(colour)}'>{'xyz'[axis]}</span>")
             self.smooth[axis].setPen(pg.mkPen(colour, width=2))
             self.raw[axis].setPen(pg.mkPen(_faded(colour), width=1))
-        title = f"Root {', '.join(names)} around the mean (cm)"
+        title = f"Root {', '.join(names)} (cm)"
         self.item.setTitle(f"<span style='font-size:9pt'>{title}</span>", color=tones().ink)
 
     def show(self, rows: Array, span_s: float) -> None:
@@ -215,6 +226,7 @@ class _DepthPlot(_Plot):
 
     def __init__(self) -> None:
         super().__init__()
+        self.widget.setToolTip("z of the root: thin raw, bold smoothed, with a band of two standard deviations.")
         self.low, self.high = self.item.plot(), self.item.plot()
         self.band = pg.FillBetweenItem(self.low, self.high)
         self.item.addItem(self.band)
@@ -252,10 +264,11 @@ class _TimingPlot(_Plot):
         super().__init__()
         # Stacked: every area reaches from zero to its upper edge, the tallest drawn first.
         self.areas = [self.item.plot() for _ in _STAGE_NAMES]
-        self.legend = pg.LegendItem(offset=(-6, 4), verSpacing=-6, labelTextSize="8pt")
-        self.legend.setParentItem(self.item.getViewBox())
-        self.legend.anchor((1, 0), (1, 0), offset=(-4, 2))
-        self._named: tuple[int, ...] = ()
+        self.legend = QLabel()
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setToolTip("Median milliseconds of each stage over the time shown.")
+        self.legend.setAlignment(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
+        self.legend.setFont(figures_font(8))
 
     def style(self) -> None:
         super().style()
@@ -263,11 +276,6 @@ class _TimingPlot(_Plot):
             area.setPen(pg.mkPen(colour, width=1))
             area.setFillLevel(0.0)
             area.setBrush(pg.mkBrush(colour))
-        ground = QColor(tones().base)
-        ground.setAlpha(190)
-        self.legend.setBrush(pg.mkBrush(ground))
-        self.legend.setLabelTextColor(tones().ink)
-        self._named = ()
 
     def show(self, rows: Array, span_s: float) -> None:
         """Draw the rows of the timing history."""
@@ -277,19 +285,21 @@ class _TimingPlot(_Plot):
         upper = np.cumsum(rows[:, 1:], axis=1)
         for area, stage in zip(self.areas, range(upper.shape[1] - 1, -1, -1), strict=True):
             area.setData(ago, upper[:, stage])
-        self._name_stages(tuple(np.flatnonzero(rows[:, 1:].max(axis=0) > 0.05).tolist()))
+        self.legend.setText(_legend(np.median(rows[:, 1:], axis=0)))
         typical = np.percentile(upper[:, -1], 98) if len(upper) else 0.0
         return self.set_ranges(span_s, np.array([0.0, typical * 1.15]), least=10.0, floor=0.0)
 
-    def _name_stages(self, stages: Sequence[int]) -> None:
-        """The legend names the stages that take any time."""
-        if tuple(stages) == self._named:
-            return
-        self._named = tuple(stages)
-        self.legend.clear()
-        for stage in stages:
-            swatch = pg.PlotDataItem(pen=pg.mkPen(_STAGE_COLOURS[stage], width=6))
-            self.legend.addItem(swatch, _STAGE_NAMES[stage])
+
+def _legend(stage_ms: Array) -> str:
+    """A table of the stages that take any time, in the order of the areas from top to bottom."""
+    lines = [
+        f"<tr><td style='color:{_STAGE_COLOURS[stage]}'>■&nbsp;</td><td>{_STAGE_NAMES[stage]}&nbsp;</td>"
+        f"<td align='right'>{stage_ms[stage]:.1f}</td></tr>"
+        for stage in range(len(stage_ms) - 1, -1, -1)
+        if stage_ms[stage] > 0.05
+    ]
+    total = f"<tr><td></td><td><b>total</b>&nbsp;</td><td align='right'><b>{stage_ms.sum():.1f}</b></td></tr>"
+    return f"<table cellspacing='0' cellpadding='0'>{''.join(lines)}{total}</table>"
 
 
 def _clear(curves: Sequence[pg.PlotDataItem]) -> None:

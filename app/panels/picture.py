@@ -56,7 +56,7 @@ class PictureView(QWidget):
         pixels = np.ascontiguousarray(pixels)
         height, width = pixels.shape[:2]
         self._pixels = pixels
-        self._image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+        self._image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)  # type: ignore[call-overload]
         self._new = True
         self.update()
 

@@ -96,7 +96,7 @@ class SettingsPanel(QWidget):
         form = self._group("Camera")
         self.calibration = QLineEdit(self)
         self.calibration.setReadOnly(True)
-        self.calibration.setPlaceholderText("none: the field of view is assumed")
+        self.calibration.setPlaceholderText("none")
         self.calibration.setToolTip(describe("calibration_path").metadata["description"])
         self.load_button = QPushButton("Load…", self)
         self.load_button.setToolTip("Load a calibration: camera_info YAML (ROS) or OpenCV YAML.")

@@ -26,7 +26,6 @@ class StatusLine(QStatusBar):
         label = QLabel(self)
         label.setFont(figures_font(9))
         label.setToolTip(tooltip)
-        label.setContentsMargins(8, 2, 8, 2)
         self.addPermanentWidget(label, stretch)
         return label
 

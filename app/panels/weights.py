@@ -1,4 +1,4 @@
-"""What say every keypoint has in the solve: 21 bars by finger. A click takes a keypoint's say away, or gives it back."""
+"""What say every keypoint has in the solve: 21 bars by finger. A click takes it away, another gives it back."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ class WeightsPanel(QWidget):
             grid.addWidget(self.fingers[name], row, 0, len(chain), 1)
             for keypoint in chain:
                 grid.addWidget(self.bars[keypoint], row, 1)
+                grid.setRowStretch(row, 3)
                 row += 1
         grid.setRowStretch(row, 1)
         content = QWidget(self)
@@ -148,7 +149,8 @@ class KeypointBar(QAbstractButton):
         # By keyboard alone: a click must not take the space bar away from "pause".
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setMaximumHeight(27)
         self.setFont(figures_font(8.5))
         self.setAccessibleName(NAMES[keypoint])
         self._describe()

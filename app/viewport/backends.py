@@ -60,6 +60,7 @@ class RenderChild:
         self.state: Literal["starting", "ready", "dead"] = "starting"
         self.was_ready, self.worn, self.reason, self.started_s = False, False, "", time.monotonic()
         self._asked: RenderRequest | None = None
+        self._asked_s = 0.0
         self._memory = SharedMemory(create=True, size=BLOCK_BYTES)
         self._block = RenderBlock(cast("memoryview", self._memory.buf))
         self._pipe, theirs = context.Pipe()
@@ -79,6 +80,11 @@ class RenderChild:
         return self._asked is not None
 
     @property
+    def waited_s(self) -> float:
+        """How long the present request has been unanswered; 0 without one."""
+        return time.monotonic() - self._asked_s if self.busy else 0.0
+
+    @property
     def pid(self) -> int | None:
         """The process id."""
         return self._process.pid
@@ -86,7 +92,7 @@ class RenderChild:
     def request(self, request: RenderRequest) -> None:
         """Ask for a picture. Only when ready and not busy."""
         message = self._block.write_request(request)
-        self._asked = request
+        self._asked, self._asked_s = request, time.monotonic()
         try:
             self._pipe.send_bytes(message)
         except OSError:

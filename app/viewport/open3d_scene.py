@@ -8,7 +8,6 @@ a tensor mesh keeps positions and colours in the same buffers as a cloud does.
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,9 @@ KEPT_TOPOLOGIES = 8
 
 
 class Open3DScene:
-    """Owns the renderer. Create, `draw` and `close` in one thread, which must be the main one.
+    """Owns the renderer. Create it and `draw` in one thread, which must be the main one.
+
+    A process that holds one should leave by `os._exit`: tensors alive at the end turn the exit code to 1.
 
     Attributes:
         renders: pictures made so far.
@@ -78,13 +79,6 @@ class Open3DScene:
         image = application.render_to_image(self._scene, request.width, request.height)
         self.renders += 1
         return np.asarray(image)
-
-    def close(self) -> None:
-        """Drop everything that Open3D made, tensors first; exit codes and other renderers depend on it."""
-        self._keep.clear()
-        self._scene = self._material = None
-        self._renderer = None
-        gc.collect()
 
     def _meshes(self, request: RenderRequest, theme: Theme) -> list[tuple[str, Mesh]]:
         orbit, options = request.orbit, request.options

@@ -26,8 +26,9 @@ def draw_overlay(painter: QPainter, request: RenderRequest, width: float, height
         if options.axes and np.linalg.norm(request.orbit.eye_m()) > marks.FRUSTUM_DEPTH_M:
             _axis_labels(painter, request, theme, width, height)
         for hand in scene.hands:
-            distance = f"{100 * float(np.linalg.norm(hand.root_m)):.1f} cm"
-            _tag(painter, request, theme, hand.root_m, distance, theme.hand(hand.side), width, height)
+            if hand.distance_m is not None:
+                distance = f"{100 * hand.distance_m:.1f} cm"
+                _tag(painter, request, theme, hand.root_m, distance, theme.hand(hand.side), width, height)
         if options.skeleton and scene.hands:
             _legend(painter, theme, height)
     if scene.note or not scene.hands:
@@ -51,7 +52,8 @@ def _grid_labels(painter: QPainter, request: RenderRequest, theme: Theme, width:
 def _behind_a_hand(request: RenderRequest, u: float, v: float, depth: float, width: float, height: float) -> bool:
     for hand in request.scene.hands:
         pixels, depths = request.orbit.project(hand.keypoints_m, width, height)
-        low, high = pixels.min(axis=0) - 15, pixels.max(axis=0) + 15
+        margin = 15 + 0.12 * np.ptp(pixels, axis=0).max()  # the mesh reaches farther than its keypoints
+        low, high = pixels.min(axis=0) - margin, pixels.max(axis=0) + margin
         if depths.mean() < depth and low[0] < u < high[0] and low[1] < v + 11 < high[1]:
             return True
     return False
@@ -112,7 +114,7 @@ def _legend(painter: QPainter, theme: Theme, height: float) -> None:
 
 
 def _message(painter: QPainter, theme: Theme, text: str, width: float, height: float) -> None:
-    painter.setFont(_font(painter, 2))
+    painter.setFont(_font(painter, 3))
     box = QRectF(_MARGIN, 0.06 * height, width - 2 * _MARGIN, 0.25 * height)
     flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
     painter.setPen(_ink(theme, 0.85))

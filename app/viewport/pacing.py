@@ -5,10 +5,10 @@ from __future__ import annotations
 __all__ = ["SCALES", "Pacer"]
 
 # Pictures are rendered at this multiple of the view's own pixels, and shrunk or stretched to fit; above 1 is smoother.
-SCALES = (0.5, 0.7, 1.0, 1.4, 2.0)
-_FEWEST_FPS = 15.0
+SCALES = (0.7, 1.0, 1.4, 2.0)
+_FEWEST_FPS = 12.0
 _PATIENCE = 12  # pictures between changes of scale
-_WORTH = 0.8  # a coarser scale must at least save this much
+_WORTH = 0.75  # a coarser scale must at least save this much
 
 
 class Pacer:
@@ -22,9 +22,9 @@ class Pacer:
     """
 
     def __init__(self, max_fps: float = 30.0, max_share: float = 0.5) -> None:
-        self._least_interval_s, self._max_share = 1.0 / max_fps, max_share
+        self._least_interval_s = 1.0 / max_fps
         self._level = SCALES.index(1.0)
-        self.restart()
+        self.restart(max_share)
 
     @property
     def scale(self) -> float:
@@ -36,8 +36,9 @@ class Pacer:
         """Least time from one request to the next."""
         return max(self._least_interval_s, self._render_s / self._max_share)
 
-    def restart(self) -> None:
-        """Forget the measurements: another renderer, or another size."""
+    def restart(self, max_share: float) -> None:
+        """Forget the measurements: another renderer, with a share of its own."""
+        self._max_share = max_share
         self._seen, self._render_s = 0, 0.0
         self._before_s = 0.0  # what a picture took at the level above, after a step down
         self._lowest = 0
@@ -47,7 +48,8 @@ class Pacer:
         seconds = 1e-3 * render_ms
         self._seen += 1
         self._render_s = seconds if self._seen == 1 else 0.8 * self._render_s + 0.2 * seconds
-        if self._seen >= _PATIENCE:
+        crawling = self.interval_s > 2.0 / _FEWEST_FPS
+        if self._seen >= (_PATIENCE // 3 if crawling else _PATIENCE):
             self._reconsider()
 
     def _reconsider(self) -> None:

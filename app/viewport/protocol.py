@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.readout import palm_distance
 from app.viewport.colours import Floats, ThemeName
 from app.viewport.orbit import HOME, Orbit
 from handdgp_core.errors import ShapeError
@@ -83,6 +84,7 @@ class SceneHand:
         truth_root_m: (3,) the true root, where the source knows it (the demo does).
         trail_m: (T, 4) where the root was lately, oldest first: x, y, z and age (1 about to vanish, 0 new).
         track_id: as in `Hand`.
+        distance_m: the distance that is written beside the hand, the same as everywhere in the window; None for none.
     """
 
     side: Side
@@ -96,13 +98,16 @@ class SceneHand:
     truth_root_m: Floats | None = None
     trail_m: Floats = field(default_factory=lambda: np.zeros((0, 4)))
     track_id: int = -1
+    distance_m: float | None = None
 
     @classmethod
     def from_hand(cls, hand: Hand, raw_root_m: Floats | None = None, truth_root_m: Floats | None = None) -> SceneHand:
         """The parts of a solved hand that are shown. The hand must not be degenerate."""
+        distance = palm_distance(hand)
         return cls(
             hand.handedness, hand.vertices_m, hand.faces, hand.keypoints_m, hand.weights, hand.root_m,
             hand.root_covariance_m2, raw_root_m, truth_root_m, track_id=hand.track_id,
+            distance_m=None if distance is None else distance.meters,
         )  # fmt: skip
 
 
@@ -141,8 +146,10 @@ class SceneState:
         """
         shown, note = [], ""
         for index, hand in enumerate(hands):
-            if hand.degenerate is not None or not np.all(np.isfinite(hand.root_m)):
-                note = note or f"{hand.handedness.capitalize()} hand not placed: {hand.degenerate or 'no finite root'}"
+            finite = all(np.all(np.isfinite(part)) for part in (hand.root_m, hand.vertices_m, hand.keypoints_m))
+            if hand.degenerate is not None or not finite:
+                reason = hand.degenerate or "its mesh is not finite"
+                note = note or f"{hand.handedness.capitalize()} hand not placed: {reason}"
                 continue
             raw = raw_roots_m[index] if index < len(raw_roots_m) else None
             truth = truth_roots_m[index] if index < len(truth_roots_m) else None

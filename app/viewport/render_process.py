@@ -55,6 +55,8 @@ def render_main(
         block.release()
         memory.close()
         pipe.close()
+    # Open3D's own end takes up to a second, can crash, and nothing here needs it.
+    os._exit(0)
 
 
 def _prepare(environment: Mapping[str, str | None]) -> None:
@@ -86,10 +88,8 @@ def _serve(pipe: Connection, block: RenderBlock, render_limit: int, warm_size: t
             _loop(pipe, block, scene, render_limit)
         else:
             _answer(pipe, kind="failed", reason="OpenGL gives an empty picture")
-    except (EOFError, ConnectionError, BrokenPipeError):
+    except (EOFError, ConnectionError):
         pass  # the window is gone
-    finally:
-        scene.close()
 
 
 def _shows_something(scene: Open3DScene, size: tuple[int, int]) -> bool:

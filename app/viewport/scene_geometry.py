@@ -135,8 +135,9 @@ def ribbons_mesh(segments: Segments, orbit: Orbit, px: float) -> Mesh:
 
 
 def view_pixel(orbit: Orbit, height_px: float, pixel_ratio: float = 1.0) -> float:
-    """Tangent of the angle of one logical pixel in a picture of this height with `pixel_ratio` pixels to each."""
-    return pixel_ratio / orbit.focal_px(height_px)
+    """Tangent of the angle of one logical pixel in a picture of this height with `pixel_ratio` pixels to each; in a
+    coarse picture nearly that of a picture pixel, below which lines break up."""
+    return max(pixel_ratio, 0.9) / orbit.focal_px(height_px)
 
 
 def balls_mesh(balls: Balls, orbit: Orbit) -> Mesh:

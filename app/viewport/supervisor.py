@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from app.viewport.backends import PainterThread, Picture, RenderChild
 from app.viewport.protocol import RenderRequest
 
-__all__ = ["RenderSupervisor", "Rung", "default_ladder"]
+__all__ = ["STATUS_OPEN3D", "RenderSupervisor", "Rung", "default_ladder"]
 
 log = logging.getLogger(__name__)
 
 RENDER_LIMIT = 100_000  # Open3D 0.19 goes blank after about 131 000
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S, PICTURE_TIMEOUT_S = 20.0, 10.0
+STATUS_OPEN3D = "3D: Open3D"
 MAX_DEATHS, DEATH_MEMORY_S = 2, 600.0
 
 
@@ -47,8 +48,8 @@ class RenderSupervisor:
     """Makes pictures by the best means that works.
 
     While a child starts (some seconds), the painter draws, so the view is never empty. A child that dies before its
-    first picture, or is not ready in 20 s, disqualifies its rung; one that dies later is started again, once. Then, or
-    without a rung left, the painter stays.
+    first picture, or is not ready in 20 s, disqualifies its rung; one that dies or hangs later is started again, once.
+    Then, or without a rung left, the painter stays.
 
     Args:
         ladder: environments to try, best first; empty means painter only.
@@ -84,7 +85,7 @@ class RenderSupervisor:
         if self._given_up:
             return f"3D: software painter ({self._reason or 'Open3D is switched off'})"
         if self._child is not None and self._child.state == "ready":
-            return "3D: Open3D"
+            return STATUS_OPEN3D
         return "3D: starting Open3D" if not self._deaths_s else "3D: Open3D crashed, starting it again"
 
     @property
@@ -145,7 +146,7 @@ class RenderSupervisor:
     def _look_after(self, child: RenderChild, was_ready: bool) -> None:
         if child.state == "starting" and time.monotonic() - child.started_s > self._start_timeout_s:
             self._start_failed(child, f"Open3D was not ready after {self._start_timeout_s:.0f} s")
-        elif child.state == "dead" and was_ready:
+        elif was_ready and (child.state == "dead" or child.waited_s > PICTURE_TIMEOUT_S):
             self._died(child)
         elif child.state == "dead":
             self._start_failed(child, child.reason)
@@ -211,7 +212,7 @@ class RenderSupervisor:
     def _retire(self, child: RenderChild) -> None:
         """End it without waiting: it may be importing, rendering or gone."""
         child.ask_to_stop()
-        if child.state != "ready":
+        if child.state != "ready" or child.busy:
             child.kill()
         self._retiring.append(child)
 

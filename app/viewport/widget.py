@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from app.viewport.orbit import HOME, Orbit, preset
 from app.viewport.overlay import draw_overlay
 from app.viewport.pacing import Pacer
 from app.viewport.protocol import RenderRequest, SceneState, ViewOptions
-from app.viewport.supervisor import RenderSupervisor
+from app.viewport.supervisor import STATUS_OPEN3D, RenderSupervisor
 from app.viewport.trail import TrailMemory
 
 __all__ = ["RenderStatistics", "ViewportWidget"]
@@ -76,7 +77,9 @@ class ViewportWidget(QWidget):
     ) -> None:
         super().__init__(parent)
         self._supervisor = supervisor or RenderSupervisor()
-        self._pacer = Pacer(max_fps, max_share)
+        # A window that forgets `shutdown` must not leave processes behind.
+        self._finalizer = weakref.finalize(self, self._supervisor.stop)
+        self._pacer, self._max_share = Pacer(max_fps, max_share), max_share
         self._trails = TrailMemory()
         self._scene, self._options, self._orbit = SceneState(), ViewOptions(), HOME
         self._picture: Picture | None = None
@@ -178,7 +181,8 @@ class ViewportWidget(QWidget):
             self._show(picture)
         if self._supervisor.status != self._status:
             self._status = self._supervisor.status
-            self._pacer.restart()
+            # The painter shares this process's interpreter with inference, so it gets less.
+            self._pacer.restart(self._max_share if self._status == STATUS_OPEN3D else 0.5 * self._max_share)
             self._dirty = True
             self.status_changed.emit(self._status)
             self.update()
@@ -240,7 +244,7 @@ class ViewportWidget(QWidget):
         else:
             request = self._picture.request
             painter.drawImage(area, self._image)
-        starting = "" if self._status in ("3D: Open3D", "") else self._status
+        starting = "" if self._status in (STATUS_OPEN3D, "") else self._status
         draw_overlay(painter, request, area.width(), area.height(), starting)
         painter.end()
 

@@ -57,6 +57,10 @@ class HandFinder(Protocol):
         """Hands in `image` (height, width, 3) uint8 RGB."""
         ...
 
+    def close(self) -> None:
+        """Give threads and memory back. May be called twice."""
+        ...
+
 
 class MediaPipeHandFinder:
     """MediaPipe's hand landmarker. Not thread-safe; close it after use, or use it in a `with` block.

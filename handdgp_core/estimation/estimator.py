@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +139,7 @@ class HandEstimator:
         views = self._rectify(camera, crops)
         hands: list[Hand] = []
         if views:
-            images = np.stack([view.rectification.warp(frame.image) for view in views])
+            images = np.stack([view.rectification.warp(frame.image) for view in views]).astype(np.uint8, copy=False)
             watch.lap("rectification")
             prediction = self._predictor.predict(images, views, frame.stamp_ns)
             watch.laps_ms.update(self._predictor.stage_ms)
@@ -189,7 +190,7 @@ class HandEstimator:
         seen: Prediction,
         scale: float,
         weights: Array,
-        solution: Positioning[Array],
+        solution: Positioning[NDArray[Any]],
         unmuted_m: Array | None,
         index: int,
     ) -> Hand:

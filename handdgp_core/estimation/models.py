@@ -40,5 +40,8 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
         AssetError: a file of the program is missing or damaged.
     """
     if name_or_path == "landmarks":
+        # One thread: it is a small network, and several wait for each other by spinning, which costs ten times the
+        # time as soon as the window and the 3D view want the same cores.
+        torch.set_num_threads(1)
         return LandmarksPredictor.load(choose_device(device))
     raise UsageError(f"a model out of {', '.join(MODEL_NAMES)}", repr(name_or_path))

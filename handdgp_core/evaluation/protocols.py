@@ -6,13 +6,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from handdgp_core.errors import SourceError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.summary import Pairs
-from handdgp_core.sources.annotations import load_annotations
-from handdgp_core.sources.demo import DemoSource, load_truth
+from handdgp_core.sources.annotations import Annotations, load_annotations
+from handdgp_core.sources.demo import DemoSource
 from handdgp_core.sources.image_folder import ImageFolderSource
 from handdgp_core.sources.protocol import frames
 from handdgp_core.types import Hand
@@ -23,9 +21,10 @@ Progress = Callable[[int, int], None]
 def evaluate_folder(
     root: Path, estimator: HandEstimator, progress: Progress, cancelled: threading.Event | None = None
 ) -> Pairs:
-    """A folder of pictures with `annotations.npz`: one labelled hand a picture, every picture on its own.
+    """A folder of pictures with `annotations.npz`, every picture on its own.
 
-    The most certain hand counts. A hand that is missed counts as missed, never as an error of zero.
+    Where a picture has one labelled hand, the most certain hand found is compared with it. A hand
+    that is missed counts as missed, never as an error of zero.
 
     Raises:
         SourceError: no annotations, or none with keypoints.
@@ -37,30 +36,40 @@ def evaluate_folder(
             f"none with keypoints in {root}",
             "check --root",
         )
-    rows = {name: index for index, name in enumerate(truth.image)}
     pairs = Pairs()
     with ImageFolderSource(root) as source:
-        for frame in frames(source, cancelled):
-            row = rows.get(frame.name or "")
-            if row is None or frame.camera is None:
-                continue
-            estimator.reset()
-            hand = _most_certain(estimator.estimate(frame, frame.camera))
-            side = None if truth.handedness is None or hand is None else hand.handedness == truth.handedness[row]
-            pairs.add(truth.keypoints_m[row], None if hand is None else hand.keypoints_m, side)
-            progress(frame.index + 1, len(rows))
+        for done, frame in enumerate(frames(source, cancelled), start=1):
+            rows = truth.rows.get(frame.name or "", [])
+            if rows and frame.camera is not None:
+                estimator.reset()
+                hands = estimator.estimate(frame, frame.camera)
+                for row in rows:
+                    _add(pairs, truth, row, hands, alone=len(rows) == 1)
+            progress(done, source.frame_count or 0)
     return pairs
+
+
+def _add(pairs: Pairs, truth: Annotations, row: int, hands: list[Hand], alone: bool) -> None:
+    """Of several labelled hands in one picture, each is compared with the most certain hand of its own side."""
+    assert truth.keypoints_m is not None
+    side = None if truth.handedness is None else truth.handedness[row]
+    hand = _most_certain(hands if alone or side is None else [hand for hand in hands if hand.handedness == side])
+    right_side = None if side is None or hand is None else hand.handedness == side
+    pairs.add(truth.keypoints_m[row], None if hand is None else hand.keypoints_m, right_side)
 
 
 def evaluate_demo(estimator: HandEstimator, progress: Progress, cancelled: threading.Event | None = None) -> Pairs:
     """The bundled clip against its own truth: only hands that are fully in view, matched by side."""
-    truth, pairs = load_truth(), Pairs()
-    with DemoSource(loop=False) as source:
+    pairs = Pairs()
+    with DemoSource() as source:
+        truth = source.truth
         for frame in frames(source, cancelled):
             assert frame.camera is not None  # the demo knows its camera
             hands = estimator.estimate(frame, frame.camera)
-            for row in np.flatnonzero((truth.frame_index == frame.index) & truth.fully_visible):
-                side = str(truth.handedness[row])
+            for row in truth.rows_of(frame.index):
+                if truth.fully_visible is not None and not truth.fully_visible[row]:
+                    continue
+                side = truth.handedness[row]
                 same = _most_certain([hand for hand in hands if hand.handedness == side])
                 pairs.add(truth.keypoints_m[row], None if same is None else same.keypoints_m, same is not None)
             progress(frame.index + 1, source.frame_count or 0)

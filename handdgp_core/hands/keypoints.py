@@ -13,7 +13,7 @@ FINGERS: dict[str, tuple[int, int, int, int]] = {
 NAMES: tuple[str, ...] = (
     "wrist",
     *(f"thumb {joint}" for joint in ("CMC", "MCP", "IP", "tip")),
-    *(f"{finger} {joint}" for finger in ("index", "middle", "ring", "little") for joint in ("MCP", "PIP", "DIP", "tip")),
+    *(f"{finger} {joint}" for finger in list(FINGERS)[1:] for joint in ("MCP", "PIP", "DIP", "tip")),
 )
 COUNT = len(NAMES)
 # (parent, child) pairs, from the wrist outwards.

@@ -97,8 +97,9 @@ class LandmarkFeatures(NamedTuple):
 class SamePadConv(nn.Conv2d):
     """Convolution with TensorFlow's "SAME" padding, which at stride 2 puts the odd row and column at the far side.
 
-    At stride 2 the near side is padded by one stride too much and the first output row and column are dropped: the same
-    numbers as uneven padding, without a padded copy of the input (a third of the time at batch 2).
+    For odd kernels, and at stride 2 for images of even sides. There the near side is padded by one stride too much and
+    the first output row and column are dropped: the same numbers as uneven padding, without a padded copy of the input
+    (which at batch 2 costs as much as half of the network).
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
@@ -155,7 +156,11 @@ class MediaPipeLandmarks(nn.Module):
             WeightsError: it holds another network than this module is made for.
         """
         module = cls()
-        _copy_weights(read_graph(_read_member(Path(path), MEMBER), f"{MEMBER} in {path}"), module)
+        graph = read_graph(_read_member(Path(path), MEMBER), f"{MEMBER} in {path}")
+        try:
+            _copy_weights(graph, module)
+        except (ValueError, IndexError) as error:  # an operator with other operands than its kind should have
+            raise _other_network(str(error)) from error
         return module.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, image: Tensor) -> LandmarkFeatures:
@@ -256,10 +261,13 @@ def _heads(graph: Graph, module: MediaPipeLandmarks) -> list[tuple[int, nn.Linea
 
 def _source(graph: Graph, number: int) -> Operator:
     """The linear layer that a graph output comes from, through the logistic function where there is one."""
-    for operator in graph.operators:
-        if number in operator.outputs:
-            return _source(graph, operator.inputs[0]) if operator.kind == "logistic" else operator
-    raise _other_network("an output that nothing computes")
+    makers = {output: operator for operator in graph.operators for output in operator.outputs}
+    maker = makers.get(number)
+    if maker is not None and maker.kind == "logistic":
+        maker = makers.get(maker.inputs[0])
+    if maker is None or maker.kind != "fully_connected":
+        raise _other_network("an output that no linear layer computes")
+    return maker
 
 
 def _constants(graph: Graph, operator: Operator) -> tuple[np.ndarray, np.ndarray]:

@@ -161,12 +161,21 @@ def _graph(model: _Table) -> Graph:
     buffers = [buffer.array(0, "u1") for buffer in model.tables(4)]
     tensors = [_tensor(table, buffers) for table in subgraphs[0].tables(0)]
     operators = [_operator(table, kinds) for table in subgraphs[0].tables(3)]
+    _check_numbers(operators, len(tensors))
     return Graph(
         tensors=tuple(_dequantised(tensors, operators)),
         operators=tuple(operator for operator in operators if operator.kind != "dequantize"),
         inputs=subgraphs[0].integers(1),
         outputs=subgraphs[0].integers(2),
     )
+
+
+def _check_numbers(operators: Sequence[Operator], tensor_count: int) -> None:
+    """Operators must name tensors that exist (-1 names none)."""
+    for operator in operators:
+        for number in (*operator.inputs, *operator.outputs):
+            if not -1 <= number < tensor_count:
+                raise ValueError(f"tensor number {number} of {tensor_count}")
 
 
 def _tensor(table: _Table, buffers: Sequence[NDArray[Any]]) -> Tensor:

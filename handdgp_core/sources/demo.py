@@ -33,6 +33,7 @@ class DemoTruth:
         keypoints_m: (R, 21, 3) FreiHAND order, camera frame.
         root_m: (R, 3) the wrist, camera frame.
         vertices_m: (R, V, 3) mesh, camera frame; None where it was not stored.
+        fully_visible: (R,) whether all keypoints are inside the picture; None where it was not stored.
     """
 
     camera: Camera
@@ -41,6 +42,7 @@ class DemoTruth:
     keypoints_m: Array
     root_m: Array
     vertices_m: Array | None = None
+    fully_visible: NDArray[np.bool_] | None = None
 
     @cached_property
     def _rows(self) -> dict[int, list[int]]:
@@ -95,7 +97,15 @@ def _truth(arrays: dict[str, NDArray]) -> DemoTruth:
         _finite(arrays, "keypoints_m", (rows, 21, 3)),
         _finite(arrays, "root_m", (rows, 3)),
         None if vertices is None else vertices.astype(np.float64),
+        _flags(arrays, "fully_visible", rows),
     )
+
+
+def _flags(arrays: dict[str, NDArray], key: str, rows: int) -> NDArray[np.bool_] | None:
+    values = arrays.get(key)
+    if values is not None and values.shape != (rows,):
+        raise ValueError(f"{key} of shape {values.shape} instead of ({rows},)")
+    return None if values is None else values.astype(bool)
 
 
 def _finite(arrays: dict[str, NDArray], key: str, shape: tuple[int, ...]) -> Array:

@@ -15,7 +15,7 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PyQt6.QtCore import QTimer
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtWidgets import QApplication, QWidget
 
 from app import live_source, logs, main_window, settings
 from app.controller import Controller
@@ -47,6 +47,7 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.freeze()  # what is there already is not looked through again below: that takes half a second a test
     monkeypatch.setattr(threading.Thread, "start", noted_start)
     before = set(threading.enumerate())
+    old_windows = {id(widget) for widget in _windows()}
     yield
     monkeypatch.undo()
     _let_qt_finish()
@@ -56,9 +57,12 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for thread in set(threading.enumerate()) - before
     ]
     left += [f"timer of {timer.parent()}" for timer in _active_timers()]
-    if QApplication.instance() is not None:
-        left += [f"window {widget}" for widget in QApplication.topLevelWidgets()]
+    left += [f"window {widget} {widget.windowTitle()}" for widget in _windows() if id(widget) not in old_windows]
     assert not left, "left behind:\n" + "\n".join(left)
+
+
+def _windows() -> list[QWidget]:
+    return QApplication.topLevelWidgets() if QApplication.instance() is not None else []
 
 
 def _active_timers() -> list[QTimer]:
@@ -166,4 +170,5 @@ def rig(qtbot, tmp_path: Path) -> Iterator[Rig]:  # type: ignore[no-untyped-def]
     yield made
     if made.window is not None:
         made.window.close()
+        made.window = None  # pytest holds on to the rig until after the check for leaks
     made.controller.shutdown()

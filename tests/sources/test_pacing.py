@@ -182,6 +182,20 @@ def test_end_and_holding_at_the_end(clock):
     assert [index for _, index in play(player, clock, 5.0)] == [0, 1, 2]
 
 
+def test_cut_source_holds_at_its_true_end(clock):
+    tape = Tape(clock)
+    player = PacedSource(tape, clock, paused=True, hold_at_end=True)
+    player.read(1.0)
+    tape.closed = True  # gives nothing more although it promised a hundred frames
+    player.step()
+    with pytest.raises(NoFrameYet, match="at the end"):
+        player.read(1.0)
+    before_s = clock.time_s
+    with pytest.raises(NoFrameYet, match="at the end"):
+        player.read(1.0)
+    assert clock.time_s == before_s + 1.0  # it waited instead of asking again and again
+
+
 def test_looping_source_keeps_its_rate(clock):
     shown = play(PacedSource(Tape(clock, count=4, loop=True), clock), clock, 1.05)
     assert [index for _, index in shown] == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2]

@@ -37,7 +37,8 @@ def status_while_lost(source):
         try:
             source.read(0.01)
         except NoFrameYet as waiting:
-            return waiting.status
+            if "is lost" in waiting.status:
+                return waiting.status
 
 
 def test_unplug_and_replug(webcam, scripted_camera, device, wait_until):

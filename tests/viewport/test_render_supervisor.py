@@ -27,6 +27,8 @@ class ScriptedChild:
         self.pid = len(self.born)
         self.born.append(self)
 
+    waited_s = 0.0
+
     @property
     def busy(self):
         return self.asked is not None
@@ -41,7 +43,7 @@ class ScriptedChild:
     def poll(self):
         self.state, self.pending = self.pending or self.state, None
         self.was_ready = self.was_ready or self.state == "ready"
-        if self.asked is None or self.state != "ready":
+        if self.asked is None or self.state != "ready" or self.waited_s:
             return None
         asked, self.asked = self.asked, None
         return Picture(np.zeros((24, 32, 3), np.uint8), asked, 1.0, "open3d")
@@ -149,6 +151,19 @@ def test_one_death_is_forgiven_two_are_not(children):
         assert len(children) == expected
     assert children[1].environment == {"A": "1"}  # the rung itself was good
     assert "crashed twice" in supervisor.status
+    supervisor.stop()
+
+
+def test_a_child_that_hangs_is_replaced(children):
+    supervisor = make()
+    children[0].become("ready")
+    supervisor.poll()
+    children[0].waited_s = 9.0
+    supervisor.poll()
+    assert len(children) == 1
+    children[0].waited_s, children[0].asked = 11.0, REQUEST
+    supervisor.poll()
+    assert len(children) == 2 and children[0].state == "dead"
     supervisor.stop()
 
 

@@ -108,5 +108,13 @@ def test_scene_of_solved_hands(hand):
     state = SceneState.from_hands([lost, estimated(hand)], camera, 7, truth_roots_m=(None, truth))
     assert len(state.hands) == 1 and state.hands[0].side == "right"
     assert np.array_equal(state.hands[0].truth_root_m, truth)
+    assert state.hands[0].distance_m == pytest.approx(0.4, abs=0.01)  # the palm is 40 cm away
     assert state.camera.pinhole_px == (500.0, 510.0, 320.0, 240.0)
     assert state.note == "Left hand not placed: too few valid weights"
+
+
+def test_a_mesh_that_is_not_finite_is_left_out(hand):
+    broken = hand.vertices_m.copy()
+    broken[3, 1] = np.nan
+    state = SceneState.from_hands([estimated(hand, vertices_m=broken)], None, 7)
+    assert state.hands == () and state.camera is None and "not finite" in state.note

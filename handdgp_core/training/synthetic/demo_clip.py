@@ -26,7 +26,7 @@ from handdgp_core.hands.open_hand import OpenHand, mirrored
 from handdgp_core.training.synthetic.arm import load_arm
 from handdgp_core.training.synthetic.forearm import HandOnForearm
 from handdgp_core.training.synthetic.motion import Key, Moment, Score, hand_center
-from handdgp_core.training.synthetic.renderer import Film, HandRenderer, Lighting, Placed
+from handdgp_core.training.synthetic.renderer import Film, HandRenderer, Lighting, Material, Placed
 from handdgp_core.training.synthetic.room import make_room, render_room
 from handdgp_core.training.synthetic.skin import BROWN, LIGHT, SkinTone, skin_material
 from handdgp_core.training.synthetic.sleeve import Sleeve, cloth_material
@@ -38,6 +38,7 @@ WIDTH, HEIGHT, RATE = 1280, 720, 30
 DURATION_S = 19.0
 VERTICES_EVERY = 15
 HORIZONTAL_FOV_DEG = 65.0
+HANDEDNESS: tuple[Handedness, ...] = ("right", "left")
 
 
 @dataclass(frozen=True)
@@ -182,17 +183,22 @@ class Stage:
         self.sleeves = [Sleeve(self.body, person.sleeve_m, seed + n) for n, person in enumerate(PEOPLE)]
         self.lighting = demo_lighting()
         self.renderer = HandRenderer(WIDTH, HEIGHT)
-        self._skins = [
-            self.renderer.add_surface(self.surface, skin_material(self.body.arm, self.surface, person.tone, texture_size))
-            for person in PEOPLE
-        ]
-        self._cloths = [
-            self.renderer.add_surface(sleeve.surface, cloth_material(person.sleeve_colour, seed + 7))
-            for sleeve, person in zip(self.sleeves, PEOPLE, strict=True)
-        ]
+        self._surfaces = self._dress(seed, texture_size)
         room = render_room(make_room(seed), self.camera, room_passes)
         self.renderer.set_background(room * (0.36 / np.percentile(room, 70)))
         self._center = hand_center(self.hand)
+
+    def _dress(self, seed: int, texture_size: int) -> dict[tuple[int, Handedness], tuple[int, int]]:
+        """Skin and sleeve surfaces of every hand that plays; the two hands of one person share their materials."""
+        surfaces: dict[tuple[int, Handedness], tuple[int, int]] = {}
+        for number, (person, sleeve) in enumerate(zip(PEOPLE, self.sleeves, strict=True)):
+            skin: Material | int = skin_material(self.body.arm, self.surface, person.tone, texture_size)
+            cloth: Material | int = cloth_material(person.sleeve_colour, seed + 7)
+            for side in HANDEDNESS:
+                skin = self.renderer.add_surface(self.surface, skin)
+                cloth = self.renderer.add_surface(sleeve.surface, cloth)
+                surfaces[number, side] = (skin, cloth)
+        return surfaces
 
     def frame(self, number: int) -> tuple[list[Row], list[Placed]]:
         """What is on stage in a frame: the truth, and what to draw."""
@@ -214,11 +220,8 @@ class Stage:
         left = part.handedness == "left"
         flip = np.array([-1.0, 1.0, 1.0], np.float32) if left else np.ones(3, np.float32)
         placed = []
-        surfaces = (
-            (self._skins[part.person], self.surface.refine(arm.vertices + root)),
-            (self._cloths[part.person], self.sleeves[part.person].refine(arm.vertices + root)),
-        )
-        for surface, (positions, normals) in surfaces:
+        drawn = (self.surface.refine(arm.vertices + root), self.sleeves[part.person].refine(arm.vertices + root))
+        for surface, (positions, normals) in zip(self._surfaces[part.person, part.handedness], drawn, strict=True):
             placed.append(Placed(surface, positions * flip, normals * flip, left))
         keypoints, vertices = arm.keypoints + root, arm.vertices[: len(self.hand.vertices)] + root
         if left:

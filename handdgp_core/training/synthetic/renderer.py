@@ -159,26 +159,36 @@ class HandRenderer:
     @property
     def device(self) -> str:
         """Name of what draws, e.g. "llvmpipe" for software."""
-        return str(self._context.info["GL_RENDERER"])
+        with self._context:
+            return str(self._context.info["GL_RENDERER"])
 
-    def add_surface(self, surface: SmoothSurface, material: Material) -> int:
-        """Upload what does not change with the pose; returns the number for `Placed`."""
+    def add_surface(self, surface: SmoothSurface, material: Material | int) -> int:
+        """Upload what does not change with the pose; returns the number for `Placed`.
+
+        Args:
+            surface: topology and texture coordinates.
+            material: what it is made of, or the number of a surface that has that material already.
+        """
         with self._context:
             self._surfaces.append(self._upload(surface, material))
         return len(self._surfaces) - 1
 
-    def _upload(self, surface: SmoothSurface, material: Material) -> _Surface:
+    def _upload(self, surface: SmoothSurface, material: Material | int) -> _Surface:
         ctx = self._context
         buffer = ctx.buffer(reserve=len(surface.uv) * 24, dynamic=True)
         uv = ctx.buffer(np.ascontiguousarray(surface.uv))
         index = ctx.buffer(np.ascontiguousarray(surface.faces))
+        coarse = ctx.buffer(np.ascontiguousarray(surface.coarse_faces))
         full = [(buffer, "3f 3f", "in_position", "in_normal"), (uv, "2f", "in_uv")]
         bare = [(buffer, "3f 12x", "in_position")]
         arrays = {
             "skin": ctx.vertex_array(self._programs["skin"], full, index_buffer=index),
-            "depth": ctx.vertex_array(self._programs["depth"], bare, index_buffer=index),
+            "depth": ctx.vertex_array(self._programs["depth"], bare, index_buffer=coarse),
             "label": ctx.vertex_array(self._programs["label"], bare, index_buffer=index),
         }
+        if isinstance(material, int):
+            other = self._surfaces[material]
+            return _Surface(buffer, arrays, other.albedo, other.height, other.material, len(surface.uv))
         albedo = _texture(ctx, material.albedo, "f1")
         relief = _texture(ctx, material.height_mm.astype(np.float16)[..., None], "f2")
         return _Surface(buffer, arrays, albedo, relief, material, len(surface.uv))
@@ -213,7 +223,7 @@ class HandRenderer:
         self._check(camera)
         with self._context:
             self._expose(placed, camera, lighting)
-            return self._develop(film or Film(), seed)
+            return self._develop(film or Film(), seed, _pixel_box(placed, camera))
 
     def _expose(self, placed: Sequence[Placed], camera: Camera, lighting: Lighting) -> None:
         self._place(placed)
@@ -257,6 +267,9 @@ class HandRenderer:
             raise RenderError(wanted, found, "render with k1 k2 p1 p2 k3")
 
     def _place(self, placed: Sequence[Placed]) -> None:
+        numbers = [item.surface for item in placed]
+        if len(set(numbers)) < len(numbers):
+            raise RenderError("every surface at most once", f"{numbers}", "add the surface again for its second place")
         for item in placed:
             surface = self._surfaces[item.surface]
             if item.positions.shape != (surface.count, 3):
@@ -314,7 +327,7 @@ class HandRenderer:
         skin["specular"].value = surface.material.specular
         skin["sheen"].value = surface.material.sheen
 
-    def _develop(self, film: Film, seed: int) -> NDArray[np.uint8]:
+    def _develop(self, film: Film, seed: int, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         program = self._programs["film"]
         self._colour.use(0)
         self._background.use(1)
@@ -328,6 +341,7 @@ class HandRenderer:
             "grain": film.grain,
             "softness": film.softness,
             "seed": seed,
+            "hand_box": box,
         }
         for name, value in values.items():
             program[name].value = value
@@ -395,13 +409,29 @@ def _visible_sphere(placed: Sequence[Placed], camera: Camera) -> tuple[Floats, f
     if not placed:
         return np.array([0.0, 0.0, 0.5]), 0.1
     points = np.concatenate([item.positions for item in placed]).astype(np.float64)
-    pixel = points[:, :2] / np.maximum(points[:, 2:], 1e-6) * camera.matrix[[0, 1], [0, 1]]
-    pixel = pixel + camera.matrix[:2, 2]
-    size = np.array(camera.size)
-    inside = (points[:, 2] > _NEAR_M) & (np.abs(pixel / size - 0.5) < 0.65).all(axis=1)
+    inside = (points[:, 2] > _NEAR_M) & (np.abs(_pinhole(points, camera) / camera.size - 0.5) < 0.65).all(axis=1)
     shown = points[inside] if inside.any() else points
     low, high = shown.min(axis=0), shown.max(axis=0)
     return (low + high) / 2, float(np.linalg.norm(high - low) / 2)
+
+
+def _pinhole(points: Floats, camera: Camera) -> Floats:
+    """Pixels without the lens: close enough to bound what is in view."""
+    plane = points[:, :2] / np.maximum(points[:, 2:], 1e-6)
+    return np.asarray(plane * camera.matrix[[0, 1], [0, 1]] + camera.matrix[:2, 2])
+
+
+def _pixel_box(placed: Sequence[Placed], camera: Camera) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of a box around everything drawn, generous for the lens; empty where nothing is."""
+    if not placed:
+        return (0, 0, -1, -1)
+    points = np.concatenate([item.positions for item in placed]).astype(np.float64)
+    if (points[:, 2] <= _NEAR_M).any():
+        return (0, 0, camera.width, camera.height)
+    pixels = np.clip(_pinhole(points, camera), -1e6, 1e6)
+    margin = 4 + 0.2 * max(camera.size)
+    low, high = pixels.min(axis=0) - margin, pixels.max(axis=0) + margin
+    return (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
 def _clip_from_camera(towards_light: Floats, center: Floats, radius: float) -> Floats:

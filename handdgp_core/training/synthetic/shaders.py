@@ -242,6 +242,7 @@ uniform float vignette;
 uniform float grain;
 uniform float softness;         // 0: box filter of one pixel; 1: twice as wide
 uniform vec2 image_size;
+uniform ivec4 hand_box;          // left, top, right, bottom: no hand outside
 uniform uint seed;
 out vec4 colour;
 
@@ -263,15 +264,16 @@ void main() {
     ivec2 pixel = ivec2(gl_FragCoord.xy);
     vec4 sum = vec4(0.0);
     float total = 0.0;
+    bool empty = any(lessThan(pixel, hand_box.xy)) || any(greaterThan(pixel, hand_box.zw));
     int reach = softness > 0.0 ? 1 : 0;
     ivec2 limit = textureSize(hand, 0) - 1;
-    for (int y = -reach; y < supersample + reach; ++y)
+    for (int y = -reach; y < supersample + reach && !empty; ++y)
         for (int x = -reach; x < supersample + reach; ++x) {
             float w = (x < 0 || x >= supersample ? softness : 1.0) * (y < 0 || y >= supersample ? softness : 1.0);
             sum += w * texelFetch(hand, clamp(pixel * supersample + ivec2(x, y), ivec2(0), limit), 0);
             total += w;
         }
-    sum /= total;
+    sum /= max(total, 1e-6);
     vec3 light = sum.rgb + (1.0 - sum.a) * texelFetch(background, pixel, 0).rgb;
     vec2 off = (gl_FragCoord.xy / image_size - 0.5) * vec2(1.0, image_size.y / image_size.x);
     light *= exposure * (1.0 - vignette * dot(off, off) * 4.0);

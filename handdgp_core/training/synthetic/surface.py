@@ -39,6 +39,7 @@ class SmoothSurface:
 
     Attributes:
         faces: (Fr, 3) int32 triangles of the render surface.
+        coarse_faces: (F, 3) int32 the coarse triangles in the same vertex numbers: enough for shadows.
         uv: (Vr, 2) float32.
         source: (Vr,) index into the refined geometry; the first `coarse_count` of that are the coarse vertices.
 
@@ -58,6 +59,7 @@ class SmoothSurface:
             raise ShapeError(f"uv_faces of shape {faces.shape}", f"shape {uv_faces.shape}", "pass one uv per corner")
         self._levels: list[_Level] = [_Level(np.zeros((0, 2), np.int64), faces, _incidence(faces, self.coarse_count))]
         self._uv_edges: list[Ints] = []
+        coarse_corners = np.stack([faces.ravel(), uv_faces.ravel()], axis=1)
         count = self.coarse_count
         for _ in range(levels):
             edges, faces = _split(faces, count)
@@ -72,6 +74,10 @@ class SmoothSurface:
         self._uv_source: Ints = pairs[:, 1]
         self.uv = uv[pairs[:, 1]].astype(np.float32)
         self.faces = inverse.reshape(-1, 3).astype(np.int32)
+        # Corners of the coarse mesh are corners of the fine one, so the search always finds them.
+        key = pairs[:, 0] * len(uv) + pairs[:, 1]
+        found = np.searchsorted(key, coarse_corners[:, 0] * len(uv) + coarse_corners[:, 1])
+        self.coarse_faces = found.reshape(-1, 3).astype(np.int32)
 
     def refine(self, vertices: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Place the render surface.

@@ -1,0 +1,121 @@
+"""The HandDGP network: a backbone, three heads, and DGP at their end."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from handdgp_core.errors import ShapeError, UsageError
+from handdgp_core.geometry.positioning import Positioning, position_published, position_refined
+from handdgp_core.hands.template import Template
+from handdgp_core.networks.backbones import check_image, make_backbone
+from handdgp_core.networks.config import NetworkConfig
+from handdgp_core.networks.heads import KeypointHead, MeshHead, WeightHead
+from handdgp_core.networks.output import NetworkOutput, RelativeOutput
+
+__all__ = ["HandDGP"]
+
+
+class HandDGP(nn.Module):
+    """Crops and their intrinsics to hands in camera space.
+
+    Args:
+        config: what the network is made of.
+        template: the topology; its name must be the config's.
+
+    Raises:
+        UsageError: a config that makes no sense, or another template's.
+        AssetError, WeightsError: pretrained weights that cannot be had.
+
+    Example:
+        >>> network = HandDGP(NetworkConfig(backbone="resnet18"), open_hand_template()).eval()
+        >>> network(torch.zeros(1, 3, 224, 224), intrinsics).root_m.shape
+        torch.Size([1, 3])
+    """
+
+    keypoint_regressor: Tensor
+
+    def __init__(self, config: NetworkConfig, template: Template) -> None:
+        super().__init__()
+        if template.name != config.template:
+            raise UsageError(f'the template "{config.template}"', f'"{template.name}"')
+        self.config = config
+        self.template = template
+        self.backbone = make_backbone(config.backbone, config.image_size, config.pretrained)
+        channels, side, keypoints = self.backbone.channels, self.backbone.side, template.keypoint_count
+        self.keypoint_head = KeypointHead(channels, side, keypoints, config.keypoint_widths)
+        self.mesh_head = MeshHead(channels, template, config.mesh_widths, config.spiral_length)
+        self.weight_head = WeightHead(channels, keypoints, config.weight_latent, config.weight_widths)
+        regressor = torch.from_numpy(template.keypoint_regressor).to(torch.get_default_dtype())
+        self.register_buffer("keypoint_regressor", regressor, persistent=False)
+
+    def relative(self, image: Tensor) -> RelativeOutput:
+        """What the heads say, before DGP.
+
+        Args:
+            image: (B, 3, S, S) RGB in [0, 1], S the config's image size.
+
+        Raises:
+            ShapeError: an image of another shape.
+        """
+        check_image(image, self.config.image_size)
+        features = self.backbone(image)
+        keypoints_uv = self.keypoint_head(features)
+        vertices = self.mesh_head(features, keypoints_uv)
+        return RelativeOutput(keypoints_uv, vertices, self.weight_head(features, keypoints_uv))
+
+    def solve(self, relative: RelativeOutput, intrinsics: Tensor) -> Positioning[Tensor]:
+        """DGP on the heads' output (B samples) with the crops' intrinsics (B, 3, 3), pixels; at least in float32.
+
+        Raises:
+            ShapeError: intrinsics of another shape.
+        """
+        if tuple(intrinsics.shape) != (len(relative.weights), 3, 3):
+            raise ShapeError(f"intrinsics ({len(relative.weights)}, 3, 3)", f"{tuple(intrinsics.shape)}")
+        with torch.autocast(intrinsics.device.type, enabled=False):
+            points_m = self.keypoints(_full(relative.vertices) * self.template.hand_scale_m)
+            plane = self.normalised(_full(relative.keypoints_uv), _full(intrinsics))
+            method = position_refined if self.config.positioning == "refined" else position_published
+            return method(points_m, plane, _full(relative.weights))
+
+    def position(self, relative: RelativeOutput, intrinsics: Tensor) -> NetworkOutput:
+        """The heads' output, placed in camera space. Arguments as in `solve`."""
+        solution = self.solve(relative, intrinsics)
+        with torch.autocast(intrinsics.device.type, enabled=False):
+            relative = RelativeOutput(*(_full(part) for part in relative))
+            vertices_m = relative.vertices * self.template.hand_scale_m + solution.root_m[:, None]
+            return NetworkOutput(
+                *relative, solution.root_m, vertices_m, self.keypoints(vertices_m), solution.degenerate
+            )
+
+    def forward(self, image: Tensor, intrinsics: Tensor) -> NetworkOutput:
+        """Hands in camera space.
+
+        Args:
+            image: (B, 3, S, S) RGB in [0, 1], S the config's image size.
+            intrinsics: (B, 3, 3) of the crops, pixels.
+
+        Returns:
+            With the root, and all that stands on it, NaN where `degenerate`.
+
+        Raises:
+            ShapeError: arguments of another shape.
+        """
+        return self.position(self.relative(image), intrinsics)
+
+    def keypoints(self, vertices: Tensor) -> Tensor:
+        """Keypoints (B, K, 3) of vertices (B, V, 3), in the same unit and frame."""
+        return torch.einsum("kv,bvc->bkc", self.keypoint_regressor.to(vertices.dtype), vertices)
+
+    def pixels(self, keypoints_uv: Tensor) -> Tensor:
+        """Crop pixels of crop fractions, both (..., 2)."""
+        return keypoints_uv * self.config.image_size + self.config.pixel_offset
+
+    def normalised(self, keypoints_uv: Tensor, intrinsics: Tensor) -> Tensor:
+        """Keypoints (B, K, 2) on the plane z = 1: the first two of K^-1 (u, v, 1). For intrinsics without skew."""
+        focal = torch.stack([intrinsics[:, 0, 0], intrinsics[:, 1, 1]], dim=-1)
+        return (self.pixels(keypoints_uv) - intrinsics[:, None, :2, 2]) / focal[:, None]
+
+
+def _full(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

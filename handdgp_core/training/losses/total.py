@@ -1,0 +1,156 @@
+"""Equation (10): the weighted sum of the losses over a batch of one or two views, by stage of the curriculum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from handdgp_core.errors import ShapeError, UsageError
+from handdgp_core.training.losses import equations
+
+if TYPE_CHECKING:
+    from handdgp_core.networks.output import NetworkOutput
+
+__all__ = ["HandLosses", "LossWeights", "Stage"]
+
+# "relative": equations (1) to (6) alone, until they have converged. "all": all nine.
+Stage = Literal["relative", "all"]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Factors of equation (10), in its order."""
+
+    vertices: float = 1.0
+    keypoints_uv: float = 1.0
+    normals: float = 0.05
+    edges: float = 0.5
+    consistency_uv: float = 1.0
+    consistency_vertices: float = 1.0
+    root: float = 1.0
+    vertices_uv: float = 1.0
+    keypoint_consistency: float = 0.5
+
+
+class HandLosses(nn.Module):
+    """All losses of a batch.
+
+    The two views of a sample count as two samples in the losses of one view, so these are means over both views.
+    Everything is computed in float32 at least, whatever the network ran in.
+
+    Args:
+        faces: (F, 3) int triangles of the network's mesh.
+        weights: factors of equation (10).
+        hand_scale_m: metres in one unit of the root-relative vertices.
+        edge_order: norm of the edge lengths, see `equations.edge_loss`.
+    """
+
+    faces: Tensor
+
+    def __init__(
+        self, faces: Any, weights: LossWeights | None = None, hand_scale_m: float = 0.2, edge_order: int = 1
+    ) -> None:
+        super().__init__()
+        self.register_buffer("faces", torch.as_tensor(faces, dtype=torch.int64), persistent=False)
+        self.weights = weights or LossWeights()
+        self.hand_scale_m = hand_scale_m
+        if edge_order not in (1, 2):
+            raise UsageError("an edge norm of order 1 or 2", f"{edge_order}")
+        self.edge_order = edge_order
+
+    def forward(self, outputs: Sequence[NetworkOutput], batch: Mapping[str, Any], stage: Stage) -> dict[str, Tensor]:
+        """Losses by name, before their weights, and "total", their weighted sum.
+
+        Args:
+            outputs: what the network gave for view 1, or for views 1 and 2.
+            batch: "view1" and, with two outputs, "view2": dicts with image (B, 3, S, S), intrinsics (B, 3, 3),
+                keypoints_uv (B, K, 2), vertices (B, V, 3), root_m (B, 3), has_vertices, has_keypoints_uv, has_root
+                (B,); with two outputs also "uv2_from_uv1" (B, 2, 3). Labels that are missing may be NaN.
+            stage: which terms count.
+
+        Returns:
+            Scalars named as in `LossWeights` (those of the stage, consistencies only with two views), "total", and
+            "degenerate_count": how many samples had no DGP root (int64; they are left out of the camera-space terms,
+            so they have no camera-space gradient).
+
+        Raises:
+            UsageError: an unknown stage.
+            ShapeError: neither one nor two outputs, or another number of vertices than the faces or labels have.
+        """
+        if stage not in ("relative", "all"):
+            raise UsageError('the stage "relative" or "all"', repr(stage))
+        if len(outputs) not in (1, 2):
+            raise ShapeError("the outputs of one or two views", f"{len(outputs)}")
+        views = [batch[name] for name in ("view1", "view2")[: len(outputs)]]
+        output, labels = _joined(outputs), _stacked(views)
+        _check_vertices(output["vertices"], labels["vertices"], self.faces)
+        losses = self._relative(output, labels)
+        if len(outputs) == 2:
+            losses |= _between_views(output, batch["uv2_from_uv1"])
+        has_root = ~output["degenerate"] & torch.isfinite(output["root_m"]).all(-1)
+        if stage == "all":
+            losses |= self._camera_space(output, labels, views[0]["image"].shape[-1], has_root)
+        total = torch.stack([getattr(self.weights, name) * value for name, value in losses.items()]).sum()
+        return losses | {"total": total, "degenerate_count": (~has_root).sum()}
+
+    def _relative(self, output: dict[str, Tensor], labels: dict[str, Tensor]) -> dict[str, Tensor]:
+        meshes = output["vertices"], labels["vertices"]
+        has_vertices = labels["has_vertices"] > 0
+        seen = output["keypoints_uv"], labels["keypoints_uv"], labels["has_keypoints_uv"] > 0
+        return {
+            "vertices": equations.vertex_loss(*meshes, has_vertices),
+            "keypoints_uv": equations.keypoint_uv_loss(*seen),
+            "normals": equations.normal_loss(*meshes, self.faces, has_vertices),
+            "edges": equations.edge_loss(*meshes, self.faces, has_vertices, self.edge_order),
+        }
+
+    def _camera_space(
+        self, output: dict[str, Tensor], labels: dict[str, Tensor], size: int, has_root: Tensor
+    ) -> dict[str, Tensor]:
+        root_known = has_root & (labels["has_root"] > 0)
+        mesh_known = root_known & (labels["has_vertices"] > 0)
+        true_m = labels["vertices"] * self.hand_scale_m + labels["root_m"][:, None]
+        rays = labels["intrinsics"]
+        seen = output["keypoints_m"], output["keypoints_uv"]
+        return {
+            "root": equations.root_loss(output["root_m"], labels["root_m"], root_known),
+            "vertices_uv": equations.camera_vertex_loss(output["vertices_m"], true_m, rays, size, mesh_known),
+            "keypoint_consistency": equations.keypoint_consistency_loss(*seen, rays, size, has_root),
+        }
+
+
+def _between_views(output: dict[str, Tensor], uv2_from_uv1: Tensor) -> dict[str, Tensor]:
+    first_uv, second_uv = output["keypoints_uv"].chunk(2)
+    first, second = output["vertices"].chunk(2)
+    every = torch.ones(len(first), dtype=torch.bool, device=first.device)
+    return {
+        "consistency_uv": equations.consistency_uv_loss(first_uv, second_uv, uv2_from_uv1.to(first_uv.dtype), every),
+        "consistency_vertices": equations.consistency_vertex_loss(first, second, every),
+    }
+
+
+def _joined(outputs: Sequence[NetworkOutput]) -> dict[str, Tensor]:
+    """Fields of the outputs, views one after the other along the batch."""
+    names = ("keypoints_uv", "vertices", "root_m", "vertices_m", "keypoints_m")
+    fields = {name: torch.cat([_at_least_float32(getattr(output, name)) for output in outputs]) for name in names}
+    return fields | {"degenerate": torch.cat([output.degenerate for output in outputs])}
+
+
+def _stacked(views: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    names = ("intrinsics", "keypoints_uv", "vertices", "root_m", "has_vertices", "has_keypoints_uv", "has_root")
+    return {name: torch.cat([_at_least_float32(view[name]) for view in views]) for name in names}
+
+
+def _at_least_float32(value: Tensor) -> Tensor:
+    return value.to(torch.promote_types(value.dtype, torch.float32))
+
+
+def _check_vertices(vertices: Tensor, target: Tensor, faces: Tensor) -> None:
+    if vertices.shape != target.shape:
+        raise ShapeError(f"labels of the network's mesh, {tuple(vertices.shape)}", f"{tuple(target.shape)}")
+    if faces.dim() != 2 or faces.shape[1] != 3:
+        raise ShapeError("faces (F, 3)", f"{tuple(faces.shape)}")

@@ -1,0 +1,346 @@
+"""The tracker's policy, played through with a scripted finder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from handdgp_core.detection.crops import crop_from_keypoints
+from handdgp_core.detection.landmarker import Detection
+from handdgp_core.detection.track import Observation, keypoint_distance
+from handdgp_core.detection.tracker import HandTracker, TrackerOptions
+from handdgp_core.errors import UsageError
+from handdgp_core.types import Array, HandCrop, Handedness
+
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+FRAME_NS = 33_333_333
+
+
+def hand_at(x: float, y: float = 240.0, size: float = 50.0) -> Array:
+    """Keypoints of an upright hand about (x, y), half as long as `size`."""
+    keypoints = np.random.default_rng(3).uniform(-1, 1, (21, 2)) * (0.8, 1)
+    keypoints[0] = 0, 1
+    keypoints[[5, 9, 13, 17]] = [(-0.4, 0), (0, 0), (0.2, 0), (0.5, 0.1)]
+    return keypoints * size + (x, y)
+
+
+def detection(x: float, handedness: Handedness = "right", score: float = 0.9, size: float = 50.0) -> Detection:
+    return Detection(hand_at(x, size=size), handedness, score)
+
+
+class ScriptedFinder:
+    """Finds what it is told to, and counts how often it is asked."""
+
+    def __init__(self, *hands: Detection) -> None:
+        self.hands: Sequence[Detection] = hands
+        self.runs = 0
+
+    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+        self.runs += 1
+        return list(self.hands)
+
+
+class Scene:
+    """A tracker, its finder, and a clock; `step` is one frame."""
+
+    def __init__(self, *hands: Detection, **options: object) -> None:
+        self.finder = ScriptedFinder(*hands)
+        self.tracker = HandTracker(self.finder, replace(TrackerOptions(max_hands=1), **options))
+        self.stamp_ns = 0
+        self.believed: set[int] = set()
+
+    def look(self) -> list[HandCrop]:
+        self.stamp_ns += FRAME_NS
+        return self.tracker.crops(IMAGE, self.stamp_ns)
+
+    def step(
+        self, at: Array | None = None, presence: float | None = 0.99, right: float | None = None
+    ) -> list[HandCrop]:
+        """One frame in which the network sees each hand where the crop is (or all `at` one place)."""
+        crops = self.look()
+        seen = {track.track_id: track.keypoints_px for track in self.tracker._tracks}
+        self.believed = self.tracker.update(
+            Observation(crop.track_id, seen[crop.track_id] if at is None else at, presence, right) for crop in crops
+        )
+        return crops
+
+    def steps(self, count: int, **how: object) -> None:
+        for _ in range(count):
+            self.step(**how)
+
+
+def ids(crops: Sequence[HandCrop]) -> list[int]:
+    return [crop.track_id for crop in crops]
+
+
+def test_a_followed_hand_is_searched_for_once() -> None:
+    scene = Scene(detection(300))
+    for x in range(300, 400):
+        crops = scene.step(at=hand_at(x))
+        assert ids(crops) == [0]
+        assert scene.believed == {0}
+    assert scene.finder.runs == scene.tracker.cost.runs == 1
+    assert scene.tracker.cost.frames == 100
+    np.testing.assert_allclose(crops[0].center_px, crop_from_keypoints(hand_at(398), "right", 1.0).center_px)
+
+
+def test_the_first_crop_lies_on_the_detection_of_the_same_frame() -> None:
+    (crop,) = Scene(detection(500, "left", 0.8)).look()
+    assert (crop.handedness, crop.score) == ("left", 0.8)
+    assert abs(crop.center_px[0] - 500) < 15
+
+
+def test_a_hand_that_the_network_loses_is_searched_for_and_keeps_its_number() -> None:
+    scene = Scene(detection(300))
+    scene.steps(5)
+    scene.step(presence=0.1)
+    assert scene.believed == set()
+    assert ids(scene.step()) == [0]
+    assert scene.believed == {0}
+    assert scene.finder.runs == 2
+
+
+def test_a_hand_that_is_gone_gives_no_crop_and_comes_back_under_its_number_if_soon() -> None:
+    scene = Scene(detection(300), remember_s=0.5)
+    scene.steps(5)
+    scene.finder.hands = ()
+    scene.step(presence=0.0)
+    for _ in range(5):
+        assert scene.step() == []
+    scene.finder.hands = (detection(320),)
+    assert ids(scene.step()) == [0]
+
+
+@pytest.mark.parametrize(
+    "returning",
+    [
+        pytest.param((30, detection(300)), id="too late"),
+        pytest.param((3, detection(600)), id="elsewhere"),
+        pytest.param((3, detection(300, "left")), id="the other hand"),
+    ],
+)
+def test_otherwise_it_is_a_new_hand(returning: tuple[int, Detection]) -> None:
+    frames, hand = returning
+    scene = Scene(detection(300), remember_s=0.5)
+    scene.steps(5)
+    scene.finder.hands = ()
+    scene.step(presence=0.0)
+    scene.steps(frames)
+    scene.finder.hands = (hand,)
+    scene.steps(4)
+    assert ids(scene.step()) == [1]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(hand_at(500), id="jump"),
+        pytest.param(hand_at(300, size=15), id="shrunk"),
+        pytest.param(hand_at(300, size=150), id="grown"),
+        pytest.param(np.full((21, 2), np.nan), id="not finite"),
+    ],
+)
+def test_keypoints_that_cannot_be_make_the_hand_doubtful(bad: Array) -> None:
+    scene = Scene(detection(300))
+    scene.steps(3)
+    scene.step(at=bad)
+    assert scene.believed == set()
+    scene.step()
+    assert scene.believed == {0}
+    assert scene.finder.runs == 2
+
+
+def test_a_hand_that_leaves_the_image_is_given_up() -> None:
+    scene = Scene(detection(600))
+    for x in range(600, 720, 10):
+        scene.step(at=hand_at(x))
+        scene.finder.hands = ()
+    assert scene.look() == []
+    assert scene.finder.runs > 1
+
+
+def test_a_hand_half_outside_is_still_followed() -> None:
+    scene = Scene(detection(600))
+    for x in range(600, 641, 5):
+        scene.step(at=hand_at(x))
+        assert scene.believed == {0}
+    assert scene.finder.runs == 1
+
+
+def test_a_false_detection_is_forgotten_at_once() -> None:
+    scene = Scene(detection(300))
+    scene.step(presence=0.1)
+    scene.finder.hands = ()
+    assert scene.step() == []
+
+
+def test_a_missing_view_is_doubt() -> None:
+    scene = Scene(detection(300))
+    scene.steps(3)
+    scene.look()
+    assert scene.tracker.update([]) == set()
+    scene.finder.hands = ()
+    assert scene.look() == []
+
+
+def test_views_of_unknown_hands_are_ignored() -> None:
+    scene = Scene(detection(300))
+    scene.look()
+    assert scene.tracker.update([Observation(77, hand_at(10), 1.0, 1.0)]) == set()
+
+
+def test_looking_for_a_second_hand_backs_off() -> None:
+    scene = Scene(detection(300), max_hands=2, look_again_s=0.25, look_again_max_s=1.0)
+    runs = []
+    for _ in range(180):  # six seconds
+        before = scene.finder.runs
+        scene.step()
+        if scene.finder.runs > before:
+            runs.append(scene.stamp_ns)
+    waits = np.diff(runs) / 1e9
+    # 0.25 s again after the first hand is accepted, then doubling, up to the limit; a frame's grain each.
+    np.testing.assert_allclose(waits[:2], [0.25, 0.5], atol=0.04)
+    np.testing.assert_allclose(waits[2:], 1.0, atol=0.04)
+    assert len(waits) >= 6
+
+
+def test_a_second_hand_is_found_and_then_nothing_is_searched() -> None:
+    scene = Scene(detection(150), max_hands=2)
+    scene.steps(10)
+    scene.finder.hands = (detection(450, "left"), detection(150))
+    scene.steps(40)
+    crops = scene.step()
+    assert ids(crops) == [0, 1]
+    assert [crop.handedness for crop in crops] == ["right", "left"]
+    runs = scene.finder.runs
+    scene.steps(100)
+    assert scene.finder.runs == runs
+
+
+def test_no_more_hands_than_asked_for() -> None:
+    scene = Scene(*(detection(x) for x in (100, 300, 500)), max_hands=2)
+    assert ids(scene.step()) == [0, 1]
+
+
+def test_a_detection_of_a_followed_hand_starts_no_track() -> None:
+    scene = Scene(detection(300), max_hands=2)
+    for x in range(300, 360):
+        scene.finder.hands = (detection(x - 12), detection(x + 5, "left"))
+        assert ids(scene.step(at=hand_at(x))) == [0]
+    assert scene.finder.runs > 1
+
+
+def test_one_hand_found_twice_is_one_hand() -> None:
+    assert ids(Scene(detection(300), detection(304, "left"), max_hands=2).look()) == [0]
+
+
+def test_two_tracks_that_meet_on_one_hand_become_the_older_one() -> None:
+    scene = Scene(detection(260), detection(340), max_hands=2)
+    assert ids(scene.step()) == [0, 1]
+    scene.step(at=hand_at(300))
+    assert scene.believed == {0}
+    scene.finder.hands = (detection(300),)
+    assert ids(scene.step()) == [0]
+
+
+def test_two_hands_side_by_side_stay_two() -> None:
+    scene = Scene(detection(260), detection(340, "left"), max_hands=2)
+    scene.steps(20)
+    assert ids(scene.step()) == [0, 1]
+
+
+def test_a_few_contrary_views_do_not_change_the_hand() -> None:
+    scene = Scene(detection(300, "right"))
+    scene.steps(20, right=0.98)
+    scene.steps(4, right=0.02)
+    scene.steps(4, right=0.9)
+    (crop,) = scene.step()
+    assert (crop.track_id, crop.handedness) == (0, "right")
+
+
+def test_a_clear_majority_turns_it_into_the_other_hand_under_a_new_number() -> None:
+    scene = Scene(detection(300, "right"))
+    names = {}
+    for _ in range(30):
+        for crop in scene.step(right=0.02):
+            assert names.setdefault(crop.track_id, crop.handedness) == crop.handedness
+    assert names == {0: "right", 1: "left"}
+    assert scene.finder.runs == 2  # once more at the turn
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans()), min_size=5, max_size=60))
+def test_handedness_is_constant_for_a_number_whatever_is_seen(views: list[tuple[float, float, bool]]) -> None:
+    scene = Scene(detection(200), detection(450, "left"), max_hands=2)
+    names: dict[int, Handedness] = {}
+    for presence, right, found in views:
+        scene.finder.hands = (detection(210), detection(440, "right")) if found else ()
+        for crop in scene.step(presence=presence, right=right):
+            assert names.setdefault(crop.track_id, crop.handedness) == crop.handedness
+        assert scene.believed <= set(names)
+
+
+def test_with_no_hand_the_search_slows_down() -> None:
+    scene = Scene(idle_after_s=1.0, idle_search_s=0.1)
+    scene.steps(30)
+    assert scene.finder.runs == 30
+    scene.steps(300)
+    assert scene.finder.runs - 30 == pytest.approx(100, abs=25)
+
+
+@pytest.mark.parametrize("jump_ns", [-2 * FRAME_NS, 5_000_000_000], ids=["back", "ahead"])
+def test_a_jump_in_time_starts_afresh(jump_ns: int) -> None:
+    scene = Scene(detection(300))
+    scene.steps(5)
+    scene.stamp_ns += jump_ns
+    assert ids(scene.step()) == [1]
+    assert scene.finder.runs == 2
+
+
+def test_another_image_size_starts_afresh() -> None:
+    scene = Scene(detection(300))
+    scene.steps(5)
+    assert ids(scene.tracker.crops(np.zeros((720, 1280, 3), np.uint8), scene.stamp_ns + FRAME_NS)) == [1]
+
+
+def test_reset_forgets_but_numbers_go_on() -> None:
+    scene = Scene(detection(300))
+    scene.steps(5)
+    scene.tracker.reset()
+    assert ids(scene.step()) == [1]
+
+
+def test_a_network_without_presence_is_checked_by_searching() -> None:
+    scene = Scene(detection(300), confirm_s=0.5)
+    scene.steps(50, presence=None)
+    assert scene.believed == {0}
+    assert 3 <= scene.finder.runs <= 5
+    scene.finder.hands = ()
+    scene.steps(20, presence=None)
+    assert scene.step(presence=None) == []
+
+
+def test_the_cost_of_searching_is_kept() -> None:
+    scene = Scene(detection(300))
+    scene.step()
+    assert scene.tracker.cost.last_ms > 0
+    assert scene.tracker.cost.total_ms == scene.tracker.cost.last_ms
+    scene.step()
+    assert scene.tracker.cost.last_ms == 0
+
+
+def test_no_hands_at_all_is_refused() -> None:
+    with pytest.raises(UsageError, match="max_hands"):
+        HandTracker(ScriptedFinder(), TrackerOptions(max_hands=0))
+
+
+@given(shift=st.floats(-300, 300), size=st.floats(5, 200))
+def test_keypoint_distance_is_in_half_hands(shift: float, size: float) -> None:
+    expected = abs(shift) / (np.ptp(hand_at(0, size=size), axis=0).max() / 2)
+    assert keypoint_distance(hand_at(0, size=size), hand_at(shift, size=size)) == pytest.approx(expected, abs=1e-9)

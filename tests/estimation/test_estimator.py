@@ -1,0 +1,194 @@
+"""HandEstimator with a network whose answers are known: rays, mirror, mute, scale, flags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from handdgp_core.detection.landmarker import Detection
+from handdgp_core.errors import CameraError, ShapeError, UsageError
+from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
+from handdgp_core.geometry.rectification import Rectification
+from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.types import Array, Camera, Frame, HandCrop, Handedness
+
+CAMERA = Camera(640, 480, np.array([[600.0, 0, 320], [0, 610, 230], [0, 0, 1]]), np.array([0.05, -0.1, 0.001, 0, 0]))
+
+
+def true_keypoints(handedness: Handedness) -> Array:
+    """(21, 3) an upright, slightly tilted hand off the optical axis, in the camera's frame."""
+    rng = np.random.default_rng(4)
+    hand = np.zeros((21, 3))
+    for finger in range(5):
+        for joint in range(4):
+            spread = (finger - 2) * (0.02 + 0.004 * joint)
+            hand[1 + 4 * finger + joint] = [-spread, -0.06 - 0.03 * joint, 0.01 * joint]
+    hand += rng.normal(0.0, 0.003, hand.shape)
+    if handedness == "left":
+        hand[:, 0] *= -1
+    return hand + [0.08, 0.05, 0.45]
+
+
+class KnownNetwork:
+    """A predictor that sees exactly the true hand, in whatever virtual camera it is asked."""
+
+    name = "known"
+    method: PositioningMethod = "refined"
+    faces = np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
+
+    def __init__(self, handedness: Handedness = "right", noise_px: float = 0.0) -> None:
+        self.handedness, self.noise_px = handedness, noise_px
+        self.stage_ms = {"network": 1.0}
+        self.resets = 0
+        self.score = 0.95
+
+    def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
+        return Rectification.fit(camera, crop)
+
+    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
+        assert images.shape == (len(views), 224, 224, 3) and images.dtype == np.uint8
+        points = np.stack([view.rectification.points_to_virtual(true_keypoints(self.handedness)) for view in views])
+        pixels = np.einsum("bij,bkj->bki", np.stack([view.rectification.matrix for view in views]), points)
+        pixels = pixels[..., :2] / pixels[..., 2:]
+        pixels[:, 3] += self.noise_px
+        relative = points - points[:, :1]
+        ones = np.ones(len(views))
+        return Prediction(pixels, relative, relative[:, :4], np.ones((len(views), 21)), self.score * ones, ones)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class KnownFinder:
+    """Finds the true hand wherever it is searched for."""
+
+    def __init__(self, handedness: Handedness = "right") -> None:
+        self.handedness, self.closed = handedness, False
+
+    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+        return [Detection(CAMERA.project(true_keypoints(self.handedness)), self.handedness, 0.9)]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def estimator_of(handedness: Handedness = "right", noise_px: float = 0.0, **options: object) -> HandEstimator:
+    return HandEstimator(KnownNetwork(handedness, noise_px), KnownFinder(handedness), **options)  # type: ignore[arg-type]
+
+
+def frame(index: int = 0) -> Frame:
+    return Frame(np.zeros((480, 640, 3), np.uint8), index * 33_000_000, index)
+
+
+@pytest.mark.parametrize("handedness", ["right", "left"])
+@pytest.mark.parametrize("method", ["refined", "published"])
+def test_a_known_hand_comes_back_in_metres(handedness: Handedness, method: PositioningMethod) -> None:
+    (hand,) = estimator_of(handedness, method=method).estimate(frame(), CAMERA)
+    truth = true_keypoints(handedness)
+    assert hand.degenerate is None and hand.handedness == handedness
+    assert np.allclose(hand.keypoints_m, truth, atol=1e-6)
+    assert np.allclose(hand.root_m, truth[0], atol=1e-6)
+    assert np.allclose(hand.keypoints_px, CAMERA.project(truth), atol=1e-3)
+    assert np.allclose(hand.vertices_m, truth[:4], atol=1e-6)
+    assert (np.linalg.eigvalsh(hand.root_covariance_m2) > 0).all()
+
+
+def test_faces_of_a_left_hand_are_turned_so_that_normals_stay_outward() -> None:
+    (right,) = estimator_of("right").estimate(frame(), CAMERA)
+    (left,) = estimator_of("left").estimate(frame(), CAMERA)
+    assert np.array_equal(left.faces, right.faces[:, ::-1])
+
+
+def test_a_muted_keypoint_has_no_say_and_the_unmuted_root_is_told() -> None:
+    truth = true_keypoints("right")
+    estimator = estimator_of(noise_px=40.0)
+    (disturbed,) = estimator.estimate(frame(), CAMERA)
+    assert np.linalg.norm(disturbed.root_m - truth[0]) > 1e-3
+    assert disturbed.root_unmuted_m is None
+    estimator.muted = frozenset({3})
+    estimator.reset()  # the same crop again
+    (muted,) = estimator.estimate(frame(1), CAMERA)
+    assert muted.weights[3] == 0.0
+    assert np.allclose(muted.root_m, truth[0], atol=1e-6)
+    assert muted.root_unmuted_m is not None and np.allclose(muted.root_unmuted_m, disturbed.root_m, atol=1e-6)
+
+
+def test_with_all_but_two_keypoints_muted_the_hand_is_flagged_and_has_no_numbers() -> None:
+    estimator = estimator_of()
+    estimator.muted = frozenset(range(19))
+    (hand,) = estimator.estimate(frame(), CAMERA)
+    assert hand.degenerate
+    assert np.isnan(hand.root_m).all() and np.isnan(hand.vertices_m).all() and np.isnan(hand.keypoints_m).all()
+
+
+def test_a_hand_length_scales_the_hand_and_its_depth() -> None:
+    truth = true_keypoints("right")
+    length = float(hand_length_m(truth))
+    estimator = estimator_of(hand_length_m=1.1 * length)
+    (hand,) = estimator.estimate(frame(), CAMERA)
+    assert hand.hand_scale == pytest.approx(1.1)
+    assert float(hand_length_m(hand.keypoints_m)) == pytest.approx(1.1 * length)
+    assert np.allclose(hand.root_m, 1.1 * truth[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("length_m", [0.0, -0.18, 18.0, float("nan")])
+def test_an_impossible_hand_length_is_refused(length_m: float) -> None:
+    with pytest.raises(UsageError, match="50 to 300 mm"):
+        estimator_of(hand_length_m=length_m)
+    estimator = estimator_of()
+    with pytest.raises(UsageError, match="hand length"):
+        estimator.hand_length_m = length_m
+    assert estimator.hand_length_m is None
+
+
+def test_what_the_network_does_not_believe_is_not_shown() -> None:
+    estimator = estimator_of()
+    estimator._predictor.score = 0.05  # type: ignore[attr-defined]
+    assert estimator.estimate(frame(), CAMERA) == []
+
+
+def test_stages_are_timed_and_a_reset_reaches_the_network() -> None:
+    estimator = estimator_of()
+    estimator.estimate(frame(), CAMERA)
+    assert set(estimator.stage_ms) == {"detection", "rectification", "network", "positioning"}
+    estimator.reset()
+    assert estimator._predictor.resets == 1  # type: ignore[attr-defined]
+    estimator.close()
+    assert estimator._finder.closed  # type: ignore[attr-defined]
+
+
+def test_the_number_of_hands_can_change_between_frames() -> None:
+    estimator = estimator_of()
+    estimator.estimate(frame(), CAMERA)
+    estimator.max_hands = 1
+    assert estimator.max_hands == 1
+    assert len(estimator.estimate(frame(1), CAMERA)) == 1
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((480, 640), np.uint8), np.zeros((480, 640, 4), np.uint8), np.zeros((480, 640, 3)), np.zeros((0, 9, 3), np.uint8)],
+    ids=["grey", "alpha", "float", "empty"],
+)
+def test_what_is_no_rgb_image_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(ShapeError, match="RGB"):
+        estimator_of().estimate(Frame(image, 0, 0), CAMERA)
+
+
+def test_a_camera_of_another_size_is_scaled_and_of_another_shape_refused() -> None:
+    double = Frame(np.zeros((960, 1280, 3), np.uint8), 0, 0)
+
+    class Finder(KnownFinder):
+        def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+            found = super().find(image)[0]
+            return [Detection((found.keypoints_px + 0.5) * 2 - 0.5, found.handedness, found.score)]
+
+    estimator = HandEstimator(KnownNetwork(), Finder())
+    (hand,) = estimator.estimate(double, CAMERA)
+    assert np.allclose(hand.root_m, true_keypoints("right")[0], atol=1e-6)
+    with pytest.raises(CameraError):
+        estimator.estimate(Frame(np.zeros((480, 480, 3), np.uint8), 0, 0), CAMERA)
