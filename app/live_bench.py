@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QObject, QTimer
+from PyQt6.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
 
 from app.controller import ModelPhase, Phase
 from app.live_session import LiveOptions, LiveSession
@@ -35,7 +35,9 @@ class _Samples:
 
 
 class _Bench(QObject):
-    """Waits for the first hand, lets things settle, measures for a time, then closes the window."""
+    """Waits for the first hand, lets things settle, measures for a time, then says `ended`."""
+
+    ended = pyqtSignal()
 
     def __init__(self, session: LiveSession, seconds: float) -> None:
         super().__init__()
@@ -126,8 +128,7 @@ class _Bench(QObject):
 
     def _end(self) -> None:
         self._memory_timer.stop()
-        self._session.window.close()
-        self._session.application.quit()
+        self.ended.emit()
 
 
 def measure_live(options: LiveOptions, seconds: float = 30.0, session: LiveSession | None = None) -> Figures:
@@ -152,8 +153,10 @@ def measure_live(options: LiveOptions, seconds: float = 30.0, session: LiveSessi
         path = options.settings_path or Path(folder) / "settings.json"
         session = session or LiveSession(replace(options, settings_path=path, loop=True))
         bench = _Bench(session, seconds)
+        loop = QEventLoop()
+        bench.ended.connect(loop.quit)
         session.start()
-        session.application.exec()
+        loop.exec()
         session.finish()
     if bench.error:
         raise HandDGPError("a window that shows a hand", bench.error, "try the source with the command live first")

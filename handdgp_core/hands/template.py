@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -147,15 +148,15 @@ def build_template(
         ShapeError: arrays that do not belong together, or a mesh too small for the hierarchy.
     """
     vertices, regressor = _real(vertices), _real(keypoint_regressor)
-    faces = np.asarray(faces, dtype=np.int32)
-    _check_mesh(vertices, faces, regressor)
+    triangles: NDArray[np.int32] = np.asarray(faces, dtype=np.int32)
+    _check_mesh(vertices, triangles, regressor)
     vertices = vertices - regressor[0] @ vertices
-    key = content_key(vertices, faces, regressor, np.array([hand_scale_m, _HALVINGS, LENGTH]))
+    key = content_key(vertices, triangles, regressor, np.array([hand_scale_m, _HALVINGS, LENGTH]))
     found = recall(key) if cache else None
     if found is not None:
         return Template.from_arrays(name, found)
-    levels = build_levels(Mesh(vertices, faces), _HALVINGS)
-    upsampling = tuple(upsampling_matrix(fine.vertices, coarse) for fine, coarse in zip(levels, levels[1:], strict=False))
+    levels = build_levels(Mesh(vertices, triangles), _HALVINGS)
+    upsampling = tuple(upsampling_matrix(fine.vertices, coarse) for fine, coarse in pairwise(levels))
     orders = tuple(spirals(mesh.vertices, mesh.faces) for mesh in levels[:-1])
     template = Template(name, levels, upsampling, orders, regressor, hand_scale_m)
     if cache:
@@ -176,7 +177,7 @@ def _sparse(index: NDArray[Any], weight: NDArray[Any], shape: tuple[int, int]) -
 
 
 def _check_index(what: str, index: NDArray[Any], limit: int) -> None:
-    if index.size and not (0 <= int(index.min()) and int(index.max()) < limit):
+    if index.size and not (int(index.min()) >= 0 and int(index.max()) < limit):
         raise ShapeError(f"{what} from 0 to {limit - 1}", f"{int(index.min())} to {int(index.max())}")
 
 
@@ -198,7 +199,7 @@ def _check(template: Template) -> None:
             f"{len(levels) - 1} (at least 1) upsampling matrices and spirals for {len(levels)} levels",
             f"{len(template.upsampling)} and {len(template.spirals)}",
         )
-    for number, (fine, coarse) in enumerate(zip(levels, levels[1:], strict=False)):
+    for number, (fine, coarse) in enumerate(pairwise(levels)):
         wanted, found = (len(fine.vertices), len(coarse.vertices)), template.upsampling[number].shape
         if found != wanted:
             raise ShapeError(f"an upsampling matrix {wanted} from level {number + 1}", f"{found}")

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +40,9 @@ class Backbone(nn.Module):
 
 class ResNetBackbone(Backbone):
     """A ResNet with ImageNet's normalisation inside."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, depth: int, image_size: int) -> None:
         super().__init__()

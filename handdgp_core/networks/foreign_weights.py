@@ -56,7 +56,9 @@ def read_torch_file(file: Path, cure: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of names and formats that are old
-            unknown = torch.serialization.get_unsafe_globals_in_checkpoint(str(file)) if zipfile.is_zipfile(file) else []
+            unknown = (
+                torch.serialization.get_unsafe_globals_in_checkpoint(str(file)) if zipfile.is_zipfile(file) else []
+            )
             stand_ins: list[Any] = [(type("LeftOut", (LeftOut,), {}), name) for name in unknown]
             with torch.serialization.safe_globals(stand_ins):
                 return torch.load(file, map_location="cpu", weights_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def published_template(state: Mapping[str, Tensor], levels: tuple[Mesh, ...], na
     regressor = state[_REGRESSOR].double().numpy()
     matrices = [state[key].double().numpy() for key in keys[1:]]
     sizes = [len(mesh.vertices) for mesh in levels]
-    wanted = [(fine, coarse) for fine, coarse in zip(sizes, sizes[1:], strict=False)]
+    wanted = list(pairwise(sizes))
     if [matrix.shape for matrix in matrices] != wanted or regressor.shape[0] != 1 or regressor.shape[2:] != (sizes[0],):
         found = f"{[matrix.shape for matrix in matrices]} and keypoints {regressor.shape}"
         raise WeightsError(f"upsampling matrices {wanted} for this template", found, _CURE)
@@ -98,7 +99,9 @@ def published_template(state: Mapping[str, Tensor], levels: tuple[Mesh, ...], na
     return Template(name, levels, tuple(csr_array(matrix) for matrix in matrices), orders, regressor[0])
 
 
-def build_published(state: Mapping[str, Tensor], levels: tuple[Mesh, ...], name: str, focal_px: float = 1000.0) -> HandDGP:
+def build_published(
+    state: Mapping[str, Tensor], levels: tuple[Mesh, ...], name: str, focal_px: float = 1000.0
+) -> HandDGP:
     """The published network with a checkpoint's weights, in evaluation mode.
 
     Args:

@@ -100,7 +100,7 @@ class ResNet(nn.Module):
     def _initialise(self) -> None:
         """Variance-preserving convolutions; every block starts close to its shortcut.
 
-        (The factor of its last norm is small, not 0: that would keep gradients from its other layers at the first step.)
+        The factor of its last norm is small and not 0, which would keep gradients from its other layers at first.
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -66,7 +66,7 @@ def _windows() -> list[QWidget]:
 
 
 def _active_timers() -> list[QTimer]:
-    return [item for item in gc.get_objects() if isinstance(item, QTimer) and _is_active(item)]
+    return [item for item in gc.get_objects() if issubclass(type(item), QTimer) and _is_active(item)]
 
 
 def _is_active(timer: QTimer) -> bool:

@@ -33,7 +33,10 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["process", "demo"], "output"),
         (["evaluate", "--dataset", "frames", "--output", "{tmp}/m.json"], "--root"),
         (["evaluate", "--dataset", "mnist", "--output", "{tmp}/m.json"], "mnist"),
-        (["evaluate", "--dataset", "frames", "--root", "{tmp}", "--output", "{tmp}/m.json", "--leave-out", "x"], "joint"),
+        (
+            ["evaluate", "--dataset", "frames", "--root", "{tmp}", "--output", "{tmp}/m.json", "--leave-out", "x"],
+            "joint",
+        ),
         (["bench", "nothing"], "nothing"),
         (["frobnicate"], "frobnicate"),
     ],

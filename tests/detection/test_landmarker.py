@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -15,9 +15,15 @@ from handdgp_core.detection.landmarker import LONGEST_SIDE_PX, MediaPipeHandFind
 from handdgp_core.errors import AssetError, ShapeError, UsageError
 from handdgp_core.networks.mediapipe_landmarks import ASSET
 from handdgp_core.types import Camera, Handedness
+from tests.painted_hand import paint_hand
 
 CAMERA = Camera.assumed(640, 480, 60)
-Painter = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+def painted(*arguments: object, **options: object) -> tuple[np.ndarray, np.ndarray]:
+    """The picture, and its keypoints in pixels."""
+    image, keypoints_m = paint_hand(*arguments, **options)  # type: ignore[arg-type]
+    return image, CAMERA.project(keypoints_m)
 
 
 @pytest.fixture(scope="module")
@@ -28,26 +34,24 @@ def finder() -> Iterator[MediaPipeHandFinder]:
 
 @pytest.mark.parametrize("handedness", ["left", "right"])
 @pytest.mark.parametrize("roll_rad", [-0.6, 0.0, 0.6])
-def test_it_finds_the_hand_and_its_side(
-    painted_hand: Painter, finder: MediaPipeHandFinder, handedness: Handedness, roll_rad: float
-) -> None:
-    image, keypoints_px = painted_hand(CAMERA, handedness, roll_rad=roll_rad)
+def test_it_finds_the_hand_and_its_side(finder: MediaPipeHandFinder, handedness: Handedness, roll_rad: float) -> None:
+    image, keypoints_px = painted(CAMERA, handedness, roll_rad=roll_rad)
     (found,) = finder.find(image)
     assert found.handedness == handedness
     assert 0.5 <= found.score <= 1
     assert np.linalg.norm(found.keypoints_px - keypoints_px, axis=1).mean() < 8
 
 
-def test_both_hands_at_once(painted_hand: Painter, finder: MediaPipeHandFinder) -> None:
-    left, right = (painted_hand(CAMERA, side, (0.0, 0.09, 0.4))[0][:, 170:470] for side in ("left", "right"))
+def test_both_hands_at_once(finder: MediaPipeHandFinder) -> None:
+    left, right = (paint_hand(CAMERA, side, (0.0, 0.09, 0.4))[0][:, 170:470] for side in ("left", "right"))
     found = finder.find(np.hstack([left, right]))
     assert sorted(hand.handedness for hand in found) == ["left", "right"]
     where = {hand.handedness: hand.keypoints_px[:, 0].mean() for hand in found}
     assert where["left"] < 300 < where["right"]
 
 
-def test_an_8k_image_gives_keypoints_in_its_own_pixels(painted_hand: Painter, finder: MediaPipeHandFinder) -> None:
-    image, keypoints_px = painted_hand(CAMERA)
+def test_an_8k_image_gives_keypoints_in_its_own_pixels(finder: MediaPipeHandFinder) -> None:
+    image, keypoints_px = painted(CAMERA)
     factor = 12
     assert 640 * factor > LONGEST_SIDE_PX
     large = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
@@ -61,8 +65,8 @@ def test_there_is_no_hand_in_the_dark(finder: MediaPipeHandFinder, shape: tuple[
     assert finder.find(np.zeros(shape, np.uint8)) == []
 
 
-def test_a_view_into_a_larger_array_is_read_right(painted_hand: Painter, finder: MediaPipeHandFinder) -> None:
-    image, keypoints_px = painted_hand(CAMERA)
+def test_a_view_into_a_larger_array_is_read_right(finder: MediaPipeHandFinder) -> None:
+    image, keypoints_px = painted(CAMERA)
     wide = np.zeros((480, 800, 3), np.uint8)
     wide[:, 100:740] = image
     (found,) = finder.find(wide[:, 100:740])
@@ -93,11 +97,11 @@ def test_a_damaged_asset_has_a_cure(tmp_path: Path, content: bytes) -> None:
     assert caught.value.cure
 
 
-def test_a_path_with_other_letters_works(painted_hand: Painter, tmp_path: Path) -> None:
+def test_a_path_with_other_letters_works(tmp_path: Path) -> None:
     path = tmp_path / "mão 手.task"
     path.write_bytes(ASSET.read_bytes())
     with MediaPipeHandFinder(1, path) as finder:
-        assert len(finder.find(painted_hand(CAMERA)[0])) == 1
+        assert len(finder.find(paint_hand(CAMERA)[0])) == 1
 
 
 @pytest.mark.parametrize("options", [{"max_hands": 0}, {"palm_confidence": 1.5}, {"hand_confidence": float("nan")}])
@@ -114,9 +118,9 @@ def test_it_closes_twice_and_then_says_so() -> None:
         finder.find(np.zeros((9, 9, 3), np.uint8))
 
 
-def test_nothing_is_written_to_the_terminal_but_what_others_write(painted_hand: Painter, tmp_path: Path) -> None:
+def test_nothing_is_written_to_the_terminal_but_what_others_write(tmp_path: Path) -> None:
     """In a process of its own: MediaPipe says some things once a process, others when the interpreter ends."""
-    np.save(tmp_path / "hand.npy", painted_hand(CAMERA)[0])
+    np.save(tmp_path / "hand.npy", paint_hand(CAMERA)[0])
     script = """
 import os, sys, threading
 import numpy as np

@@ -171,7 +171,12 @@ def test_the_number_of_hands_can_change_between_frames() -> None:
 
 @pytest.mark.parametrize(
     "image",
-    [np.zeros((480, 640), np.uint8), np.zeros((480, 640, 4), np.uint8), np.zeros((480, 640, 3)), np.zeros((0, 9, 3), np.uint8)],
+    [
+        np.zeros((480, 640), np.uint8),
+        np.zeros((480, 640, 4), np.uint8),
+        np.zeros((480, 640, 3)),
+        np.zeros((0, 9, 3), np.uint8),
+    ],
     ids=["grey", "alpha", "float", "empty"],
 )
 def test_what_is_no_rgb_image_is_refused(image: np.ndarray) -> None:

@@ -67,7 +67,9 @@ def test_the_fit_brings_noisy_landmarks_nearer_to_the_truth(hand: OpenHand) -> N
         true_points, found_points = keypoints_of(hand, truth), keypoints_of(hand, HandFitter(hand).fit(seen))
         true_points = true_points - true_points.mean(axis=1, keepdims=True)
         before.append(np.linalg.norm(centred - true_points, axis=-1).mean())
-        after.append(np.linalg.norm(found_points - found_points.mean(axis=1, keepdims=True) - true_points, axis=-1).mean())
+        after.append(
+            np.linalg.norm(found_points - found_points.mean(axis=1, keepdims=True) - true_points, axis=-1).mean()
+        )
     assert np.mean(after) < 0.9 * np.mean(before)
 
 

@@ -11,13 +11,14 @@ tips last. Here both become this project's: OpenCV axes, FreiHAND order.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from handdgp_core.errors import HandDGPError, SourceError, UsageError
+from handdgp_core.errors import AssetError, SourceError, UsageError
+from handdgp_core.hands.restricted_pickle import read_pickle
 from handdgp_core.sources.image_folder import read_image
 from handdgp_core.training.datasets.files import DatasetFolder, checked_index
 from handdgp_core.training.datasets.sample import LabelledHand, MeshFromParameters, unknown_keypoints
@@ -27,7 +28,7 @@ __all__ = ["CAMERA_FROM_OPENGL", "FREIHAND_FROM_HO3D", "HO3D"]
 
 ORIGIN = "https://www.tugraz.at/index.php?id=40231 (HO-3D_v2.zip)"
 CAMERA_FROM_OPENGL = np.diag([1.0, -1.0, -1.0])
-# HO3D: wrist; index, middle, little, ring, thumb (three each, from the palm); tips of thumb, index, middle, ring, little.
+# HO3D: wrist; index, middle, little, ring, thumb, three each from the palm; then the tips from thumb to little finger.
 FREIHAND_FROM_HO3D = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
 SUFFIXES = (".png", ".jpg")
 
@@ -109,8 +110,8 @@ class HO3D:
 
     def _meta(self, name: str) -> Mapping[str, Any]:
         try:
-            meta = load_arrays(self._folder.root / name)
-        except HandDGPError as error:
+            meta = read_pickle(self._folder.root / name, "a meta file of HO3D", self._folder.cure)
+        except AssetError as error:
             raise self._folder.damaged(name, error.found) from error
         if not isinstance(meta, Mapping):
             raise self._folder.damaged(name, f"a {type(meta).__name__} instead of a dict")
@@ -154,12 +155,3 @@ class HO3D:
         if box.shape != (4,):
             raise self._folder.damaged(name, f"'handBoundingBox' of {box.size} numbers")
         return box
-
-
-def ho3d_from_freihand(values: Iterable[Any]) -> list[Any]:
-    """21 joints of FreiHAND order in HO3D's, for submissions."""
-    joints = list(values)
-    result: list[Any] = [None] * len(FREIHAND_FROM_HO3D)
-    for here, there in enumerate(FREIHAND_FROM_HO3D):
-        result[there] = joints[here]
-    return result

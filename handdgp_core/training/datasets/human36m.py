@@ -2,8 +2,8 @@
 
 Files, as published there: annotations/Human36M_subjectN_data.json (COCO's form: images and annotations),
 Human36M_subjectN_camera.json ({camera: R, t, f, c}, millimetres) and Human36M_subjectN_smpl_param.json
-({action: {subaction: {frame: pose, shape, trans}}}, metres, world frame); pictures in images/. Human36M_subjectN_joint_3d
-.json belongs to it, too, but holds 17 joints of another skeleton, which nothing here uses.
+({action: {subaction: {frame: pose, shape, trans}}}, metres, world frame); pictures in images/. There is a
+Human36M_subjectN_joint_3d.json, too: 17 joints of another skeleton, which nothing here uses.
 
 Train: subjects 1, 5, 6, 7, 8, every 5th frame. Test: 9 and 11, every 64th frame of camera 4, as in I2L-MeshNet. Frames
 without SMPL parameters are left out: they have neither the mesh nor its keypoints.
@@ -52,7 +52,7 @@ class Human36M:
     Args:
         root: the folder that holds annotations/ and images/.
         split: which one.
-        mesh_from_parameters: SMPL (neutral), from pose (72,), shape (10,) and translation (3,), in the parameters' frame.
+        mesh_from_parameters: SMPL (neutral), from pose (72,), shape (10,) and translation (3,), in their frame.
         keypoint_regressor: (K, V) keypoints of the mesh; the first is the root.
         every: use every n-th frame; the split's own number where not given.
 

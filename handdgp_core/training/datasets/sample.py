@@ -20,7 +20,7 @@ MeshFromParameters = Callable[[Array, Array, Array], Array]
 
 @dataclass(frozen=True)
 class LabelledHand:
-    """One labelled hand, before any crop or augmentation. A body in SMPL's layout travels the same way, with more keypoints.
+    """One labelled hand, before any crop or augmentation. A body travels the same way, with more keypoints.
 
     Attributes:
         image: (height, width, 3) uint8 RGB, never mirrored.

@@ -187,8 +187,14 @@ class Shards:
             raise self._folder.damaged(f"shard-{number:05d}.jpgs", f"no picture at byte {start}")
         keypoints = row["keypoints_m"].astype(np.float64)
         vertices = row["relative_vertices_m"].astype(np.float64) + keypoints[0] if self.info.vertices else None
-        side = "left" if row["left"] else "right"
-        return LabelledHand(image, row["matrix"].astype(np.float64), keypoints, vertices, side, name)
+        return LabelledHand(
+            np.asarray(image, dtype=np.uint8),
+            row["matrix"].astype(np.float64),
+            keypoints,
+            vertices,
+            handedness="left" if row["left"] else "right",
+            name=name,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """For loader processes: maps stay behind, each process opens its own."""

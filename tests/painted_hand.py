@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from handdgp_core.hands.open_hand import OpenHand
@@ -18,13 +15,13 @@ BACKGROUND = (70, 90, 100)
 PALM_TO_CAMERA = np.diag([1.0, -1.0, -1.0])
 
 
-def _painted_hand(
+def paint_hand(
     camera: Camera,
     handedness: Handedness = "right",
     center_m: tuple[float, float, float] = (0.0, 0.09, 0.45),
     roll_rad: float = 0.0,
 ) -> tuple[NDArray[np.uint8], Array]:
-    """Image (height, width, 3) RGB of an open hand, palm to the camera, and its keypoints (21, 2) in pixels.
+    """Image (height, width, 3) RGB of an open hand, palm to the camera, and its keypoints (21, 3) in metres.
 
     `center_m` is the wrist in the camera's frame; the roll is clockwise in the image.
     """
@@ -37,13 +34,7 @@ def _painted_hand(
     keypoints = hand.keypoints @ camera_from_model.T + center_m
     image = np.full((camera.height, camera.width, 3), BACKGROUND, np.uint8)
     _paint(image, camera.project(vertices), vertices[hand.faces_for(handedness)], hand.faces_for(handedness))
-    return cv2.GaussianBlur(image, (0, 0), 0.7).astype(np.uint8), camera.project(keypoints)
-
-
-@pytest.fixture(scope="session")
-def painted_hand() -> Callable[..., tuple[NDArray[np.uint8], Array]]:
-    """Paints a hand: (camera, handedness, wrist in metres, roll) -> image, keypoints in pixels."""
-    return _painted_hand
+    return cv2.GaussianBlur(image, (0, 0), 0.7).astype(np.uint8), keypoints
 
 
 def _paint(image: NDArray[np.uint8], pixels: Array, corners: Array, faces: NDArray[np.int32]) -> None:

@@ -1,0 +1,90 @@
+"""Prediction files in the forms that the servers of FreiHAND and HO3D take.
+
+Both are [keypoints of every sample, vertices of every sample] as JSON, metres, camera space, in the order of the
+evaluation split. FreiHAND: OpenCV axes, FreiHAND's keypoint order. HO3D: OpenGL axes, HO3D's order.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from handdgp_core.errors import OutputError, ShapeError
+from handdgp_core.training.datasets.ho3d import CAMERA_FROM_OPENGL, FREIHAND_FROM_HO3D
+from handdgp_core.types import Array
+
+__all__ = ["write_freihand", "write_ho3d"]
+
+MEMBER = "pred.json"
+_MANO_VERTICES = 778
+_DECIMALS = 6  # a micrometre
+
+
+def write_freihand(path: str | Path, keypoints_m: Sequence[Array], vertices_m: Sequence[Array]) -> Path:
+    """FreiHAND's `pred.json`, or, where the path ends in .zip, the archive that is uploaded.
+
+    Args:
+        path: file to write.
+        keypoints_m: (21, 3) of every sample, this project's conventions.
+        vertices_m: (778, 3) of every sample, MANO's order.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ShapeError: not one finite hand of MANO's layout for each sample.
+        OutputError: the file cannot be written.
+    """
+    keypoints, vertices = _checked(keypoints_m, vertices_m)
+    return _write(Path(path), keypoints, vertices)
+
+
+def write_ho3d(path: str | Path, keypoints_m: Sequence[Array], vertices_m: Sequence[Array]) -> Path:
+    """HO3D's `pred.zip`. Arguments, result and errors as in `write_freihand`; axes and joint order are converted."""
+    keypoints, vertices = _checked(keypoints_m, vertices_m)
+    to_opengl = CAMERA_FROM_OPENGL.T
+    ordered = np.empty_like(keypoints)
+    ordered[:, FREIHAND_FROM_HO3D] = keypoints
+    return _write(Path(path), ordered @ to_opengl.T, vertices @ to_opengl.T)
+
+
+def _checked(keypoints_m: Sequence[Array], vertices_m: Sequence[Array]) -> tuple[Array, Array]:
+    count = len(keypoints_m)
+    wanted = f"{count} hands of 21 keypoints and {_MANO_VERTICES} vertices, all finite"
+    if len(vertices_m) != count:
+        raise ShapeError(wanted, f"vertices of {len(vertices_m)} hands")
+    shapes = {(np.shape(k), np.shape(v)) for k, v in zip(keypoints_m, vertices_m, strict=True)}
+    if shapes != {((21, 3), (_MANO_VERTICES, 3))}:
+        raise ShapeError(wanted, f"{sorted(shapes)}", "use a model of MANO's mesh, and give every sample a hand")
+    keypoints, vertices = (np.asarray(values, dtype=np.float64) for values in (keypoints_m, vertices_m))
+    bad = ~(np.isfinite(keypoints).all((1, 2)) & np.isfinite(vertices).all((1, 2)))
+    if bad.any():
+        cure = "put the last good root, or a mean one, in place of a degenerate sample"
+        raise ShapeError(wanted, f"{int(bad.sum())} with NaN, first number {int(np.flatnonzero(bad)[0])}", cure)
+    return keypoints, vertices
+
+
+def _write(path: Path, keypoints: Array, vertices: Array) -> Path:
+    parts = [np.round(values, _DECIMALS).tolist() for values in (keypoints, vertices)]
+    content = json.dumps(parts, separators=(",", ":")).encode()
+    if path.suffix == ".zip":
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr(MEMBER, content)
+        content = archive.getvalue()
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        raise OutputError(f"to write {path}", f"{error.strerror}", "choose another place") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,39 @@
+"""Where the user's own licensed model files are looked for. They are never part of this program."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from handdgp_core.errors import AssetError
+
+__all__ = ["find_model_file", "models_folder"]
+
+
+def models_folder() -> Path:
+    """The folder for model files; the environment variable HANDDGP_MODELS names another one."""
+    chosen = os.environ.get("HANDDGP_MODELS")
+    return Path(chosen).expanduser() if chosen else user_data_path("handdgp-live", appauthor=False) / "models"
+
+
+def find_model_file(path: Path | str | None, names: tuple[str, ...], wanted: str, origin: str) -> Path:
+    """The user's file: a path, a folder that holds it, or (None) the folder for model files.
+
+    Args:
+        path: file, folder or None.
+        names: what the file may be called in a folder.
+        wanted: what it is.
+        origin: where to get it, a sentence without a full stop.
+
+    Raises:
+        AssetError: there is none; says where to get it and where to put it.
+    """
+    place = models_folder() if path is None else Path(path).expanduser()
+    candidates = [place / name for name in names] if path is None or place.is_dir() else [place]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    found = f"no file {' or '.join(str(candidate) for candidate in candidates)}"
+    raise AssetError(wanted, found, f"{origin}; put {names[0]} into {models_folder()}")

@@ -1,0 +1,101 @@
+"""How strongly views are varied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from handdgp_core.detection.crops import HALF_SIZE_FACTOR
+from handdgp_core.errors import UsageError
+
+__all__ = ["AppearanceSettings", "Policy", "ViewSettings"]
+
+Policy = Literal["fit", "published"]
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """Where the views look. Everything random is uniform.
+
+    Attributes:
+        policy: "fit", a virtual camera that looks at the hand, upright; or "published", the canonical focal length
+            without a turn, black outside of the hand's square. See `geometry.rectification`.
+        size: side of a view, pixels.
+        focal_px: canonical focal length of the published policy (1000 FreiHAND, 500 HO3D-v2, 400 Human3.6M).
+        crop_factor: half the side of the hand's square over half its keypoints' longer extent.
+        patch_size: side of the part of the source picture that goes to the GPU, pixels; larger parts are averaged
+            down to it. The size of the pictures themselves where they are small and cut around the hand already.
+        rotation_deg: in the image, up to this much either way; from upright ("fit") or from the picture ("published").
+            Shared by both views.
+        aim: how far the hand's square is off, as part of its half side. Shared by both views.
+        scale: smallest and largest factor on a view's focal length, per view.
+        shift: how far a view's principal point moves, as part of `size`, per view.
+    """
+
+    policy: Policy = "fit"
+    size: int = 224
+    focal_px: float = 1000.0
+    crop_factor: float = HALF_SIZE_FACTOR
+    patch_size: int = 320
+    rotation_deg: float = 45.0
+    aim: float = 0.08
+    scale: tuple[float, float] = (0.85, 1.2)
+    shift: float = 0.08
+
+    def __post_init__(self) -> None:
+        if self.policy not in ("fit", "published"):
+            raise UsageError('the policy "fit" or "published"', repr(self.policy))
+        if min(self.size, self.patch_size, self.focal_px, self.crop_factor) <= 0:
+            raise UsageError("a positive size, patch size, focal length and crop factor", f"{self}")
+        if min(self.rotation_deg, self.aim, self.shift) < 0:
+            raise UsageError("ranges that are not negative", f"{self}")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise UsageError("a positive range of scales, the smaller first", f"{self.scale}")
+
+    def steady(self) -> ViewSettings:
+        """The same view as at run time: nothing varied."""
+        return replace(self, rotation_deg=0.0, aim=0.0, scale=(1.0, 1.0), shift=0.0)
+
+
+@dataclass(frozen=True)
+class AppearanceSettings:
+    """How the views' pixels vary, each view by itself. Everything random is uniform.
+
+    Attributes:
+        brightness: factor on the pixels from 1 - this to 1 + this.
+        contrast: factor on the distance from the mean, likewise.
+        saturation: factor, likewise.
+        hue_rad: turn of the hue, up to this much either way.
+        blur_px: largest standard deviation of the blur; from 0.
+        blur_probability: of a view being blurred at all.
+        noise: largest standard deviation of the noise, 1 being white; from 0.
+        occluder_probability: of each of `occluders` shapes in a view.
+        occluders: most shapes in a view.
+        occluder_size: smallest and largest half length of a shape, as part of the view's side.
+    """
+
+    brightness: float = 0.4
+    contrast: float = 0.3
+    saturation: float = 0.4
+    hue_rad: float = 0.3
+    blur_px: float = 2.0
+    blur_probability: float = 0.4
+    noise: float = 0.03
+    occluder_probability: float = 0.25
+    occluders: int = 2
+    occluder_size: tuple[float, float] = (0.04, 0.25)
+
+    def __post_init__(self) -> None:
+        if min(self.brightness, self.contrast, self.saturation, self.hue_rad, self.blur_px, self.noise) < 0:
+            raise UsageError("ranges that are not negative", f"{self}")
+        if max(self.brightness, self.contrast, self.saturation) > 1:
+            raise UsageError("a brightness, contrast and saturation of at most 1", f"{self}")
+        if not (0 <= self.blur_probability <= 1 and 0 <= self.occluder_probability <= 1 and self.occluders >= 0):
+            raise UsageError("probabilities from 0 to 1 and no negative number of occluders", f"{self}")
+        if not 0 < self.occluder_size[0] <= self.occluder_size[1]:
+            raise UsageError("a positive range of occluder sizes, the smaller first", f"{self.occluder_size}")
+
+    @classmethod
+    def none(cls) -> AppearanceSettings:
+        """Pixels as they are."""
+        return cls(brightness=0, contrast=0, saturation=0, hue_rad=0, blur_px=0, noise=0, occluders=0)
