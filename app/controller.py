@@ -251,9 +251,9 @@ class Controller(QObject):
         """Give these keypoints (0 to 20) no say in the solve."""
         self._set_options(muted=muted)
 
-    def set_picture_size(self, width: int, height: int) -> None:
-        """Size of the picture on screen in device pixels: nothing larger is drawn."""
-        self._set_options(picture_size=(max(1, width), max(1, height)))
+    def set_picture_size(self, width: int, height: int, pixel_ratio: float) -> None:
+        """Size of the picture on screen in device pixels: nothing larger is drawn; and how dense those pixels are."""
+        self._set_options(picture_size=(max(1, width), max(1, height)), pixel_ratio=pixel_ratio)
 
     def set_mirror(self, mirror: bool) -> None:
         """Mirror the display of this kind of source, now and in future."""

@@ -132,7 +132,7 @@ class MainWindow(QMainWindow):
         splitter.addWidget(self.scene)
         splitter.setStretchFactor(0, 3)
         splitter.setStretchFactor(1, 2)
-        splitter.setSizes([620, 440])
+        splitter.setSizes([660, 420])
         splitter.setChildrenCollapsible(False)
         splitter.setHandleWidth(5)
         centre = QWidget(self)

@@ -51,6 +51,7 @@ class PipelineOptions:
         smoothing: handed to the smoother.
         mirror: flip the shown picture.
         picture_size: (width, height) in device pixels that the picture is shown at; None for its own size.
+        pixel_ratio: device pixels in one pixel of the logical screen: lines and letters grow with it.
         overlay: what is drawn over the picture.
         truth: the true hands, where the source knows them.
     """
@@ -63,6 +64,7 @@ class PipelineOptions:
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     mirror: bool = False
     picture_size: tuple[int, int] | None = None
+    pixel_ratio: float = 1.0
     overlay: OverlayStyle = field(default_factory=OverlayStyle)
     truth: DemoTruth | None = field(default=None, compare=False)
 
@@ -172,7 +174,7 @@ class HandPipeline:
         hands = self._smoother.apply(raw_hands, frame.stamp_ns)
         began = time.perf_counter()
         image, small_camera, small_hands = _shrunk(frame.image, camera, hands, options.picture_size)
-        scale = max(1.0, LEGIBLE_WIDTH_PX / image.shape[1])
+        scale = max(1.0, LEGIBLE_WIDTH_PX * options.pixel_ratio / image.shape[1])
         style = replace(options.overlay, mirrored=options.mirror, scale=options.overlay.scale * scale)
         picture = draw_hands(image, small_hands, small_camera, style)
         stage_ms = {**self._estimator.stage_ms, "overlay": (time.perf_counter() - began) * 1e3}

@@ -19,11 +19,12 @@ class PictureView(QWidget):
     """A picture scaled to fit, and a message in its middle.
 
     Signals:
-        size_changed(int, int): new width and height in device pixels, so that pictures can be made at that size.
+        size_changed(int, int, float): new width and height in device pixels, and how many of them make one pixel of
+            the logical screen; so that pictures can be made at that size.
         shown(): a new picture was painted.
     """
 
-    size_changed = pyqtSignal(int, int)
+    size_changed = pyqtSignal(int, int, float)
     shown = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -74,7 +75,7 @@ class PictureView(QWidget):
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         ratio = self.devicePixelRatioF()
-        self.size_changed.emit(round(self.width() * ratio), round(self.height() * ratio))
+        self.size_changed.emit(round(self.width() * ratio), round(self.height() * ratio), ratio)
         super().resizeEvent(event)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:

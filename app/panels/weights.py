@@ -192,7 +192,7 @@ class KeypointBar(QAbstractButton):
         figure = QRectF(self.width() - figure_width - 6, 0, figure_width, self.height())
         track = QRectF(name.right(), self.height() / 2 - 4, figure.left() - name.right() - 4, 8)
         painter.setPen(colours.faint_ink)
-        painter.drawText(name, int(Qt.AlignmentFlag.AlignVCenter), NAMES[self.keypoint].split(" ")[-1])
+        painter.drawText(name, int(Qt.AlignmentFlag.AlignVCenter), _joint_name(self.keypoint))
         self._paint_track(painter, track)
         painter.setPen(colours.faint_ink if self._muted else colours.ink)
         alignment = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
@@ -218,6 +218,10 @@ class KeypointBar(QAbstractButton):
         filled = QRectF(track)
         filled.setWidth(max(8.0, track.width() * min(1.0, self._weight)))
         painter.drawRoundedRect(filled, 4, 4)
+
+
+def _joint_name(keypoint: int) -> str:
+    return "root" if keypoint == WRIST else NAMES[keypoint].split(" ")[-1]
 
 
 def bar_colour(weight: float) -> QColor:

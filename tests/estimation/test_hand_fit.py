@@ -78,7 +78,7 @@ def test_the_jacobian_is_the_derivative_of_the_residual(hand: OpenHand) -> None:
 
     fitter, truth = HandFitter(hand), true_pose(hand, 3)
     seen = observe(hand, true_pose(hand, 4), noise=1.0)
-    residual, jacobian = fitter._linearise(truth, seen)
+    _, jacobian = fitter._linearise(truth, seen)
     step_size = 1e-6
     for parameter in range(jacobian.shape[-1]):
         step = np.zeros((1, jacobian.shape[-1]))

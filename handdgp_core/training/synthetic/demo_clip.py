@@ -174,7 +174,7 @@ def demo_lighting() -> Lighting:
 class Stage:
     """Everything that stays the same over the clip: people, camera, light, background, renderer."""
 
-    def __init__(self, seed: int, texture_size: int, room_passes: int) -> None:
+    def __init__(self, seed: int, texture_size: int, room_passes: int, supersample: int) -> None:
         self.hand = OpenHand.load()
         self.camera = demo_camera()
         self.body = HandOnForearm(self.hand, load_arm())
@@ -182,7 +182,7 @@ class Stage:
         self.scores = [Score(self.hand, part.keys, seed + number) for number, part in enumerate(PARTS)]
         self.sleeves = [Sleeve(self.body, person.sleeve_m, seed + n) for n, person in enumerate(PEOPLE)]
         self.lighting = demo_lighting()
-        self.renderer = HandRenderer(WIDTH, HEIGHT)
+        self.renderer = HandRenderer(WIDTH, HEIGHT, supersample)
         self._surfaces = self._dress(seed, texture_size)
         room = render_room(make_room(seed), self.camera, room_passes)
         self.renderer.set_background(room * (0.36 / np.percentile(room, 70)))
@@ -237,7 +237,9 @@ class Stage:
         return np.asarray(((pixels >= -0.5) & (pixels <= limit)).all(axis=1))
 
 
-def build(output: Path, seed: int = 7, texture_size: int = 2048, room_passes: int = 160, every: int = 1) -> None:
+def build(
+    output: Path, seed: int = 7, texture_size: int = 2048, room_passes: int = 160, supersample: int = 2, every: int = 1
+) -> None:
     """Render the clip and write demo.mp4 and truth.npz.
 
     Args:
@@ -245,6 +247,7 @@ def build(output: Path, seed: int = 7, texture_size: int = 2048, room_passes: in
         seed: of everything random.
         texture_size: side of the skin textures.
         room_passes: light paths per background pixel.
+        supersample: samples per pixel and axis.
         every: render only each n-th frame (a preview; its truth keeps the clip's own numbering).
 
     Raises:
@@ -252,7 +255,7 @@ def build(output: Path, seed: int = 7, texture_size: int = 2048, room_passes: in
     """
     started = time.perf_counter()
     output.mkdir(parents=True, exist_ok=True)
-    stage = Stage(seed, texture_size, room_passes)
+    stage = Stage(seed, texture_size, room_passes, supersample)
     print(f"set up in {time.perf_counter() - started:.0f} s, drawn by {stage.renderer.device}")
     rows: list[Row] = []
     started = time.perf_counter()
@@ -276,9 +279,9 @@ def _pictures(stage: Stage, seed: int, every: int, rows: list[Row]) -> Iterator[
 
 
 def _write_clip(path: Path, pictures: Iterator[NDArray[np.uint8]]) -> int:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"vp09"), RATE, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), RATE, (WIDTH, HEIGHT))
     if not writer.isOpened():
-        raise OutputError("a VP9 encoder in OpenCV", "none", "install opencv-contrib-python from PyPI")
+        raise OutputError("an MPEG-4 encoder in OpenCV", "none", "install opencv-contrib-python from PyPI")
     count = 0
     for picture in pictures:
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
@@ -316,10 +319,11 @@ def main(
     seed: Annotated[int, typer.Option(help="Of motion, skin, room and grain.")] = 7,
     texture_size: Annotated[int, typer.Option(help="Side of the skin textures.")] = 2048,
     room_passes: Annotated[int, typer.Option(help="Light paths per background pixel.")] = 160,
+    supersample: Annotated[int, typer.Option(help="Samples per pixel and axis.")] = 2,
     every: Annotated[int, typer.Option(help="Render each n-th frame only, for a preview.")] = 1,
 ) -> None:
     """Render the bundled demo clip and its truth."""
-    build(output, seed, texture_size, room_passes, every)
+    build(output, seed, texture_size, room_passes, supersample, every)
 
 
 if __name__ == "__main__":
