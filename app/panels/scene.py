@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Protocol
 
+import numpy as np
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
+from app.fit_view import fit_view
 from app.pipeline import FrameResult
-from app.viewport.orbit import VIEW_NAMES
+from app.viewport.orbit import HOME, VIEW_NAMES, Orbit
 from app.viewport.protocol import SceneState, ViewOptions
+from handdgp_core.types import Hand
 
+FIT = "fit"
 _PARTS = {
     "mesh": "Mesh",
     "skeleton": "Keypoints and bones",
@@ -33,6 +37,7 @@ class Viewport(Protocol):
     def set_scene(self, scene: SceneState) -> None: ...
     def set_options(self, options: ViewOptions) -> None: ...
     def set_view(self, name: str) -> None: ...
+    def set_orbit(self, orbit: Orbit) -> None: ...
     def shutdown(self) -> None: ...
 
 
@@ -52,6 +57,9 @@ class NoViewport(QLabel):
     def set_view(self, name: str) -> None:
         """Shows nothing."""
 
+    def set_orbit(self, orbit: Orbit) -> None:
+        """Shows nothing."""
+
     def shutdown(self) -> None:
         """Has nothing to end."""
 
@@ -68,8 +76,11 @@ class ScenePanel(QWidget):
         self.widget = viewport
         self._viewport: Viewport = viewport  # type: ignore[assignment]
         self._options = ViewOptions()
+        self._hands: list[Hand] = []
+        self._fit_wanted = True
         self.views = QComboBox(self)
         self.views.addItem("View…")
+        self.views.addItem("Fit", FIT)
         for name in VIEW_NAMES:
             self.views.addItem(name.capitalize(), name)
         self.views.setToolTip("Look at the scene from here.")
@@ -106,12 +117,18 @@ class ScenePanel(QWidget):
 
     def _choose_view(self, index: int) -> None:
         name = self.views.itemData(index)
-        if name:
+        if name == FIT:
+            self.fit()
+        elif name:
             self._viewport.set_view(name)
         self.views.setCurrentIndex(0)
 
     def show_result(self, result: FrameResult) -> None:
-        """Show the hands of a result."""
+        """Show the hands of a result; the first hand of a source is brought into sight."""
+        self._hands = result.hands
+        if self._fit_wanted and any(hand.degenerate is None for hand in result.hands):
+            self._fit_wanted = False
+            self.fit()
         self._viewport.set_scene(
             SceneState.from_hands(
                 result.hands,
@@ -122,8 +139,16 @@ class ScenePanel(QWidget):
             )
         )
 
+    def fit(self) -> None:
+        """Look from the usual side, from where the camera and all hands are in sight."""
+        points = [np.zeros((1, 3)), *(hand.keypoints_m for hand in self._hands)]
+        place = fit_view(HOME, np.concatenate(points), self.widget.width(), self.widget.height())
+        self._viewport.set_orbit(place)
+
     def clear(self) -> None:
         """Forget hands and trails, e.g. when the source changes."""
+        self._hands = []
+        self._fit_wanted = True
         forget = getattr(self._viewport, "clear", None)
         if forget is not None:
             forget()

@@ -25,10 +25,12 @@ def sample_at(features: Tensor, keypoints_uv: Tensor) -> Tensor:
         keypoints_uv: (B, K, 2) crop fractions; outside of the crop the border counts.
 
     Returns:
-        (B, C, K), in the features' type.
+        (B, C, K), in the finer type of both: half precision would round the places.
     """
-    grid = (2 * keypoints_uv.clamp(0, 1) - 1).to(features.dtype).unsqueeze(2)
-    return F.grid_sample(features, grid, mode="bilinear", padding_mode="border", align_corners=True).squeeze(3)
+    kind = torch.promote_types(features.dtype, keypoints_uv.dtype)
+    grid = (2 * keypoints_uv.clamp(0, 1) - 1).to(kind).unsqueeze(2)
+    sampled = F.grid_sample(features.to(kind), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return sampled.squeeze(3)
 
 
 class KeypointHead(nn.Module):
@@ -86,7 +88,4 @@ class WeightHead(nn.Module):
         x = sample_at(self.latent(features), keypoints_uv).flatten(1)  # the channel varies slowest
         for layer in self.layers[:-1]:
             x = F.leaky_relu(layer(x))
-        return torch.sigmoid(self.layers[-1](x).float() if x.dtype in _HALF else self.layers[-1](x))
-
-
-_HALF = (torch.float16, torch.bfloat16)
+        return torch.sigmoid(self.layers[-1](x))

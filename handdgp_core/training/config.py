@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from handdgp_core.detection.crops import HALF_SIZE_FACTOR
 from handdgp_core.errors import UsageError
 from handdgp_core.networks.config import NetworkConfig
+from handdgp_core.training.augmentation.settings import AppearanceSettings, ViewSettings
 from handdgp_core.training.losses import LossWeights
 from handdgp_core.training.typed_yaml import read_yaml, to_dataclass, to_plain, with_overrides
 
 __all__ = [
+    "AugmentationConfig",
     "CurriculumConfig",
     "DataConfig",
     "DatasetConfig",
@@ -75,6 +78,47 @@ class DataConfig:
     def __post_init__(self) -> None:
         _at_least("batch_size", self.batch_size, 1)
         _at_least("workers", self.workers, 0)
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """How training views vary; see `augmentation.settings`. Size, policy and focal length are the network's.
+
+    Attributes:
+        crop_factor: half the side of the hand's square over half its keypoints' longer extent.
+        patch_size: side of the part of the source picture that goes to the GPU, pixels.
+        rotation_deg: shared by both views.
+        aim: shared by both views.
+        scale: per view.
+        shift: per view.
+        appearance: of the pixels, per view.
+    """
+
+    crop_factor: float = HALF_SIZE_FACTOR
+    patch_size: int = 320
+    rotation_deg: float = 45.0
+    aim: float = 0.08
+    scale: tuple[float, float] = (0.85, 1.2)
+    shift: float = 0.08
+    appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
+
+    def __post_init__(self) -> None:
+        self.views(NetworkConfig())
+
+    def views(self, network: NetworkConfig) -> ViewSettings:
+        """The views that this network wants."""
+        rectification = network.rectification
+        return ViewSettings(
+            policy=rectification.policy,
+            size=network.image_size,
+            focal_px=rectification.focal_px,
+            crop_factor=self.crop_factor / (rectification.fill if rectification.policy == "fit" else 1.0),
+            patch_size=self.patch_size,
+            rotation_deg=self.rotation_deg,
+            aim=self.aim,
+            scale=self.scale,
+            shift=self.shift,
+        )
 
 
 @dataclass(frozen=True)
@@ -217,6 +261,7 @@ class TrainingConfig:
     seed: int = 0
     network: NetworkConfig = field(default_factory=NetworkConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)

@@ -89,7 +89,7 @@ def uv2_from_uv1(geometry: ViewGeometry) -> Array:
 
 
 def _hand_crop(sample: LabelledHand, camera: Camera, factor: float) -> HandCrop:
-    """From the keypoints as at run time; else upright around the given box, a body's keypoints, or the whole picture."""
+    """From the keypoints as at run time; else upright: the given box, a body's keypoints, or the whole picture."""
     pixels = camera.project(sample.keypoints_m)
     if np.isfinite(pixels).all() and len(pixels) == COUNT:
         return crop_from_keypoints(pixels, sample.handedness, 1.0, factor=factor)

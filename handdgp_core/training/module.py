@@ -1,0 +1,175 @@
+"""The LightningModule: network, losses, curriculum and optimiser of a run.
+
+Repeatable by construction: whatever is random in a step follows from the seed, the step's number and the process alone,
+so a resumed run needs no state of any random generator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from handdgp_core.errors import UsageError
+from handdgp_core.networks.handdgp import HandDGP
+from handdgp_core.networks.output import NetworkOutput, RelativeOutput
+from handdgp_core.training.config import TrainingConfig
+from handdgp_core.training.curriculum import Curriculum
+from handdgp_core.training.divergence import TrainingDiverged, all_finite, save_batch
+from handdgp_core.training.losses import HandLosses
+from handdgp_core.training.validation import validation_errors
+
+__all__ = ["Augment", "Batch", "HandModule"]
+
+Batch = Mapping[str, Any]
+# From a batch as the loader gives it to one with "view1" and, for two views, "view2" and "uv2_from_uv1".
+Augment = Callable[[Batch], Batch]
+
+_VIEWS = ("view1", "view2")
+_SEED_STRIDE = 1_000_003
+
+
+class HandModule(LightningModule):
+    """Trains a network by the curriculum of the paper.
+
+    Args:
+        network: what is trained.
+        config: of the run.
+        augment: applied to training batches on their device; None takes them as they are.
+    """
+
+    def __init__(self, network: HandDGP, config: TrainingConfig, augment: Augment | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.curriculum = Curriculum(config)
+        template = network.template
+        self.losses = HandLosses(template.faces, config.losses, template.hand_scale_m)
+        self._augment = augment
+        self._step: tuple[Batch, dict[str, Tensor]] | None = None
+
+    def forward(self, image: Tensor, intrinsics: Tensor) -> NetworkOutput:
+        """As the network."""
+        output: NetworkOutput = self.network(image, intrinsics)
+        return output
+
+    def predict_views(self, batch: Batch) -> list[NetworkOutput]:
+        """Outputs of every view in a batch, from one pass over all of them.
+
+        In the relative stage DGP stands outside of the graph: its roots are for the log alone.
+        """
+        views = [batch[name] for name in _VIEWS if name in batch]
+        image = torch.cat([view["image"] for view in views])
+        intrinsics = torch.cat([view["intrinsics"] for view in views])
+        output = self._relative_alone(image, intrinsics) if self.curriculum.stage == "relative" else self(image, intrinsics)
+        parts = [part.chunk(len(views)) for part in output]
+        return [NetworkOutput(*(part[number] for part in parts)) for number in range(len(views))]
+
+    def _relative_alone(self, image: Tensor, intrinsics: Tensor) -> NetworkOutput:
+        relative = self.network.relative(image)
+        with torch.no_grad():
+            placed = self.network.position(RelativeOutput(*(part.detach() for part in relative)), intrinsics)
+        return placed._replace(keypoints_uv=relative.keypoints_uv, vertices=relative.vertices, weights=relative.weights)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        trainer = self.trainer
+        number = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx
+        torch.manual_seed((self.config.seed * _SEED_STRIDE + number) * _SEED_STRIDE + trainer.global_rank)
+        rate = self.curriculum.learning_rate(self.global_step, self._steps_per_epoch)
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            batch = batch if self._augment is None else self._augment(batch)
+        losses = self.losses(self.predict_views(batch), batch, self.curriculum.stage)
+        self._step = batch, {name: value.detach() for name, value in losses.items()}
+        self._log_losses("train", losses)
+        return losses["total"]
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Limits the gradient's norm, after a look whether it and the loss are finite."""
+        parameters = [parameter for parameter in self.parameters() if parameter.grad is not None]
+        limit = self.config.optimiser.gradient_clip or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        assert self._step is not None
+        # In float16 the loss scaler handles gradients that overflow, by leaving the step out.
+        watched = [self._step[1]["total"]] + ([] if self.config.hardware.precision == "16" else [norm])
+        if not all_finite(watched):
+            self._stop_diverged(norm)
+        self.log("train/gradient_norm", norm)
+        self._step = None
+
+    def on_train_epoch_end(self) -> None:
+        loss = self.trainer.callback_metrics.get("validation/loss")
+        if self.curriculum.end_epoch(None if loss is None else float(loss), self.global_step):
+            # Another objective: running moments of the old gradients would push the first steps astray.
+            self.trainer.optimizers[0].state.clear()
+        self.trainer.should_stop = self.trainer.should_stop or self.curriculum.state.finished
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> NetworkOutput:
+        view = batch["view1"]
+        output = self(view["image"], view["intrinsics"])
+        losses = self.losses([output], batch, self.curriculum.stage)
+        size = len(view["image"])
+        self.log("validation/loss", losses["total"], batch_size=size, sync_dist=True, prog_bar=True)
+        for name, (value, count) in validation_errors(output, view, self.network).items():
+            if count:
+                self.log(f"validation/{name}", value, batch_size=count, sync_dist=True, prog_bar=name == "joint_mm")
+        return output
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        options = self.config.optimiser
+        plain = [p for p in self.parameters() if p.ndim < 2]
+        heavy = [p for p in self.parameters() if p.ndim >= 2]
+        groups = [{"params": heavy}, {"params": plain, "weight_decay": 0.0}]
+        kind = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
+        return kind(groups, lr=options.learning_rate, betas=options.betas, weight_decay=options.weight_decay)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["curriculum"] = self.curriculum.to_plain()
+        checkpoint["config"] = yaml.safe_dump(self.config.to_plain(), sort_keys=False)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.curriculum.restore(checkpoint["curriculum"])
+        before, now = yaml.safe_load(checkpoint["config"]), self.config.to_plain()
+        for part in ("network", "seed"):
+            if before[part] != now[part]:
+                cure = "resume with the configuration that began the run, or begin a new one under another name"
+                raise UsageError(f"the {part} that the run began with, {before[part]}", f"{now[part]}", cure)
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        return math.ceil(int(self.trainer.num_training_batches) / self.config.optimiser.accumulate)
+
+    def _log_losses(self, part: str, losses: dict[str, Tensor]) -> None:
+        size = 1  # means over a batch; the count is a sum
+        named = {f"{part}/{name}": value for name, value in losses.items() if name not in ("total", "degenerate_count")}
+        self.log_dict(named, batch_size=size)
+        self.log(f"{part}/loss", losses["total"], batch_size=size, prog_bar=True)
+        degenerate = losses["degenerate_count"].float()
+        self.log(f"{part}/degenerate", degenerate, on_step=True, on_epoch=True, reduce_fx="sum", batch_size=size)
+        self.log("stage", float(self.curriculum.stage == "all"), batch_size=size)
+        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=size)
+
+    def _stop_diverged(self, norm: Tensor) -> None:
+        assert self._step is not None
+        batch, losses = self._step
+        rank = self.global_rank
+        path = Path(self.trainer.default_root_dir) / f"diverged-step-{self.global_step}-process-{rank}.safetensors"
+        notes = {"gradient_norm": repr(float(norm)), "stage": self.curriculum.stage, "step": str(self.global_step)}
+        save_batch(path, batch, losses, notes)
+        bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
+        raise TrainingDiverged(
+            f"finite losses and gradients at step {self.global_step}",
+            f"{', '.join(bad) or 'gradients'} not finite; the batch is saved in {path}",
+            "look at that batch, lower the learning rate, or use precision 32 or bf16; then resume from the last checkpoint",
+        )

@@ -1,0 +1,165 @@
+"""`process` and `evaluate` end to end on clips and folders painted by the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from app.cli import EXIT_BAD_INPUT, EXIT_CANCELLED, EXIT_DONE, main
+from handdgp_core.types import Camera
+from tests.painted_hand import paint_hand
+
+ROOT = Path(__file__).resolve().parents[2]
+CAMERA = Camera.assumed(640, 480, 60)
+
+
+def hand_pictures(count: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """RGB pictures of a right hand that moves away, and its keypoints (N, 21, 3)."""
+    painted = [paint_hand(CAMERA, "right", (0.0, 0.09, 0.4 + 0.01 * step)) for step in range(count)]
+    return [image for image, _ in painted], np.array([keypoints for _, keypoints in painted])
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "hand.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (640, 480))
+    for image in hand_pictures(12)[0]:
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("frames")
+    images, keypoints = hand_pictures(3)
+    names = [f"{index}.png" for index in range(3)]
+    for name, image in zip(names, images, strict=True):
+        cv2.imwrite(str(path / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    np.savez(
+        path / "annotations.npz",
+        image=np.array(names),
+        intrinsics=np.repeat(CAMERA.matrix[None], 3, axis=0),
+        keypoints_m=keypoints,
+        handedness=np.array(["right"] * 3),
+    )
+    return path
+
+
+def test_a_clip_becomes_predictions_summary_and_exports(clip: Path, tmp_path: Path) -> None:
+    replace(CAMERA, source="calibrated").save(tmp_path / "camera.yaml")
+    calibration = str(tmp_path / "camera.yaml")
+    out = tmp_path / "out"
+    arguments = ["process", str(clip), "--output", str(out), "--calibration", calibration, "--export", "obj,csv,video"]
+    assert main(arguments) == EXIT_DONE
+    with np.load(out / "predictions.npz") as predictions:
+        assert list(predictions["frame_index"]) == list(range(12))
+        assert (np.diff(predictions["stamp_ns"]) > 0).all()
+        assert set(predictions["handedness"]) == {"right"}
+        assert predictions["keypoints_m"].shape == (12, 21, 3)
+        assert predictions["keypoints_px"].shape == (12, 21, 2)
+        assert predictions["weights"].shape == (12, 21)
+        assert predictions["root_covariance_m2"].shape == (12, 3, 3)
+        assert predictions["vertices_m"].shape == (12, 1609, 3)
+        assert predictions["faces"].shape == (3196, 3)
+        depth = predictions["root_m"][:, 2]
+    assert depth[-1] - depth[0] == pytest.approx(0.11, abs=0.03)
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["frames"], summary["frames_with_hands"], summary["cancelled"]) == (12, 12, False)
+    assert summary["camera"]["source"] == "calibrated" and summary["model"] == "landmarks"
+    assert {"detection", "rectification", "network", "fit", "positioning"} <= set(summary["stage_ms"])
+    assert len(list((out / "obj").glob("*.obj"))) == 12
+    assert len((out / "hands.csv").read_text().splitlines()) >= 13
+    capture = cv2.VideoCapture(str(out / "overlay.mp4"))
+    assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 12
+    capture.release()
+    assert not list(out.rglob("*.part"))
+
+
+def test_every_takes_every_nth_frame(clip: Path, tmp_path: Path) -> None:
+    assert main(["process", str(clip), "--output", str(tmp_path), "--every", "5"]) == EXIT_DONE
+    with np.load(tmp_path / "predictions.npz") as predictions:
+        assert list(predictions["frame_index"]) == [0, 5, 10]
+
+
+def test_an_uncalibrated_run_says_that_depth_is_a_guess(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["process", str(clip), "--output", str(tmp_path), "--every", "12"]) == EXIT_DONE
+    assert "depth is a guess" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_folder_keeps_names_and_its_own_intrinsics_and_can_be_scored(folder: Path, tmp_path: Path) -> None:
+    assert main(["process", str(folder), "--output", str(tmp_path / "out")]) == EXIT_DONE
+    with np.load(tmp_path / "out" / "predictions.npz") as predictions:
+        assert list(predictions["image"]) == ["0.png", "1.png", "2.png"]
+    figures = tmp_path / "metrics.json"
+    arguments = ["evaluate", "--dataset", "frames", "--root", str(folder), "--output", str(figures)]
+    assert main(arguments) == EXIT_DONE
+    positioning = json.loads(figures.read_text())["positioning"]
+    for method in ("published", "refined"):
+        assert positioning[method]["found"] == 3
+        assert positioning[method]["handedness_right_fraction"] == 1.0
+        assert 0 < positioning[method]["camera_space_mm"]["mean"] < 60
+
+
+def test_a_picture_without_a_hand_gives_an_empty_but_valid_table(tmp_path: Path) -> None:
+    source = tmp_path / "pictures"
+    source.mkdir()
+    cv2.imwrite(str(source / "grey.png"), np.full((120, 160, 3), 99, np.uint8))
+    assert main(["process", str(source), "--output", str(tmp_path / "out")]) == EXIT_DONE
+    with np.load(tmp_path / "out" / "predictions.npz") as predictions:
+        assert predictions["vertices_m"].shape == (0, 1609, 3)
+
+
+def test_a_calibration_of_another_shape_is_refused(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Camera.assumed(1280, 720).save(tmp_path / "wide.yaml")
+    arguments = ["process", str(clip), "--output", str(tmp_path / "out"), "--calibration", str(tmp_path / "wide.yaml")]
+    assert main(arguments) == EXIT_BAD_INPUT
+    assert "640" in capsys.readouterr().err
+
+
+def test_a_file_in_the_way_of_the_output_is_named(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    assert main(["process", str(clip), "--output", str(tmp_path / "taken")]) == EXIT_BAD_INPUT
+    assert "taken" in capsys.readouterr().err
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_ctrl_c_stops_and_keeps_what_is_done(tmp_path: Path) -> None:
+    long_clip = tmp_path / "long.avi"
+    writer = cv2.VideoWriter(str(long_clip), cv2.VideoWriter.fourcc(*"MJPG"), 25, (640, 480))
+    images = hand_pictures(4)[0]
+    for index in range(4000):
+        writer.write(images[index // 1000])
+    writer.release()
+    out = tmp_path / "out"
+    command = [sys.executable, "main.py", "process", str(long_clip), "--output", str(out)]
+    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    deadline_s = time.monotonic() + 60
+    while not list(out.glob("*")) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    time.sleep(1.5)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == EXIT_CANCELLED, said
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["cancelled"] and 0 < summary["frames"] < 4000
+    with np.load(out / "predictions.npz") as predictions:
+        assert len(predictions["frame_index"]) == summary["hands"]
+    assert not list(out.rglob("*.part"))
