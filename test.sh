@@ -2,7 +2,7 @@
 # Sets everything up and runs the checks and the tests. Arguments go to pytest: ./test.sh tests/geometry
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
-python="$(bash "$here/tools/setup.sh" "test")"
+python="$(bash "$here/tools/setup.sh" "test,train")"
 bin="$(dirname "$python")"
 cd "$here"
 "$bin/ruff" check .

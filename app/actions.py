@@ -81,7 +81,6 @@ def make_actions(window: QMainWindow) -> dict[str, QAction]:
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setCheckable(command.checkable)
         action.setToolTip(tooltip(command))
-        action.setStatusTip(command.tip)
         if command.icon:
             action.setIcon(icon(command.icon))
         window.addAction(action)

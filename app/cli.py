@@ -78,7 +78,8 @@ def _report(error: Exception) -> int:
         console.print(f"{format_message()} See --help.", style="red", markup=False, soft_wrap=True)
         return EXIT_BAD_INPUT
     traceback.print_exc()
-    console.print(f"Internal error: {error}. Please report it with the lines above.", style="red", markup=False, soft_wrap=True)
+    message = f"Internal error: {error}. Please report it with the lines above."
+    console.print(message, style="red", markup=False, soft_wrap=True)
     return EXIT_INTERNAL
 
 

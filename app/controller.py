@@ -87,12 +87,20 @@ class Status:
 
 @dataclass(frozen=True)
 class Rates:
-    """How fast things go at the moment."""
+    """How things go at the moment.
+
+    Attributes:
+        captured_fps, inferred_fps: frames per second over the last two seconds.
+        left_out: frames that were never shown.
+        waiting: why no frame comes, or empty.
+        warning: what the source complains about, or empty.
+    """
 
     captured_fps: float
     inferred_fps: float
     left_out: int
     waiting: str
+    warning: str
 
 
 class Controller(QObject):
@@ -158,6 +166,7 @@ class Controller(QObject):
             inferred_fps=inference.rate.per_second if inference else 0.0,
             left_out=capture.left_out if capture else 0,
             waiting=capture.waiting if capture else "",
+            warning=(capture.source.warning or "") if capture and capture.source else "",
         )
 
     def start(self, spec: str | None) -> None:
@@ -337,11 +346,15 @@ class Controller(QObject):
         )
         self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source))
         self._settings.remember_source(self._status.spec)
-        self._tell_what_was_skipped(source)
+        self._tell_what_was_skipped(getattr(source, "inner", source))
 
     def _tell_what_was_skipped(self, source: Source) -> None:
-        if source.warning:
-            self.notice.emit(Notice(Severity.WARNING, source.warning, topic="source warning"))
+        count = len(source.skipped)
+        if count:
+            lines = "\n".join(f"{name}: {reason}" for name, reason in source.skipped)
+            what = "1 file" if count == 1 else f"{count} files"
+            title = f"{what} of {source.name} left out: not a picture that can be shown."
+            self.notice.emit(Notice(Severity.INFO, title, details=lines, topic="skipped"))
 
     def _on_worker_failed(self, event: WorkerFailed) -> None:
         error = str(event.error) if isinstance(event.error, HandDGPError) else "internal error"

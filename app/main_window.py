@@ -12,8 +12,6 @@ from PyQt6.QtGui import QAction, QCloseEvent, QDesktopServices, QDragEnterEvent,
 from PyQt6.QtWidgets import (
     QApplication,
     QDockWidget,
-    QFileDialog,
-    QInputDialog,
     QMainWindow,
     QSplitter,
     QTabWidget,
@@ -22,6 +20,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app import questions
 from app.actions import COMMANDS, fill_menus, make_actions
 from app.controller import Controller, ModelPhase, Phase, Status
 from app.icons import icon
@@ -38,8 +37,8 @@ from app.panels.status_line import StatusLine
 from app.panels.weights import WeightsPanel
 from app.pipeline import FrameResult
 from app.readout import pick_hand
+from app.saving import Saver, saved_notice
 from app.settings import Settings, save_settings
-from app.snapshot import file_stem, save_mesh, save_snapshot
 from app.stall_monitor import StallMonitor
 from app.theme import apply_theme
 from app.workers import RateMeter
@@ -52,8 +51,6 @@ LAYOUT_VERSION = 1
 STATUS_EVERY_MS = 500
 WEIGHTS_EVERY = 2  # every second result: bars that change 30 times a second cannot be read
 LIST_WEBCAMS = "list webcams"
-_CHECKPOINTS = "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
-_VIDEOS = "Videos (*.mp4 *.mov *.avi *.mkv *.webm *.m4v *.mpg *.mpeg *.wmv);;All files (*)"
 
 
 class MainWindow(QMainWindow):
@@ -85,11 +82,12 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self._controller, self._settings, self._settings_path = controller, settings, settings_path
         self._log_folder = log_folder
+        self._saver = Saver(controller, settings)
         self._model_names = model_names
         self._source_wanted = False
         self._closed = False
         self._result: FrameResult | None = None
-        self._problem = ""
+        self._problem = self._warning = ""
         self._count = 0
         self.stuck_threads: list[str] = []
         self.shown_rate = RateMeter()
@@ -189,9 +187,9 @@ class MainWindow(QMainWindow):
 
     def _connect_actions(self) -> None:
         for name, slot in {
-            "open": self._ask_video,
-            "open_folder": self._ask_folder,
-            "open_url": self._ask_url,
+            "open": lambda: self._ask_source(OPEN_VIDEO),
+            "open_folder": lambda: self._ask_source(OPEN_FOLDER),
+            "open_url": lambda: self._ask_source(OPEN_URL),
             "open_demo": lambda: self.open_source("demo"),
             "snapshot": self.save_snapshot,
             "export": self.export_mesh,
@@ -223,8 +221,10 @@ class MainWindow(QMainWindow):
         self.motion.side_changed.connect(lambda side: self._show_weights())
         self.form.changed.connect(self._on_setting)
         self.form.webcam_changed.connect(self._reopen_webcam)
-        self.form.load_calibration.connect(self._ask_calibration)
-        self.form.load_model.connect(self._ask_model)
+        self.form.load_calibration.connect(
+            lambda: self._ask_about_file(questions.ask_calibration, self.load_calibration)
+        )
+        self.form.load_model.connect(lambda: self._ask_about_file(questions.ask_checkpoint, self.load_model))
         self.notices.acted.connect(self._act_on_notice)
         self.sources.chosen.connect(self.open_source)
         self.sources.asked.connect(self._ask_source)
@@ -278,7 +278,8 @@ class MainWindow(QMainWindow):
             self.motion.clear()
             self.scene.clear()
             self.weights.show_hand(None)
-            self.notices.remove("capture")
+            for topic in ("capture", "skipped"):
+                self.notices.remove(topic)
         if status.model_phase is ModelPhase.LOADING:
             self.notices.remove("inference")
         elif status.model_phase is ModelPhase.READY:
@@ -300,26 +301,28 @@ class MainWindow(QMainWindow):
     def _refresh_figures(self) -> None:
         status, rates = self._controller.status, self._controller.rates
         shown_fps = self.shown_rate.per_second
-        self.camera.show_fps(shown_fps)
+        self.camera.show_fps(shown_fps if status.phase is Phase.RUNNING else 0.0)
         if rates.waiting and rates.captured_fps == 0.0:
             self.camera.show_waiting(rates.waiting)
+        self._tell_source_warning(rates.warning if status.phase is Phase.RUNNING and not rates.waiting else "")
         self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.device)
+
+    def _tell_source_warning(self, warning: str) -> None:
+        """What the source complains about is shown as long as it lasts, unless it was dismissed."""
+        if warning == self._warning:
+            return
+        self._warning = warning
+        if warning:
+            self.notices.add(Notice(Severity.WARNING, warning, topic="source warning"))
+        else:
+            self.notices.remove("source warning")
 
     def _on_job_done(self, name: str, result: object) -> None:
         if name == LIST_WEBCAMS and isinstance(result, list):
             self.sources.set_webcams(result)
             self._open_first_source(result)
         elif isinstance(result, Path):
-            self.notices.add(
-                Notice(
-                    Severity.INFO,
-                    f"{name.capitalize()} saved.",
-                    str(result),
-                    action=Action.OPEN_FOLDER,
-                    folder=result.parent,
-                    topic="saved",
-                )
-            )
+            self.notices.add(saved_notice(name, result))
 
     # What the person asks for
 
@@ -355,32 +358,15 @@ class MainWindow(QMainWindow):
 
     def save_snapshot(self) -> None:
         """Write the picture on screen, with overlay, at full size."""
-        result = self._result
-        if result is None:
-            self._tell_nothing_to_save("snapshot", "No picture yet.", "Open a source first.")
-            return
-        style = self._controller.options.overlay
-        folder, stem = self._output_folder("snapshot_folder"), self._stem(result)
-        self._controller.submit("snapshot", lambda: save_snapshot(result, style, folder, stem))
+        self._tell(self._saver.save_snapshot(self._result))
 
     def export_mesh(self) -> None:
         """Write the hands on screen as OBJ."""
-        result = self._result
-        if result is None or all(hand.degenerate is not None for hand in result.hands):
-            self._tell_nothing_to_save("mesh", "No hand to export.", "Hold a hand in view until its mesh is shown.")
-            return
-        folder, stem = self._output_folder("export_folder"), self._stem(result)
-        self._controller.submit("mesh", lambda: save_mesh(result, folder, stem))
+        self._tell(self._saver.export_mesh(self._result))
 
-    def _tell_nothing_to_save(self, topic: str, title: str, text: str) -> None:
-        self.notices.add(Notice(Severity.WARNING, title, text, topic=topic))
-
-    def _stem(self, result: FrameResult) -> str:
-        return file_stem(result, self._controller.status.source_name)
-
-    def _output_folder(self, setting: str) -> Path:
-        chosen = getattr(self._settings, setting)
-        return Path(chosen) if chosen else Path.home() / "HandDGP Live"
+    def _tell(self, notice: Notice | None) -> None:
+        if notice is not None:
+            self.notices.add(notice)
 
     def _reset_tracking(self) -> None:
         self._controller.reset_tracking()
@@ -420,64 +406,42 @@ class MainWindow(QMainWindow):
         if self._log_folder is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._log_folder)))
 
-    # Questions
-
-    def _ask_source(self, key: str) -> None:
-        {OPEN_VIDEO: self._ask_video, OPEN_FOLDER: self._ask_folder, OPEN_URL: self._ask_url}[key]()
-
-    def _ask_video(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open video", self._recent_folder(), _VIDEOS)
-        if path:
-            self.open_source(path)
-
-    def _ask_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Open folder of images", self._recent_folder())
-        if path:
-            self.open_source(path)
-
-    def _ask_url(self) -> None:
-        url, accepted = QInputDialog.getText(
-            self, "Open stream URL", "Address of the stream, for example rtsp://192.168.0.20/stream:"
-        )
-        if accepted and url.strip():
-            self.open_source(url.strip())
-
-    def _ask_calibration(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Load calibration", self._recent_folder(), "Calibrations (*.yaml *.yml *.xml);;All files (*)"
-        )
-        if path:
-            self.load_calibration(path)
-
     def load_calibration(self, path: str) -> None:
         """Use this calibration; a file that cannot be read is told and left out."""
         self._settings.calibration_path = path
         self._on_setting("calibration_path")
         self.form.refresh()
 
-    def _ask_model(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(
-            self,
-            "Load checkpoint",
-            self._recent_folder(),
-            "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)",
-        )
-        if path:
-            self._settings.model = path
-            self.form.refresh()
-            self._on_setting("model")
+    def load_model(self, path: str) -> None:
+        """Use this checkpoint."""
+        self._settings.model = path
+        self.form.refresh()
+        self._on_setting("model")
+
+    # Questions
+
+    def _ask(self, question: Callable[..., str], use: Callable[[str], None], *about: object) -> None:
+        """Ask, and use the answer if there is one."""
+        answer = question(self, *about)
+        if answer:
+            use(answer)
+
+    def _ask_about_file(self, question: Callable[..., str], use: Callable[[str], None]) -> None:
+        self._ask(question, use, questions.recent_folder(self._settings.recent_sources))
+
+    def _ask_source(self, key: str) -> None:
+        if key == OPEN_URL:
+            self._ask(questions.ask_url, self.open_source)
+        else:
+            question = questions.ask_video if key == OPEN_VIDEO else questions.ask_image_folder
+            self._ask_about_file(question, self.open_source)
 
     def _ask_output_folder(self, setting: str) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Choose folder", str(self._output_folder(setting)))
-        if path:
-            setattr(self._settings, setting, path)
-
-    def _recent_folder(self) -> str:
-        for spec in self._settings.recent_sources:
-            path = Path(spec)
-            if path.is_absolute() and path.parent.is_dir():
-                return str(path.parent)
-        return str(Path.home())
+        self._ask(
+            questions.ask_output_folder,
+            lambda path: setattr(self._settings, setting, path),
+            self._saver.folder(setting),
+        )
 
     # Files dropped on the window
 
@@ -516,6 +480,7 @@ class MainWindow(QMainWindow):
                 save_settings(self._settings, self._settings_path)
             except OutputError as error:
                 log.warning("settings not saved: %s", error.message)
+            self.hide()  # what follows may take a moment: it must not look as if closing had failed
             self.motion.shutdown()
             self.scene.shutdown()
             self.stuck_threads = self._controller.shutdown()

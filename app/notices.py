@@ -55,7 +55,8 @@ def notice_of_error(
     """The message for an exception: a `HandDGPError` names its cure, anything else is a fault of the program."""
     details = details or "".join(traceback.format_exception(error))
     if isinstance(error, HandDGPError):
-        return Notice(Severity.ERROR, _sentence(error.found), _advice(error), details, action, topic=topic)
+        title = f"Wanted {error.wanted}; found {_sentence(error.found, capital=False)}"
+        return Notice(Severity.ERROR, title, _sentence(error.cure), details, action, topic=topic)
     where = f" The log is {log_path}." if log_path else ""
     return Notice(
         Severity.ERROR,
@@ -67,13 +68,9 @@ def notice_of_error(
     )
 
 
-def _advice(error: HandDGPError) -> str:
-    return f"Wanted {error.wanted}. {_sentence(error.cure)}".strip()
-
-
-def _sentence(text: str) -> str:
-    """First letter large, a full stop at the end; empty stays empty."""
+def _sentence(text: str, *, capital: bool = True) -> str:
+    """A full stop at the end, and a capital at the beginning if wanted; empty stays empty."""
     if not text:
         return ""
-    text = text[0].upper() + text[1:]
+    text = text[0].upper() + text[1:] if capital else text
     return text if text.endswith((".", "!", "?", "…")) else text + "."

@@ -14,7 +14,7 @@ from app.truth import TrueHand, compare
 from handdgp_core.errors import CameraError
 from handdgp_core.estimation.smoothing import HandSmoother, SmoothingSettings
 from handdgp_core.export.overlay import OverlayStyle, draw_hands
-from handdgp_core.sources.cameras import DEFAULT_FOV_DEG
+from handdgp_core.sources.cameras import DEFAULT_FOV_DEG, CameraChooser
 from handdgp_core.sources.demo import DemoTruth
 from handdgp_core.types import Array, Camera, Frame, Hand
 
@@ -101,35 +101,20 @@ class FrameResult:
 
 
 class CameraChoice:
-    """Decides which intrinsics a frame is solved with; remembers the last answer, since sizes seldom change."""
+    """Decides which intrinsics a frame is solved with; a calibration that does not fit is told, never applied."""
 
     def __init__(self) -> None:
-        self._key: tuple[object, ...] | None = None
-        self._answer: tuple[Camera, CameraError | None] | None = None
+        self._chooser = CameraChooser()
 
     def choose(self, frame: Frame, options: PipelineOptions) -> tuple[Camera, CameraError | None]:
-        """The frame's own camera, else the calibration, else an assumed one; and why a calibration was refused.
-
-        What a source knows of its own frames goes first: the calibration in the settings belongs to the webcam.
-        """
-        if frame.camera is not None:
-            return frame.camera, None
-        height, width = frame.image.shape[:2]
-        key = (width, height, id(options.calibration), options.assumed_fov_deg)
-        if self._answer is None or key != self._key:
-            self._key = key
-            self._answer = _camera_for_size(width, height, options)
-        return self._answer
-
-
-def _camera_for_size(width: int, height: int, options: PipelineOptions) -> tuple[Camera, CameraError | None]:
-    problem = None
-    if options.calibration is not None:
+        """The camera of a frame; and why a calibration was refused, in favour of an assumed camera."""
+        known = (self._chooser.calibration, self._chooser.horizontal_fov_deg)
+        if known != (options.calibration, options.assumed_fov_deg):
+            self._chooser = CameraChooser(options.calibration, options.assumed_fov_deg)
         try:
-            return options.calibration.scaled_to(width, height), None
+            return self._chooser.camera_for(frame), None
         except CameraError as error:
-            problem = error
-    return Camera.assumed(width, height, options.assumed_fov_deg), problem
+            return self._chooser.assumed_for(frame), error
 
 
 class HandPipeline:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,29 @@ from app.commands.files import write_json
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.predictor import PositioningMethod
-from handdgp_core.evaluation.protocols import evaluate_demo, evaluate_folder
+from handdgp_core.evaluation.examples import Examples
+from handdgp_core.evaluation.protocols import Progress, evaluate_demo, evaluate_folder
 from handdgp_core.evaluation.summary import Pairs, summarise
 
-DATASETS = ("frames", "demo")
+# Pictures with annotations, and the bundled clip, go through the whole program. The public sets go through the network
+# on the labelled hand's box where the model is a file, else through the whole program.
+PLAIN, LABELLED = ("frames", "demo"), ("freihand", "ho3d", "h36m", "shards")
+DATASETS = (*PLAIN, *LABELLED)
+EVALUATION_SPLITS = {"freihand": "evaluation", "ho3d": "evaluation", "h36m": "test"}
 METHODS: tuple[PositioningMethod, ...] = ("published", "refined")
+EXAMPLE_COUNT = 8
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What `evaluate` was asked for; names as on the command line."""
+    """What `evaluate` was asked for; names as on the command line.
+
+    Attributes:
+        report: folder for an HTML report with plots and pictures.
+        submission: file for the server of FreiHAND (.json or .zip) or HO3D (.zip).
+        split: of the data set; empty for the one to evaluate on.
+        limit: use the first samples only.
+    """
 
     dataset: str
     root: Path | None
@@ -33,6 +48,10 @@ class EvaluateOptions:
     device: str = "auto"
     hand_length_m: float | None = None
     left_out: tuple[int, ...] = (0,)
+    report: Path | None = None
+    submission: Path | None = None
+    split: str = ""
+    limit: int | None = None
 
 
 def evaluate(options: EvaluateOptions) -> bool:
@@ -41,38 +60,117 @@ def evaluate(options: EvaluateOptions) -> bool:
     Raises:
         HandDGPError: bad input, or an output that cannot be written.
     """
-    if options.dataset not in DATASETS:
-        raise UsageError(f"a data set out of {', '.join(DATASETS)}", repr(options.dataset))
-    results: dict[PositioningMethod, dict[str, Any]] = {}
+    _check(options)
+    examples = Examples(EXAMPLE_COUNT if options.report else 0)
     with cancellable() as cancelled:
-        for method in METHODS:
-            pairs = _run(options, method, cancelled)
-            if cancelled.is_set():
-                return False
-            results[method] = summarise(pairs, options.left_out)
+        pairs = _all_pairs(options, cancelled, examples)
+        if cancelled.is_set():
+            return False
+    results: dict[str, dict[str, Any]] = {method: summarise(found, options.left_out) for method, found in pairs.items()}
     write_json(options.output, {"dataset": options.dataset, "model": options.model, "positioning": results})
+    if options.submission is not None:
+        _submit(options, pairs["refined"])
+    if options.report is not None:
+        _report(options, options.report, results, examples)
     _show(results)
     return True
 
 
-def _run(options: EvaluateOptions, method: PositioningMethod, cancelled: threading.Event) -> Pairs:
+def _check(options: EvaluateOptions) -> None:
+    if options.dataset not in DATASETS:
+        raise UsageError(f"a data set out of {', '.join(DATASETS)}", repr(options.dataset))
+    if options.root is None and options.dataset != "demo":
+        raise UsageError("--root FOLDER with the pictures", "none", "give --root")
+    if options.submission is not None and options.dataset not in ("freihand", "ho3d"):
+        raise UsageError("--submission with the data set freihand or ho3d", options.dataset, "leave it out")
+
+
+def _all_pairs(
+    options: EvaluateOptions, cancelled: threading.Event, examples: Examples
+) -> dict[PositioningMethod, Pairs]:
+    if options.dataset in LABELLED and Path(options.model).suffix == ".safetensors":
+        return _network_pairs(options, cancelled, examples)
+    pairs: dict[PositioningMethod, Pairs] = {}
+    for method in METHODS:
+        pairs[method] = _program_pairs(options, method, cancelled, examples if method == "refined" else Examples())
+        if cancelled.is_set():
+            break
+    return pairs
+
+
+def _network_pairs(
+    options: EvaluateOptions, cancelled: threading.Event, examples: Examples
+) -> dict[PositioningMethod, Pairs]:
+    from handdgp_core.estimation.models import choose_device
+    from handdgp_core.evaluation.labelled import evaluate_network
+    from handdgp_core.networks import load_network
+
+    network = load_network(options.model, choose_device(options.device))
+    with _bar(options.dataset) as progress:
+        return evaluate_network(network, _open(options, network.template), progress, cancelled, examples)
+
+
+def _program_pairs(
+    options: EvaluateOptions, method: PositioningMethod, cancelled: threading.Event, examples: Examples
+) -> Pairs:
     estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
     try:
-        with progress_bar(f"{options.dataset}, {method} solve", None) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.update(bar.task_ids[0], completed=done, total=total)
-
+        with _bar(f"{options.dataset}, {method} solve") as progress:
             if options.dataset == "demo":
-                return evaluate_demo(estimator, progress, cancelled)
-            if options.root is None:
-                raise UsageError("--root FOLDER with the pictures", "none", "give --root")
-            return evaluate_folder(options.root, estimator, progress, cancelled)
+                return evaluate_demo(estimator, progress, cancelled, examples)
+            assert options.root is not None
+            if options.dataset == "frames":
+                return evaluate_folder(options.root, estimator, progress, cancelled, examples)
+            from handdgp_core.evaluation.labelled import evaluate_estimator
+
+            return evaluate_estimator(estimator, _open(options, None), progress, cancelled, examples)
     finally:
         estimator.close()
 
 
-def _show(results: dict[PositioningMethod, dict[str, Any]]) -> None:
+def _open(options: EvaluateOptions, template: Any) -> Any:
+    from handdgp_core.training.config import DatasetConfig
+    from handdgp_core.training.readers import JoinedHands, open_dataset, open_template
+
+    split = options.split or EVALUATION_SPLITS.get(options.dataset, "")
+    config = DatasetConfig(options.dataset, str(options.root), split, limit=options.limit)  # type: ignore[arg-type]
+    if template is None:
+        template = open_template("body" if options.dataset == "h36m" else "open")
+    return JoinedHands([open_dataset(config, template)], [config])
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    """A progress bar as a function (done, total)."""
+    with progress_bar(title, None) as bar:
+        yield lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total)
+
+
+def _submit(options: EvaluateOptions, pairs: Pairs) -> None:
+    from handdgp_core.evaluation.stand_ins import with_stand_ins
+    from handdgp_core.evaluation.submissions import write_freihand, write_ho3d
+
+    assert options.submission is not None
+    keypoints, vertices, replaced = with_stand_ins(pairs)
+    write = write_ho3d if options.dataset == "ho3d" else write_freihand
+    path = write(options.submission, keypoints, vertices)
+    console.print(
+        f"{path}: {len(keypoints)} hands, {replaced} of them stand-ins for hands without a root", markup=False
+    )
+
+
+def _report(options: EvaluateOptions, folder: Path, results: dict[str, dict[str, Any]], examples: Examples) -> None:
+    try:
+        from handdgp_core.evaluation.qualitative import draw_example
+        from handdgp_core.evaluation.report import write_report
+    except ModuleNotFoundError as error:
+        raise UsageError("matplotlib for --report", f"no {error.name}", "pip install matplotlib") from error
+    pictures: Sequence[Any] = [(example.name, draw_example(example)) for example in examples.kept]
+    path = write_report(folder, {"dataset": options.dataset, "model": options.model}, results, pictures)
+    console.print(f"Report: {path}", markup=False)
+
+
+def _show(results: dict[str, dict[str, Any]]) -> None:
     table = Table("error, mm (mean / median / 90 %)", *results)
     keys = [key for key in next(iter(results.values())) if key.endswith("_mm")]
     for key in keys:

@@ -120,6 +120,8 @@ def _run(
             if frame.name is not None:  # pictures of a folder need not follow one another
                 estimator.reset()
             camera = chooser.camera_for(frame)
+            if counts.frames == 0 and chooser.calibration is not None and frame.camera is not None:
+                bar.console.print("This source knows its own camera: the calibration given is not used.")
             hands = estimator.estimate(frame, camera)
             exporters.add(frame, hands, camera)
             counts.add(hands, camera, estimator.stage_ms)

@@ -185,7 +185,7 @@ class Badge(QLabel):
             self.setToolTip(tooltip)
         if warning != self._warning:
             self._warning = warning
-            ground, ink = ("#ffbe3d", "#241800") if warning else ("rgba(16, 18, 22, 190)", "#ffffff")
+            ground, ink = ("#ffbe3d", "#241800") if warning else ("rgba(58, 63, 72, 225)", "#ffffff")
             self.setStyleSheet(
                 f"QLabel {{ background: {ground}; color: {ink}; border-radius: 6px; padding: 4px 9px; }}"
             )

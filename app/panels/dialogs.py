@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QKeySequence
 from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.actions import COMMANDS, MENUS
 from app.theme import css, tones
+from app.version import version_of
 
 _MOUSE = (
     ("Left drag in 3D", "Turn the view."),
@@ -64,14 +63,6 @@ def _key_label(keys: tuple[str, ...], parent: QWidget) -> QLabel:
     return label
 
 
-def program_version() -> str:
-    """The installed version, or "unknown" where the program runs from a plain folder."""
-    try:
-        return version("handdgp-live")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 class AboutDialog(QDialog):
     """What this is, and where its parts come from."""
 
@@ -80,7 +71,7 @@ class AboutDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("About HandDGP Live")
         text = QLabel(
-            f"<h3>HandDGP Live {program_version()}</h3>"
+            f"<h3>HandDGP Live {version_of()}</h3>"
             "<p>An ordinary webcam as a metric hand scanner: meshes of hands in camera space, live.</p>"
             "<p>Licence: Apache-2.0. The method is patent pending; see the file NOTICE for that and for the "
             "licences of every part.</p>",

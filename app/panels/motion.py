@@ -8,14 +8,14 @@ import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QColor, QHideEvent, QShowEvent
-from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QComboBox, QGraphicsItem, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.history import RAW_X, RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, X, Z
 from app.pipeline import FrameResult
 from app.theme import css, figures_font, tones
 from handdgp_core.types import Array
 
-REDRAW_MS = 40  # one of the three plots each time, so that no single turn is long
+REDRAW_MS = 50  # one of the three plots each time, so that no single turn is long
 SPANS_S = (5, 10, 30, 60)
 _SIDES = {"Auto": "auto", "Right hand": "right", "Left hand": "left"}
 # Distinguishable for people who confuse red and green, on white and on black.
@@ -24,7 +24,7 @@ _STAGE_NAMES = (*STAGES, "other")
 
 
 class MotionPanel(QWidget):
-    """Collects results at any rate and redraws each plot eight times a second, and only while it can be seen.
+    """Collects results at any rate and redraws each plot seven times a second, and only while it can be seen.
 
     Signals:
         span_changed(int): the person chose another time span, in seconds.
@@ -160,10 +160,15 @@ class _Plot:
         self.widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.item = self.widget.getPlotItem()
         self.item.setClipToView(False)
+        self._range = (0.0, 0.0, 0.0)
         self.item.getAxis("left").setWidth(46)
         self.item.getAxis("bottom").setHeight(22)
+        for name in ("left", "bottom"):
+            # Laying out the figures of an axis costs more than its curves: keep it as a picture until it changes.
+            self.item.getAxis(name).setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
         # One range for all curves, set with the data: pyqtgraph's own search would go over every curve each time.
         self.item.disableAutoRange()
+        self.set_ranges(float(SPANS_S[1]), np.zeros(0), least=10.0, floor=0.0)
 
     def style(self) -> None:
         """Take over the colours of the theme."""
@@ -178,14 +183,24 @@ class _Plot:
         self.item.showGrid(x=False, y=True, alpha=0.18)
 
     def set_ranges(self, span_s: float, values: Array, least: float, floor: float | None = None) -> None:
-        """x: the span; y: all finite values with a margin, at least `least` high, from `floor` where one is given."""
+        """x: the span; y: all finite values with a margin, at least `least` high, from `floor` where one is given.
+
+        A range that still fits is kept: axes that stand still are easier to read, and need no new drawing.
+        """
         finite = values[np.isfinite(values)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, least)
         missing = max(0.0, least - (high - low)) / 2
-        low, high = low - missing, high + missing
-        margin = 0.08 * (high - low)
-        low = floor if floor is not None else low - margin
-        self.item.getViewBox().setRange(xRange=(-span_s, 0.0), yRange=(low, high + margin), padding=0, update=False)
+        low, high = low - missing if floor is None else floor, high + missing
+        if self._still_fits(span_s, low, high):
+            return
+        margin = 0.15 * (high - low)
+        self._range = (span_s, low - margin if floor is None else floor, high + margin)
+        self.item.getViewBox().setRange(xRange=(-span_s, 0.0), yRange=self._range[1:], padding=0, update=False)
+
+    def _still_fits(self, span_s: float, low: float, high: float) -> bool:
+        old_span_s, old_low, old_high = self._range
+        inside = old_low <= low and high <= old_high
+        return span_s == old_span_s and inside and old_high - old_low < 2.0 * (high - low)
 
 
 class _RootPlot(_Plot):

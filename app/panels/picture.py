@@ -117,6 +117,8 @@ class PictureView(QWidget):
         width, height = max(title.width(), hint.width()), title.height() + gap + hint.height()
         box = QRect(0, 0, width + 40, height + 28)
         box.moveCenter(self.rect().center())
+        if self._image is not None and not self._dim:  # the picture still counts: keep its middle free
+            box.moveBottom(self.rect().bottom() - 12)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(_PLATE)

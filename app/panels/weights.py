@@ -135,7 +135,8 @@ def _shift_text(hand: Hand | None, muted: frozenset[int]) -> str:
     if shift is None:
         return f"{len(muted)} muted."
     x, y, z = (signed(value, 1) for value in shift)
-    return f"{len(muted)} muted. Root moves by x {x}, y {y}, z {z} mm."
+    text = f"{len(muted)} muted. Root moves by x_{x}, y_{y}, z_{z}_mm."
+    return text.replace("_", "\N{NO-BREAK SPACE}")
 
 
 class KeypointBar(QAbstractButton):

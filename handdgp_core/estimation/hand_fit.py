@@ -197,7 +197,7 @@ def _translation(turned: Array, observation: Observation) -> Array:
     count = len(turned)
     rows, right = rows.reshape(count, -1, 3), right.reshape(count, -1, 1)
     normal = np.swapaxes(rows, 1, 2) @ rows + 1e-9 * np.eye(3)
-    found = np.linalg.solve(normal, np.swapaxes(rows, 1, 2) @ right)[..., 0]
+    found: Array = np.linalg.solve(normal, np.swapaxes(rows, 1, 2) @ right)[..., 0]
     found[:, 2] = np.maximum(found[:, 2], 0.05 - turned[..., 2].min(axis=1))
     return found
 
@@ -209,7 +209,7 @@ def _solve(residual: Array, jacobian: Array, damping: Array) -> Array:
     diagonal = np.arange(normal.shape[-1])
     normal[:, diagonal, diagonal] *= 1.0 + damping[:, None]
     normal[:, diagonal, diagonal] += 1e-9
-    return -np.linalg.solve(normal, transposed @ residual[..., None])[..., 0]
+    return np.asarray(np.linalg.solve(normal, -transposed @ residual[..., None])[..., 0], dtype=np.float64)
 
 
 def _step(pose: FittedPose, step: Array) -> FittedPose:

@@ -16,6 +16,7 @@ from handdgp_core.estimation.hand_fit import FittedPose, HandFitter, Observation
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.rectification import Rectification
+from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand import HandPose, OpenHand
 from handdgp_core.networks.mediapipe_landmarks import MediaPipeLandmarks
 from handdgp_core.types import Array, Camera, HandCrop
@@ -23,12 +24,20 @@ from handdgp_core.types import Array, Camera, HandCrop
 # A keypoint whose 2D landmark lies this far (crop pixels) from the fitted hand gets weight one half.
 _HALF_WEIGHT_PX = 8.0
 _FORGET_AFTER_NS = 500_000_000
+# The network sizes a hand anew in every picture and can be 30 % off in a hard view. Sizes beyond this many standard
+# deviations of adult hands are not believed, and the size of a hand that is followed is the mean of its last frames.
+_BELIEVED_SIZE_SD = 1.5
+_SIZE_MEMORY_FRAMES = 90
 
 
 @dataclass
 class _Memory:
+    """What is known of a hand that is followed: its last pose, and its mean log size over `frames` frames."""
+
     pose: FittedPose
     stamp_ns: int
+    log_size: float
+    frames: int
 
 
 class LandmarksPredictor:
@@ -44,6 +53,7 @@ class LandmarksPredictor:
         self._fitter = HandFitter(hand)
         self._hand = hand
         self._device = device
+        self._mean_length_m = float(hand_length_m(hand.keypoints))
         self._memory: dict[int, _Memory] = {}
 
     @classmethod
@@ -82,25 +92,42 @@ class LandmarksPredictor:
 
     def _fit(self, observation: Observation, track_ids: Sequence[int], stamp_ns: int) -> FittedPose:
         """Hands seen a moment ago start from their last pose, the others from the mean pose."""
-        poses: list[FittedPose] = []
         known = [self._recall(track_id, stamp_ns) for track_id in track_ids]
-        if known and all(pose is not None for pose in known):
-            fitted = self._fitter.fit(observation, stack([pose for pose in known if pose is not None]))
-            poses = [fitted.at(index) for index in range(len(known))]
+        log_sizes = self._log_sizes(observation, known)
+        observation = self._sized(observation, log_sizes)
+        if all(memory is not None for memory in known):
+            pose = self._fitter.fit(observation, stack([memory.pose for memory in known if memory is not None]))
         else:
-            for index, pose in enumerate(known):
-                one = Observation(*(part[index : index + 1] for part in observation))
-                poses.append(self._fitter.fit(one, pose))
+            ones = [Observation(*(part[[index]] for part in observation)) for index in range(len(known))]
+            starts = [memory.pose if memory is not None else None for memory in known]
+            pose = stack([self._fitter.fit(one, start) for one, start in zip(ones, starts, strict=True)])
         self._memory = {
-            track_id: _Memory(pose, stamp_ns) for track_id, pose in zip(track_ids, poses, strict=True) if track_id >= 0
+            track_id: _Memory(pose.at(index), stamp_ns, log_sizes[index], 1 + (memory.frames if memory else 0))
+            for index, (track_id, memory) in enumerate(zip(track_ids, known, strict=True))
+            if track_id >= 0
         }
-        return stack(poses)
+        return pose
 
-    def _recall(self, track_id: int, stamp_ns: int) -> FittedPose | None:
+    def _log_sizes(self, observation: Observation, known: Sequence[_Memory | None]) -> list[float]:
+        """Log size of each hand against the mean adult: believable, and steady over time."""
+        measured = np.log(hand_length_m(observation.world_m) / self._mean_length_m)
+        limit = _BELIEVED_SIZE_SD * self._hand.scale_sd
+        sizes = []
+        for size, memory in zip(np.clip(measured, -limit, limit), known, strict=True):
+            share = 1.0 / (1 + min(memory.frames, _SIZE_MEMORY_FRAMES)) if memory else 1.0
+            sizes.append(float(share * size + (1 - share) * (memory.log_size if memory else 0.0)))
+        return sizes
+
+    def _sized(self, observation: Observation, log_sizes: Sequence[float]) -> Observation:
+        """The 3D landmarks, scaled to the given sizes."""
+        factor = self._mean_length_m * np.exp(log_sizes) / hand_length_m(observation.world_m)
+        return observation._replace(world_m=observation.world_m * factor[:, None, None])
+
+    def _recall(self, track_id: int, stamp_ns: int) -> _Memory | None:
         memory = self._memory.get(track_id)
         if memory is None or not 0 <= stamp_ns - memory.stamp_ns <= _FORGET_AFTER_NS:
             return None
-        return memory.pose
+        return memory
 
 
 def _consistency(points_m: Array, observation: Observation) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from handdgp_core.geometry.alignment import align_similarity
 from handdgp_core.types import Array
@@ -63,3 +64,76 @@ def depth_bias_mm(predicted_m: Array, true_m: Array) -> Array:
 def lateral_error_mm(predicted_m: Array, true_m: Array) -> Array:
     """(N,) error of the mean of the joints across the line of sight."""
     return np.linalg.norm((predicted_m[..., :2] - true_m[..., :2]).mean(axis=-2), axis=-1) * 1e3
+
+
+def aligned(predicted_m: Array, true_m: Array) -> Array:
+    """(N, P, 3) predicted points after the best similarity transform of each hand; NaN where there is none."""
+    if len(predicted_m) == 0:
+        return predicted_m
+    return align_similarity(predicted_m, true_m).apply(predicted_m)
+
+
+def point_errors_mm(predicted_m: Array, true_m: Array) -> Array:
+    """(N, P) distance of every point."""
+    return np.asarray(np.linalg.norm(predicted_m - true_m, axis=-1) * 1e3)
+
+
+def f_score(predicted_m: Array, true_m: Array, threshold_mm: float) -> float:
+    """How well two point sets cover each other, 0 to 1: the harmonic mean of precision and recall, as for FreiHAND.
+
+    Precision is the part of predicted points that have a true one nearer than the threshold; recall the reverse. Points
+    need not correspond.
+
+    Args:
+        predicted_m: (P, 3).
+        true_m: (Q, 3).
+        threshold_mm: of a hit.
+    """
+    return f_scores(predicted_m, true_m, (threshold_mm,))[0]
+
+
+def f_scores(predicted_m: Array, true_m: Array, thresholds_mm: tuple[float, ...]) -> list[float]:
+    """The same for several thresholds, from one search. NaN for points that are not finite."""
+    if not (np.isfinite(predicted_m).all() and np.isfinite(true_m).all()):
+        return [float("nan")] * len(thresholds_mm)
+    to_true = KDTree(true_m).query(predicted_m)[0] * 1e3
+    to_predicted = KDTree(predicted_m).query(true_m)[0] * 1e3
+    scores = []
+    for threshold in thresholds_mm:
+        precision, recall = float((to_true < threshold).mean()), float((to_predicted < threshold).mean())
+        scores.append(2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0)
+    return scores
+
+
+def pck(errors_mm: Array, thresholds_mm: Array) -> Array:
+    """(T,) part of the errors that are at most each threshold; NaN without errors."""
+    errors = np.sort(np.ravel(errors_mm))
+    if errors.size == 0:
+        return np.full(len(thresholds_mm), np.nan)
+    return np.searchsorted(errors, np.asarray(thresholds_mm), side="right") / errors.size
+
+
+def pck_auc(errors_mm: Array, range_mm: tuple[float, float]) -> float:
+    """Area under the PCK curve over a range of thresholds, as part of the largest possible one; exact, not sampled.
+
+    NaN without errors. All errors 0: 1. One constant error e in a range (0, h): 1 - e / h.
+    """
+    errors = np.ravel(errors_mm)
+    if errors.size == 0:
+        return float("nan")
+    low, high = range_mm
+    return float(np.clip((high - errors) / (high - low), 0.0, 1.0).mean())
+
+
+def palm_angle_rad(true_m: Array) -> Array:
+    """(N,) angle between the palm's normal and the line of sight, 0 (palm or back face-on) to pi / 2 (edge-on).
+
+    Args:
+        true_m: (N, 21, 3) camera frame. The palm is the triangle of wrist and of the index' and little finger's MCP.
+    """
+    wrist, index, little = (true_m[:, joint] for joint in (0, 5, 17))
+    normal = np.cross(index - wrist, little - wrist)
+    sight = (wrist + index + little) / 3
+    cosine = np.abs(np.einsum("ni,ni->n", normal, sight))
+    length = np.linalg.norm(normal, axis=1) * np.linalg.norm(sight, axis=1)
+    return np.asarray(np.arccos(np.clip(cosine / np.where(length > 0, length, np.nan), 0.0, 1.0)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from handdgp_core.errors import SourceError
 from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.evaluation.examples import Examples, example_of
 from handdgp_core.evaluation.summary import Pairs
 from handdgp_core.sources.annotations import Annotations, load_annotations
 from handdgp_core.sources.demo import DemoSource
@@ -19,7 +20,11 @@ Progress = Callable[[int, int], None]
 
 
 def evaluate_folder(
-    root: Path, estimator: HandEstimator, progress: Progress, cancelled: threading.Event | None = None
+    root: Path,
+    estimator: HandEstimator,
+    progress: Progress,
+    cancelled: threading.Event | None = None,
+    examples: Examples | None = None,
 ) -> Pairs:
     """A folder of pictures with `annotations.npz`, every picture on its own.
 
@@ -44,21 +49,30 @@ def evaluate_folder(
                 estimator.reset()
                 hands = estimator.estimate(frame, frame.camera)
                 for row in rows:
-                    _add(pairs, truth, row, hands, alone=len(rows) == 1)
+                    hand = _add(pairs, truth, row, hands, alone=len(rows) == 1)
+                    if hand is not None and examples is not None and examples.wants(done - 1, source.frame_count or 0):
+                        true_root, matrix = truth.keypoints_m[row, 0], frame.camera.matrix
+                        examples.add(example_of(frame.image, matrix, hand, true_root, frame.name or ""))
             progress(done, source.frame_count or 0)
     return pairs
 
 
-def _add(pairs: Pairs, truth: Annotations, row: int, hands: list[Hand], alone: bool) -> None:
+def _add(pairs: Pairs, truth: Annotations, row: int, hands: list[Hand], alone: bool) -> Hand | None:
     """Of several labelled hands in one picture, each is compared with the most certain hand of its own side."""
     assert truth.keypoints_m is not None
     side = None if truth.handedness is None else truth.handedness[row]
     hand = _most_certain(hands if alone or side is None else [hand for hand in hands if hand.handedness == side])
     right_side = None if side is None or hand is None else hand.handedness == side
     pairs.add(truth.keypoints_m[row], None if hand is None else hand.keypoints_m, right_side)
+    return hand
 
 
-def evaluate_demo(estimator: HandEstimator, progress: Progress, cancelled: threading.Event | None = None) -> Pairs:
+def evaluate_demo(
+    estimator: HandEstimator,
+    progress: Progress,
+    cancelled: threading.Event | None = None,
+    examples: Examples | None = None,
+) -> Pairs:
     """The bundled clip against its own truth: only hands that are fully in view, matched by side."""
     pairs = Pairs()
     with DemoSource() as source:
@@ -72,6 +86,9 @@ def evaluate_demo(estimator: HandEstimator, progress: Progress, cancelled: threa
                 side = truth.handedness[row]
                 same = _most_certain([hand for hand in hands if hand.handedness == side])
                 pairs.add(truth.keypoints_m[row], None if same is None else same.keypoints_m, same is not None)
+                if same is not None and examples is not None and examples.wants(frame.index, source.frame_count or 0):
+                    true_root, name = truth.keypoints_m[row, 0], f"frame {frame.index}"
+                    examples.add(example_of(frame.image, frame.camera.matrix, same, true_root, name))
             progress(frame.index + 1, source.frame_count or 0)
     return pairs
 

@@ -6,6 +6,7 @@ evaluation split. FreiHAND: OpenCV axes, FreiHAND's keypoint order. HO3D: OpenGL
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -86,5 +87,6 @@ def _write(path: Path, keypoints: Array, vertices: Array) -> Path:
     except OSError as error:
         raise OutputError(f"to write {path}", f"{error.strerror}", "choose another place") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
     return path

@@ -82,9 +82,12 @@ class _State:
     """An object of a known type whose content is kept as plain values and understood later, by `_plain`."""
 
     kind = ""
+    values: dict[str, Any]
 
-    def __init__(self, *_arguments: object) -> None:
-        self.values: dict[str, Any] = {}
+    def __new__(cls, *_arguments: object) -> _State:  # a pickle need not call __init__
+        made = super().__new__(cls)
+        made.values = {}
+        return made
 
     def __setstate__(self, state: Any) -> None:
         for part in state if isinstance(state, tuple) else (state,):
@@ -137,6 +140,11 @@ def _encoded(text: str, encoding: str = "latin1") -> bytes:
     return codecs.encode(text, encoding)
 
 
+def _no_bytes() -> bytes:
+    """Python 3 writes empty bytes into old pickles as a call."""
+    return b""
+
+
 _KINDS = ("csc", "csr", "coo", "ch", "select")
 _SPARSE: dict[str, Callable[..., Any]] = {"csc": csc_array, "csr": csr_array}
 _NUMPY_FUNCTIONS: dict[str, Callable[..., Any]] = {"_reconstruct": _empty_array, "scalar": _scalar}
@@ -155,6 +163,7 @@ _FUNCTIONS: dict[str, dict[str, Callable[..., Any]]] = {
     "copy_reg": {"_reconstructor": _new_object},
     "copyreg": {"_reconstructor": _new_object, "__newobj__": _new_object},
     "_codecs": {"encode": _encoded},
+    "__builtin__": {"bytes": _no_bytes},
 }
 
 

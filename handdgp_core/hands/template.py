@@ -152,9 +152,9 @@ def build_template(
     _check_mesh(vertices, triangles, regressor)
     vertices = vertices - regressor[0] @ vertices
     key = content_key(vertices, triangles, regressor, np.array([hand_scale_m, _HALVINGS, LENGTH]))
-    found = recall(key) if cache else None
-    if found is not None:
-        return Template.from_arrays(name, found)
+    kept = _kept(name, key) if cache else None
+    if kept is not None:
+        return kept
     levels = build_levels(Mesh(vertices, triangles), _HALVINGS)
     upsampling = tuple(upsampling_matrix(fine.vertices, coarse) for fine, coarse in pairwise(levels))
     orders = tuple(spirals(mesh.vertices, mesh.faces) for mesh in levels[:-1])
@@ -162,6 +162,15 @@ def build_template(
     if cache:
         remember(key, template.to_arrays())
     return template
+
+
+def _kept(name: str, key: str) -> Template | None:
+    """The template in the cache, where there is a whole one."""
+    arrays = recall(key)
+    try:
+        return None if arrays is None else Template.from_arrays(name, arrays)
+    except (KeyError, ValueError):  # an entry that something else has written
+        return None
 
 
 def _real(array: NDArray[Any]) -> Array:

@@ -87,16 +87,16 @@ class NetworkConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> NetworkConfig:
+    def from_json(cls, values: Any) -> NetworkConfig:
         """The way back.
 
         Raises:
             WeightsError: unknown entries, or entries of another type.
             UsageError: a value that makes no sense.
         """
-        rest = {key: value for key, value in values.items() if key != "rectification"}
-        rectification = _typed(RectificationConfig, values.get("rectification", {}))
-        return _typed(cls, {**rest, "rectification": rectification})
+        if isinstance(values, dict) and "rectification" in values:
+            values = {**values, "rectification": _typed(RectificationConfig, values["rectification"])}
+        return _typed(cls, values)
 
 
 def _typed(kind: Any, values: Any) -> Any:

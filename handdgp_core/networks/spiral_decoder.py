@@ -32,9 +32,11 @@ class Upsample(nn.Module):
         self.register_buffer("weight", torch.from_numpy(weight).to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows, width = self.index.shape
-        taken = x.index_select(1, self.index.reshape(-1)).unflatten(1, (rows, width))
-        return torch.einsum("bvkc,vk->bvc", taken, self.weight.to(x.dtype))
+        weight = self.weight.to(x.dtype)
+        out = x.index_select(1, self.index[:, 0]) * weight[:, :1]
+        for place in range(1, self.index.shape[1]):
+            out = torch.addcmul(out, x.index_select(1, self.index[:, place]), weight[:, place, None])
+        return out
 
 
 def padded_rows(matrix: csr_array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -65,14 +67,15 @@ class DepthSeparableSpiral(nn.Module):
         self.spatial = nn.Parameter(torch.empty(channels_in, length))
         self.channel = nn.Parameter(torch.empty(channels_out, channels_in))
         self.register_buffer("spiral", torch.from_numpy(spiral.astype(np.int64)), persistent=False)
-        nn.init.uniform_(self.spatial, -(length**-0.5), length**-0.5)
-        nn.init.xavier_uniform_(self.channel)
+        # Such that features keep their size from level to level, with a ReLU between.
+        nn.init.normal_(self.spatial, std=length**-0.5)
+        nn.init.kaiming_normal_(self.channel, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, V, C_in) to (B, V, C_out)."""
         vertices, length = self.spiral.shape
         taken = x.index_select(1, self.spiral.reshape(-1)).unflatten(1, (vertices, length))
-        filtered = torch.einsum("bvlc,cl->bvc", taken, self.spatial.to(x.dtype))
+        filtered = (taken * self.spatial.t().to(x.dtype)).sum(2)  # einsum takes three times as long
         return nn.functional.linear(filtered, self.channel)
 
 

@@ -1,4 +1,4 @@
-"""Which camera belongs to a frame: the calibration given, else what the source knows, else an assumed field of view."""
+"""Which camera belongs to a frame: what the source knows, else the calibration given, else an assumed one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CameraChooser:
     """Chooses the camera of every frame of a source.
 
     Attributes:
-        calibration: the user's calibration, which goes before anything that the source says; or None.
+        calibration: the user's calibration, for sources that do not know their own camera; or None.
         horizontal_fov_deg: field of view assumed where nobody knows better.
     """
 
@@ -30,11 +30,16 @@ class CameraChooser:
             CameraError: the calibration is for another aspect ratio.
         """
         height, width = frame.image.shape[:2]
-        if self.calibration is None and frame.camera is not None:
+        if frame.camera is not None:
             return check_fits(frame.camera, width, height)
         if (width, height) not in self._by_size:
             self._by_size[width, height] = self._make(width, height)
         return self._by_size[width, height]
+
+    def assumed_for(self, frame: Frame) -> Camera:
+        """The camera that is assumed where nobody knows better."""
+        height, width = frame.image.shape[:2]
+        return Camera.assumed(width, height, self.horizontal_fov_deg)
 
     def _make(self, width: int, height: int) -> Camera:
         if self.calibration is not None:

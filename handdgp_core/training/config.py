@@ -64,6 +64,7 @@ class DataConfig:
         train, validation: data sets. An empty validation takes no patience: stages run their epochs.
         batch_size: samples (of two views each) per device and step.
         workers: loader processes per device; 0 reads in the training process.
+        validate_every_epochs: epochs between two validations.
         two_views: pairs of augmented views of every sample, for the consistency losses.
         model_folder: where licensed models (MANO, SMPL) lie; empty for the program's usual places.
     """
@@ -72,12 +73,14 @@ class DataConfig:
     validation: tuple[DatasetConfig, ...] = ()
     batch_size: int = 32
     workers: int = 8
+    validate_every_epochs: int = 1
     two_views: bool = True
     model_folder: str = ""
 
     def __post_init__(self) -> None:
         _at_least("batch_size", self.batch_size, 1)
         _at_least("workers", self.workers, 0)
+        _at_least("validate_every_epochs", self.validate_every_epochs, 1)
 
 
 @dataclass(frozen=True)
@@ -298,7 +301,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConf
         overrides: "dotted.key=value", the last one wins.
 
     Raises:
-        UsageError: not readable, an unknown key, another type, or a value that makes no sense; the message names the key.
+        UsageError: not readable, an unknown key, another type, or a value that makes no sense; it names the key.
 
     Example:
         >>> load_config("configs/tiny.yaml", ["optimiser.learning_rate=1e-3"]).optimiser.learning_rate

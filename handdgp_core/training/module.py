@@ -25,11 +25,11 @@ from handdgp_core.training.divergence import TrainingDiverged, all_finite, save_
 from handdgp_core.training.losses import HandLosses
 from handdgp_core.training.validation import validation_errors
 
-__all__ = ["Augment", "Batch", "HandModule"]
+__all__ = ["Batch", "HandModule", "Render"]
 
 Batch = Mapping[str, Any]
-# From a batch as the loader gives it to one with "view1" and, for two views, "view2" and "uv2_from_uv1".
-Augment = Callable[[Batch], Batch]
+# From a batch as the loader gives it to one with images: "view1" and, for two views, "view2" and "uv2_from_uv1".
+Render = Callable[[Batch], Batch]
 
 _VIEWS = ("view1", "view2")
 _SEED_STRIDE = 1_000_003
@@ -41,17 +41,18 @@ class HandModule(LightningModule):
     Args:
         network: what is trained.
         config: of the run.
-        augment: applied to training batches on their device; None takes them as they are.
+        render: makes the images of a batch on its device; None where the loader has made them.
     """
 
-    def __init__(self, network: HandDGP, config: TrainingConfig, augment: Augment | None = None) -> None:
+    def __init__(self, network: HandDGP, config: TrainingConfig, render: Render | None = None) -> None:
         super().__init__()
         self.network = network
         self.config = config
         self.curriculum = Curriculum(config)
         template = network.template
         self.losses = HandLosses(template.faces, config.losses, template.hand_scale_m)
-        self._augment = augment
+        self._render = render
+        self._validated: float | None = None
         self._step: tuple[Batch, dict[str, Tensor]] | None = None
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> NetworkOutput:
@@ -67,7 +68,9 @@ class HandModule(LightningModule):
         views = [batch[name] for name in _VIEWS if name in batch]
         image = torch.cat([view["image"] for view in views])
         intrinsics = torch.cat([view["intrinsics"] for view in views])
-        output = self._relative_alone(image, intrinsics) if self.curriculum.stage == "relative" else self(image, intrinsics)
+        output = (
+            self._relative_alone(image, intrinsics) if self.curriculum.stage == "relative" else self(image, intrinsics)
+        )
         parts = [part.chunk(len(views)) for part in output]
         return [NetworkOutput(*(part[number] for part in parts)) for number in range(len(views))]
 
@@ -86,8 +89,7 @@ class HandModule(LightningModule):
             group["lr"] = rate
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            batch = batch if self._augment is None else self._augment(batch)
+        batch = self._with_images(batch)
         losses = self.losses(self.predict_views(batch), batch, self.curriculum.stage)
         self._step = batch, {name: value.detach() for name, value in losses.items()}
         self._log_losses("train", losses)
@@ -109,13 +111,15 @@ class HandModule(LightningModule):
         self._step = None
 
     def on_train_epoch_end(self) -> None:
-        loss = self.trainer.callback_metrics.get("validation/loss")
-        if self.curriculum.end_epoch(None if loss is None else float(loss), self.global_step):
+        loss, self._validated = self._validated, None
+        if self.curriculum.end_epoch(loss, self.global_step):
             # Another objective: running moments of the old gradients would push the first steps astray.
             self.trainer.optimizers[0].state.clear()
         self.trainer.should_stop = self.trainer.should_stop or self.curriculum.state.finished
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> NetworkOutput:
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Returns the "output" and the "view" (images and labels) that it belongs to, for callbacks."""
+        batch = self._with_images(batch)
         view = batch["view1"]
         output = self(view["image"], view["intrinsics"])
         losses = self.losses([output], batch, self.curriculum.stage)
@@ -124,13 +128,17 @@ class HandModule(LightningModule):
         for name, (value, count) in validation_errors(output, view, self.network).items():
             if count:
                 self.log(f"validation/{name}", value, batch_size=count, sync_dist=True, prog_bar=name == "joint_mm")
-        return output
+        return {"output": output, "view": view}
+
+    def on_validation_epoch_end(self) -> None:
+        loss = self.trainer.callback_metrics.get("validation/loss")
+        self._validated = None if loss is None else float(loss)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         options = self.config.optimiser
         plain = [p for p in self.parameters() if p.ndim < 2]
         heavy = [p for p in self.parameters() if p.ndim >= 2]
-        groups = [{"params": heavy}, {"params": plain, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": heavy}, {"params": plain, "weight_decay": 0.0}]
         kind = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
         return kind(groups, lr=options.learning_rate, betas=options.betas, weight_decay=options.weight_decay)
 
@@ -145,6 +153,12 @@ class HandModule(LightningModule):
             if before[part] != now[part]:
                 cure = "resume with the configuration that began the run, or begin a new one under another name"
                 raise UsageError(f"the {part} that the run began with, {before[part]}", f"{now[part]}", cure)
+
+    def _with_images(self, batch: Batch) -> Batch:
+        if self._render is None:
+            return batch
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            return self._render(batch)
 
     @property
     def _steps_per_epoch(self) -> int:
@@ -171,5 +185,5 @@ class HandModule(LightningModule):
         raise TrainingDiverged(
             f"finite losses and gradients at step {self.global_step}",
             f"{', '.join(bad) or 'gradients'} not finite; the batch is saved in {path}",
-            "look at that batch, lower the learning rate, or use precision 32 or bf16; then resume from the last checkpoint",
+            "look at that batch, lower the learning rate, or use precision 32 or bf16; then --resume",
         )

@@ -1,4 +1,4 @@
-"""YAML into dataclasses: every key known, every value of its declared type, every complaint with the key's full name."""
+"""YAML into dataclasses: every key known, every value of its declared type, every complaint with the key in full."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def to_dataclass(kind: type[T], values: Any, key: str = "") -> T:
     entries = {entry.name: entry for entry in dataclasses.fields(kind) if entry.init}  # type: ignore[arg-type]
     for name in values:
         if name not in entries:
-            raise UsageError(f"{_in(key)}a key out of {', '.join(entries)}", repr(_joined(key, name)), _near(name, entries))
+            raise UsageError(
+                f"{_in(key)}a key out of {', '.join(entries)}", repr(_joined(key, name)), _near(name, entries)
+            )
     hints = get_type_hints(kind)
     made = {name: _converted(hints[name], value, _joined(key, name)) for name, value in values.items()}
     missing = [name for name, entry in entries.items() if name not in made and _required(entry)]

@@ -113,6 +113,11 @@ class ScriptedSource(BaseSource):
         self._index = 0
         self._closed = threading.Event()
         self.closes = 0
+        self.complaint: str | None = None
+
+    @property
+    def warning(self) -> str | None:
+        return self.complaint
 
     @property
     def size(self) -> tuple[int, int]:

@@ -115,7 +115,7 @@ def test_a_source_that_cannot_be_opened_is_told(rig) -> None:  # type: ignore[no
     rig.sources["gone"] = SourceError("a video file", "gone.mp4 is 0 bytes long", "copy the file again")
     rig.start("gone")
     rig.until(lambda: rig.controller.status.phase is Phase.FAILED)
-    assert rig.notices[-1].title == "Gone.mp4 is 0 bytes long."
+    assert rig.notices[-1].title == "Wanted a video file; found gone.mp4 is 0 bytes long."
     assert rig.settings.recent_sources == []
 
 
@@ -176,7 +176,7 @@ def test_a_calibration_is_scaled_and_a_wrong_one_is_refused_aloud(rig, tmp_path)
     (tmp_path / "bad.yaml").write_text("no: camera")
     rig.settings.calibration_path = str(tmp_path / "good.yaml")
     rig.start()
-    rig.until(lambda: rig.estimator.calls > 0)
+    rig.until(lambda: bool(rig.estimator.cameras))
     assert rig.estimator.cameras[0].size == (WIDTH, HEIGHT)
     assert rig.estimator.cameras[0].focal_px[0] == pytest.approx(Camera.assumed(WIDTH, HEIGHT, 70.0).focal_px[0])
     rig.settings.calibration_path = str(tmp_path / "bad.yaml")
@@ -230,6 +230,15 @@ def test_slow_inference_replaces_frames_instead_of_queueing(rig) -> None:  # typ
     assert rig.controller.rates.left_out > 4
     gaps = [later - earlier for earlier, later in zip(rig.estimator.indices, rig.estimator.indices[1:], strict=False)]
     assert max(gaps) > 1
+
+
+def test_what_a_source_left_out_is_told_once(rig) -> None:  # type: ignore[no-untyped-def]
+    source = ScriptedSource(count=50, live=False)
+    source.skipped = [("notes.txt", "not an image"), ("b.png", "truncated")]
+    rig.sources["folder"] = lambda: source
+    rig.start("folder")
+    rig.until(lambda: bool(rig.notices))
+    assert "2 files" in rig.notices[0].title and "notes.txt: not an image" in rig.notices[0].details
 
 
 def test_jobs_report_their_end_and_their_failure(rig, qtbot) -> None:  # type: ignore[no-untyped-def]

@@ -14,8 +14,9 @@ from tests.app.doubles import keypoints
 
 @given(st.floats(0.15, 1.2), st.floats(-0.2, 0.2), st.floats(-0.15, 0.15), st.floats(250, 1500), st.floats(200, 1200))
 def test_camera_and_hand_are_in_sight_and_fill_the_view(
-    depth_m: float, across_m: float, down_m: float, width: float, height: float
+    depth_m: float, across_m: float, down_m: float, aspect: float, height: float
 ) -> None:
+    width = aspect * height
     points = np.concatenate([np.zeros((1, 3)), keypoints(depth_m) + (across_m, down_m, 0.0)])
     place = fit_view(HOME, points, width, height)
     pixels, depths_m = place.project(points, width, height)

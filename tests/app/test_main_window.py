@@ -55,7 +55,7 @@ def test_clicking_a_bar_mutes_the_keypoint_and_shows_the_move(rig, qtbot) -> Non
     window = _showing(rig)
     qtbot.mouseClick(window.weights.bars[8], Qt.MouseButton.LeftButton)
     rig.until(lambda: rig.estimator.muted == {8})
-    rig.until(lambda: "z −2.0 mm" in window.weights.shift.text())
+    rig.until(lambda: "z −2.0 mm" in window.weights.shift.text().replace("\N{NO-BREAK SPACE}", " "))
     window.weights.bars[8].setFocus()
     qtbot.keyClick(window.weights.bars[8], Qt.Key.Key_Space)
     rig.until(lambda: rig.estimator.muted == frozenset())
@@ -183,6 +183,17 @@ def test_a_silent_camera_says_that_it_is_being_looked_for(rig) -> None:  # type:
     window = rig.show()
     rig.start("cam")
     rig.until(lambda: window.camera.view.message == ("Waiting for the camera", "scripted is lost. Looking for it"))
+
+
+def test_a_black_picture_is_told_while_it_lasts(rig) -> None:  # type: ignore[no-untyped-def]
+    source = ScriptedSource()
+    rig.sources["cam"] = lambda: source
+    window = _showing(rig, "cam")
+    source.complaint = "scripted gives black pictures"
+    rig.until(lambda: window.notices.notice is not None)
+    assert window.notices.notice.title == "scripted gives black pictures"
+    source.complaint = None
+    rig.until(lambda: window.notices.notice is None)
 
 
 def test_errors_are_shown_as_text_and_not_as_markup(rig) -> None:  # type: ignore[no-untyped-def]
@@ -325,3 +336,29 @@ def test_nothing_is_clipped_at_the_smallest_size(rig) -> None:  # type: ignore[n
     assert (window.width(), window.height()) == (1000, 640)
     for label in (*(r.figure for r in window.camera.readouts.values()), window.weights.hand_name):
         assert label.width() >= label.sizeHint().width()
+
+
+@pytest.mark.parametrize(
+    ("action", "question"),
+    [("open", "ask_video"), ("open_folder", "ask_image_folder"), ("open_url", "ask_url")],
+)
+def test_what_is_answered_is_opened_and_no_answer_opens_nothing(
+    rig, monkeypatch: pytest.MonkeyPatch, action: str, question: str
+) -> None:
+    answers = ["", "chosen"]
+    monkeypatch.setattr(f"app.questions.{question}", lambda *about: answers.pop(0))
+    rig.sources["chosen"] = ScriptedSource
+    window = rig.show()
+    rig.start(None)
+    window.actions_by_name[action].trigger()
+    assert rig.controller.status.phase is Phase.IDLE
+    window.actions_by_name[action].trigger()
+    rig.until(lambda: rig.opened == ["chosen"])
+
+
+def test_a_chosen_folder_is_remembered(rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("app.questions.ask_output_folder", lambda parent, folder: str(tmp_path / "new"))
+    window = _showing(rig)
+    window.actions_by_name["export_folder"].trigger()
+    window.export_mesh()
+    rig.until(lambda: len(list((tmp_path / "new").glob("*.obj"))) == 1)

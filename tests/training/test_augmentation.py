@@ -327,18 +327,26 @@ def test_two_loader_processes_give_what_one_gives_and_follow_the_epoch() -> None
         torch.testing.assert_close(images[0], images[1])
 
 
-def test_large_pictures_are_averaged_down_and_the_labels_follow() -> None:
-    hand = sample(6, size=(1600, 1200))
-    views = ViewSettings(patch_size=256).steady()
+@pytest.mark.parametrize("seed", [6, 8, 10])
+def test_large_pictures_are_averaged_down_and_the_labels_follow(seed: int) -> None:
+    hand = dotted(sample(seed, size=(1600, 1200)), keypoint=9)
+    views = ViewSettings(patch_size=160).steady()
+    pairs = ViewPairs([hand], VERTICES, views, PLAIN, 1)
     geometry = draw_geometry(hand, views, np.random.default_rng(0), 1)
-    patch = cut_patch(hand.image, geometry, 256)
-    assert max(patch.filled) <= 256
-    checks = hand.image.copy()
-    checks[:] = (np.indices(checks.shape[:2]).sum(0) % 2 * 255)[..., None].astype(np.uint8)  # would alias into stripes
-    smooth = rendered(ViewPairs([LabelledHand(checks, hand.matrix, hand.keypoints_m)], VERTICES, views, PLAIN, 1), 0)
-    inner = smooth["view1"]["image"][..., 80:140, 80:140]
-    if patch.patch_from_image[0, 0] < 0.5:
-        assert inner.std() < 0.1
+    patch = cut_patch(hand.image, geometry, 160)
+    assert max(patch.filled) == 160
+    assert patch.patch_from_image[0, 0] < 0.6
+    view = rendered(pairs, 0)["view1"]
+    wanted = view["keypoints_uv"][0, 9].numpy() * views.size - 0.5
+    np.testing.assert_allclose(centroid(view["image"][0, 0].double().numpy()), wanted, atol=0.3)
+
+
+def test_fine_patterns_of_large_pictures_do_not_alias() -> None:
+    hand = sample(6, size=(1600, 1200))
+    checks = np.repeat((np.indices(hand.image.shape[:2]).sum(0) % 2 * 255)[..., None], 3, axis=2).astype(np.uint8)
+    fine = LabelledHand(checks, hand.matrix, hand.keypoints_m)
+    view = rendered(ViewPairs([fine], VERTICES, ViewSettings(patch_size=256).steady(), PLAIN, 1), 0)["view1"]
+    assert view["image"][..., 80:140, 80:140].std() < 0.1  # of checks it would be 0.5
 
 
 def test_bad_use_says_what_is_wrong() -> None:

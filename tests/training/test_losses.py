@@ -282,6 +282,15 @@ def test_a_nan_root_counts_as_degenerate_without_the_flag() -> None:
     assert torch.isfinite(losses["total"])
 
 
+def test_a_flagged_sample_is_left_out_even_where_its_root_is_a_number() -> None:
+    outputs, batch = two_views()
+    outputs[0].degenerate[0] = True
+    outputs[0].root_m[0] = 1e6
+    losses = HandLosses(FACES)(outputs, batch, "all")
+    assert losses["degenerate_count"] == 1
+    assert losses["root"] < 10
+
+
 def test_gradients_are_finite_where_edges_vanish_and_points_lie_behind_the_camera() -> None:
     outputs, batch = two_views()
     found = leaves(outputs[0])
@@ -315,6 +324,17 @@ def test_half_precision_predictions_are_summed_in_float32() -> None:
     assert losses["total"].dtype == torch.float32
     exact = HandLosses(FACES)(outputs, batch, "all")["total"].item()
     assert losses["total"].item() == pytest.approx(exact, rel=0.02)
+
+
+def test_autocast_does_not_touch_the_losses() -> None:
+    outputs, batch = two_views()
+    single = [Output(*(part.float() for part in item[:-1]), item.degenerate) for item in outputs]
+    labels = {k: {n: v.float() for n, v in b.items()} if isinstance(b, dict) else b.float() for k, b in batch.items()}
+    plain = HandLosses(FACES)(single, labels, "all")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = HandLosses(FACES)(single, labels, "all")
+    for name, value in plain.items():
+        torch.testing.assert_close(mixed[name], value, rtol=0, atol=0)
 
 
 def test_bad_calls_say_what_is_wrong() -> None:

@@ -56,6 +56,6 @@ def _occluder(settings: AppearanceSettings, rng: np.random.Generator) -> list[fl
 def _texture(rng: np.random.Generator) -> NDArray[np.float64]:
     """(3, T, T): one colour, patterned by coarse noise of its own strength, or striped."""
     side = TEXTURE_SIDE
-    base = rng.random((3, 1, 1))
+    base = rng.random() + rng.normal(0.0, 0.15, (3, 1, 1))
     pattern = rng.normal(0.0, 1.0, (3, side, side)) if rng.random() < 0.7 else rng.normal(0.0, 1.0, (3, 1, side))
-    return np.clip(base + rng.uniform(0.0, 0.35) * pattern, 0.0, 1.0)
+    return np.broadcast_to(np.clip(base + rng.uniform(0.0, 0.35) * pattern, 0.0, 1.0), (3, side, side))

@@ -1,4 +1,7 @@
-"""Renders drawn views from patches: one warp for each view, then occluders, blur, colours and noise. On any device."""
+"""Renders drawn views from patches: one warp for each view, then occluders, blur, colours and noise. On any device.
+
+Occluders and blur are computed for those pictures of a batch that were drawn to have them.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from kornia.enhance import (
-    adjust_brightness_accumulative,
-    adjust_contrast_with_mean_subtraction,
-    adjust_hue,
-    adjust_saturation,
-)
 from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import warp_perspective
 from torch import Tensor
 from torch.nn import functional
 
+from handdgp_core.training.augmentation.colours import vary_colours
+
 __all__ = ["render_views"]
 
 _USED_UP = ("view_from_patch", "brightness", "contrast", "saturation", "hue_rad", "blur_px", "noise", "noise_seed")
 _SHAPES = ("occluders", "textures")
-_LEAST_BLUR_PX = 0.1  # kornia wants a positive one; this changes no pixel
+_LEAST_BLUR_PX = 0.1  # below it no pixel changes
+_KERNEL = 13  # three standard deviations of 2 px
 
 
 def render_views(batch: Mapping[str, Any], size: int) -> dict[str, Any]:
@@ -35,6 +35,11 @@ def render_views(batch: Mapping[str, Any], size: int) -> dict[str, Any]:
         "view1" (and "view2"): image (B, 3, S, S) float32 from 0 to 1, with the labels of the batch; "index",
         "uv2_from_uv1" as they came. Pixels that the camera did not see are 0.
     """
+    with torch.autocast(batch["patch"].device.type, enabled=False):  # half precision would move pixels
+        return _views(batch, size)
+
+
+def _views(batch: Mapping[str, Any], size: int) -> dict[str, Any]:
     patch = batch["patch"].to(torch.float32) / 255
     inside = _inside(batch["filled"], patch.shape[-1])
     source = torch.cat([patch, inside], dim=1)
@@ -58,41 +63,38 @@ def _render(source: Tensor, view: Mapping[str, Tensor], size: int) -> Tensor:
     """(B, 3, S, S). Kornia's align_corners means that pixel (0, 0) has its centre at (0, 0), as everywhere here."""
     warped = warp_perspective(source, view["view_from_patch"], (size, size), align_corners=True)
     image, inside = warped[:, :3], warped[:, 3:]
-    image = _occluded(image, view["occluders"], view["textures"])
-    image = _blurred(image, view["blur_px"])
-    image = adjust_contrast_with_mean_subtraction(image, view["contrast"])
-    image = adjust_brightness_accumulative(image, view["brightness"])
-    image = adjust_saturation(image, view["saturation"])
-    image = adjust_hue(image, view["hue_rad"])
+    for shape, texture in zip(view["occluders"].unbind(1), view["textures"].unbind(1), strict=True):
+        shown = (shape[:, 6] > 0).nonzero()[:, 0]
+        if len(shown):
+            image = image.index_copy(0, shown, _covered(image[shown], shape[shown], texture[shown]))
+    blurred = (view["blur_px"] > _LEAST_BLUR_PX).nonzero()[:, 0]
+    if len(blurred):
+        image = image.index_copy(0, blurred, _blurred(image[blurred], view["blur_px"][blurred]))
+    image = vary_colours(image, view["brightness"], view["contrast"], view["saturation"], view["hue_rad"])
     image = _noisy(image, view["noise"], view["noise_seed"])
     return image.clamp(0, 1) * inside
 
 
-def _occluded(image: Tensor, shapes: Tensor, textures: Tensor) -> Tensor:
-    """Superellipses with a texture each, in their order, over the picture."""
+def _covered(image: Tensor, shape: Tensor, texture: Tensor) -> Tensor:
+    """A superellipse with its own texture over every picture."""
     size = image.shape[-1]
     steps = (torch.arange(size, device=image.device, dtype=image.dtype) + 0.5) / size
-    grid = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1)
-    for shape, texture in zip(shapes.unbind(1), textures.unbind(1), strict=True):
-        center, half, angle, exponent, opacity, softness = shape.split([2, 2, 1, 1, 1, 1], dim=1)
-        offset = grid - center[:, None, None]
-        cosine, sine = angle.cos()[:, None], angle.sin()[:, None]
-        along = offset[..., 0] * cosine + offset[..., 1] * sine
-        across = offset[..., 1] * cosine - offset[..., 0] * sine
-        local = torch.stack([along, across], dim=-1) / half[:, None, None]
-        power = exponent[:, :, None]
-        radius = local.abs().clamp(1e-4, 1e3).log().mul(power[..., None]).logsumexp(-1).div(power).exp()
-        edge_px = (1 - radius) * half.amin(1)[:, None, None] * size / softness[:, :, None]
-        cover = (opacity[:, :, None] * torch.sigmoid(4 * edge_px))[:, None]
-        colour = functional.grid_sample(texture, local, padding_mode="reflection", align_corners=True)
-        image = image * (1 - cover) + colour * cover
-    return image
+    center, half, angle, exponent, opacity, softness = shape[..., None].split([2, 2, 1, 1, 1, 1], dim=1)
+    across, down = (steps - center).unbind(1)
+    across, down = across[:, None, :], down[:, :, None]
+    cosine, sine = angle.cos(), angle.sin()
+    local = (
+        torch.stack([across * cosine + down * sine, down * cosine - across * sine], dim=-1) / half[:, None, None, :, 0]
+    )
+    radius = (local.abs().clamp(1e-4, 1e3).log() * exponent[..., None]).logsumexp(-1).div(exponent).exp()
+    edge_px = (1 - radius) * half.amin(1, keepdim=True) * size / softness
+    cover = (opacity * torch.sigmoid(4 * edge_px))[:, None]
+    colour = functional.grid_sample(texture, local, padding_mode="reflection", align_corners=True)
+    return torch.lerp(image, colour, cover)
 
 
 def _blurred(image: Tensor, blur_px: Tensor) -> Tensor:
-    sigma = blur_px.clamp(min=_LEAST_BLUR_PX)
-    kernel = 13  # three standard deviations of 2 px
-    return gaussian_blur2d(image, kernel, sigma[:, None].expand(-1, 2), border_type="reflect")
+    return gaussian_blur2d(image, _KERNEL, blur_px[:, None].expand(-1, 2), border_type="reflect")
 
 
 def _noisy(image: Tensor, noise: Tensor, seeds: Tensor) -> Tensor:

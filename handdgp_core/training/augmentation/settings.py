@@ -77,7 +77,7 @@ class AppearanceSettings:
     brightness: float = 0.4
     contrast: float = 0.3
     saturation: float = 0.4
-    hue_rad: float = 0.3
+    hue_rad: float = 0.2
     blur_px: float = 2.0
     blur_probability: float = 0.4
     noise: float = 0.03

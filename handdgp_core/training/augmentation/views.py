@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from handdgp_core.errors import HandDGPError, ShapeError, UsageError
+from handdgp_core.errors import HandDGPError, UsageError
 from handdgp_core.training.augmentation.appearance import draw_appearance
 from handdgp_core.training.augmentation.geometry import ViewGeometry, draw_geometry, uv2_from_uv1
 from handdgp_core.training.augmentation.patches import cut_patch
@@ -134,7 +134,7 @@ class ViewPairs(Dataset[dict[str, Any]]):
             cure = "choose the hand model whose mesh the data set has"
             raise DatasetError(f"meshes of {self.vertex_count} vertices", found, cure)
         if sample.keypoints_m.shape != (self.keypoint_count, 3):
-            raise ShapeError(f"{self.keypoint_count} keypoints", f"{sample.keypoints_m.shape} in {sample.name}")
+            raise DatasetError(f"{self.keypoint_count} keypoints", f"{sample.keypoints_m.shape} in {sample.name}")
 
 
 def _tensors(numbers: dict[str, NDArray[Any]]) -> dict[str, Tensor]:

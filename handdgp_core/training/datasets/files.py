@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,20 @@ __all__ = ["DatasetError", "DatasetFolder", "checked_index"]
 
 
 class DatasetError(SourceError):
-    """A data set that is not there, not whole, or not of the expected form."""
+    """A data set that is not there, not whole, or not of the expected form.
+
+    Args:
+        wanted, found, cure: as in `HandDGPError`.
+        message: instead of these, a text that ends in the line of such an error. torch's DataLoader hands errors of
+            its processes on like this.
+    """
+
+    def __init__(self, wanted: str = "", found: str = "", cure: str = "", message: str = "") -> None:
+        if message:
+            line = message.strip().splitlines()[-1]
+            match = re.search(r"Wanted (.*?); found (.*)\.$", line)
+            wanted, found = (match[1], match[2]) if match else ("a data set that can be read", line)
+        super().__init__(wanted, found, cure)
 
 
 class DatasetFolder:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,7 @@ class FreiHAND:
         self._folder = DatasetFolder(root, "FreiHAND v2", ORIGIN, (split, f"{split}_K.json"))
         self._cache = cache or default_cache()
         self._arrays = self._convert()
+        self._maps: dict[str, NDArray[np.float32]] = {}
         self.hand_count = len(self._array("K"))
         self._check_labels()
         numbers = (hand + self.hand_count * version for version in self._versions for hand in range(self.hand_count))
@@ -106,8 +107,13 @@ class FreiHAND:
             raise self._folder.damaged(file, str(error)) from error
 
     def _array(self, name: str) -> NDArray[np.float32]:
-        """Mapped anew each time: a map costs little, and loader processes never copy the content."""
-        return np.load(self._arrays[name], mmap_mode="r")
+        if name not in self._maps:
+            self._maps[name] = np.load(self._arrays[name], mmap_mode="r")
+        return self._maps[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For loader processes: maps stay behind, each process opens its own."""
+        return {**self.__dict__, "_maps": {}}
 
     def _check_labels(self) -> None:
         for name in self._arrays:

@@ -19,9 +19,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from handdgp_core.errors import ShapeError, SourceError, UsageError
+from handdgp_core.errors import SourceError, UsageError
 from handdgp_core.sources.image_folder import read_image
-from handdgp_core.training.datasets.files import DatasetFolder, checked_index
+from handdgp_core.training.datasets.files import DatasetError, DatasetFolder, checked_index
 from handdgp_core.training.datasets.sample import LabelledHand, MeshFromParameters
 from handdgp_core.types import Array
 
@@ -95,7 +95,7 @@ class Human36M:
             raise self._folder.damaged(name, error.found) from error
         world = self._mesh(frame.pose, frame.shape, frame.root_m)
         if world.shape != (self._regressor.shape[1], 3):
-            raise ShapeError(f"a mesh of {self._regressor.shape[1]} vertices", f"{world.shape}")
+            raise DatasetError(f"a mesh of {self._regressor.shape[1]} vertices", f"{world.shape}")
         vertices = world @ frame.camera_from_world.T + frame.translation_m
         return LabelledHand(image, frame.matrix, self._regressor @ vertices, vertices, name=name, box_px=frame.box_px)
 

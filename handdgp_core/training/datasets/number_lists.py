@@ -91,9 +91,9 @@ def _pieces(path: Path) -> Iterator[NDArray[np.float32]]:
 
 
 def _numbers(text: bytes) -> NDArray[np.float32]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)
+    with warnings.catch_warnings(), np.errstate(over="ignore"):
+        warnings.simplefilter("error", DeprecationWarning)  # what older NumPy does instead of raising
         try:
             return np.fromstring(text.decode("ascii"), dtype=np.float64, sep=",").astype(np.float32)
-        except DeprecationWarning as error:
+        except (DeprecationWarning, ValueError) as error:
             raise ValueError("something that is no number") from error

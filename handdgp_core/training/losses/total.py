@@ -40,7 +40,7 @@ class HandLosses(nn.Module):
     """All losses of a batch.
 
     The two views of a sample count as two samples in the losses of one view, so these are means over both views.
-    Everything is computed in float32 at least, whatever the network ran in.
+    Everything is computed in float32 at least, whatever the network ran in and whether autocast is on.
 
     Args:
         faces: (F, 3) int triangles of the network's mesh.
@@ -85,6 +85,10 @@ class HandLosses(nn.Module):
             raise UsageError('the stage "relative" or "all"', repr(stage))
         if len(outputs) not in (1, 2):
             raise ShapeError("the outputs of one or two views", f"{len(outputs)}")
+        with torch.autocast(outputs[0].vertices.device.type, enabled=False):
+            return self._weighted(outputs, batch, stage)
+
+    def _weighted(self, outputs: Sequence[NetworkOutput], batch: Mapping[str, Any], stage: Stage) -> dict[str, Tensor]:
         views = [batch[name] for name in ("view1", "view2")[: len(outputs)]]
         output, labels = _joined(outputs), _stacked(views)
         _check_vertices(output["vertices"], labels["vertices"], self.faces)

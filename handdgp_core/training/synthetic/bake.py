@@ -8,7 +8,7 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.training.synthetic.renderer import headless_context
+from handdgp_core.training.synthetic.opengl import headless_context
 from handdgp_core.training.synthetic.surface import SmoothSurface
 
 _VERTEX = """
@@ -38,7 +38,10 @@ class TexelMap:
 
 
 def bake(
-    surface: SmoothSurface, positions: NDArray[np.float32], normals: NDArray[np.float32], extra: NDArray[np.float32],
+    surface: SmoothSurface,
+    positions: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    extra: NDArray[np.float32],
     size: int,
 ) -> TexelMap:
     """Draw per-vertex values into the atlas.

@@ -26,8 +26,10 @@ from handdgp_core.hands.open_hand import OpenHand, mirrored
 from handdgp_core.training.synthetic.arm import load_arm
 from handdgp_core.training.synthetic.forearm import HandOnForearm
 from handdgp_core.training.synthetic.motion import Key, Moment, Score, hand_center
-from handdgp_core.training.synthetic.renderer import Film, HandRenderer, Lighting, Material, Placed
-from handdgp_core.training.synthetic.room import make_room, render_room
+from handdgp_core.training.synthetic.path_tracer import render_boxes
+from handdgp_core.training.synthetic.renderer import HandRenderer
+from handdgp_core.training.synthetic.room import make_room
+from handdgp_core.training.synthetic.scene import Film, Lighting, Material, Placed
 from handdgp_core.training.synthetic.skin import BROWN, LIGHT, SkinTone, skin_material
 from handdgp_core.training.synthetic.sleeve import Sleeve, cloth_material
 from handdgp_core.training.synthetic.surface import SmoothSurface
@@ -61,8 +63,8 @@ class Part:
 
 
 PEOPLE = (
-    Person(LIGHT, 1.02, 0.085, (0.24, 0.30, 0.42)),
-    Person(BROWN, 0.96, 0.060, (0.60, 0.57, 0.52)),
+    Person(LIGHT, 1.02, 0.050, (0.24, 0.30, 0.42)),
+    Person(BROWN, 0.96, 0.075, (0.60, 0.57, 0.52)),
 )
 
 PARTS = (
@@ -83,9 +85,10 @@ PARTS = (
             Key(4.25, (-0.03, 0.01, 0.40), (0, 0, 0), "three"),
             Key(4.65, (-0.03, 0.01, 0.40), (2, 0, -2), "four"),
             Key(5.05, (-0.02, 0.01, 0.40), (0, 0, 0), "spread"),
-            Key(5.70, (0.02, 0.02, 0.33), (14, 8, 4), "pinch"),
-            Key(6.20, (0.03, 0.01, 0.26), (16, 10, 6), "pinch"),
-            Key(6.60, (0.02, 0.02, 0.30), (10, 6, 2), "half"),
+            Key(5.65, (0.02, 0.00, 0.38), (12, 6, 4), "pinch"),
+            Key(6.05, (0.03, -0.02, 0.32), (16, 8, 6), "pinch"),
+            Key(6.50, (0.02, -0.048, 0.255), (8, 4, 2), "fist"),
+            Key(6.75, (0.02, -0.048, 0.26), (6, 2, 0), "fist"),
             Key(7.30, (0.02, 0.03, 0.55), (-10, 0, -4), "open"),
             Key(8.10, (0.03, 0.02, 0.80), (-22, 0, 6), "spread"),
             Key(8.60, (0.02, 0.02, 0.78), (20, -6, 0), "open"),
@@ -127,7 +130,7 @@ PARTS = (
                 Key(18.85 + lag, (-0.22, 0.54, 0.55), (6, 0, 6), "relaxed"),
             ),
         )
-        for side, lag in (("right", 0.0), ("left", 0.06))
+        for side, lag in zip(HANDEDNESS, (0.0, 0.06), strict=True)
     ),
 )
 
@@ -184,7 +187,7 @@ class Stage:
         self.lighting = demo_lighting()
         self.renderer = HandRenderer(WIDTH, HEIGHT, supersample)
         self._surfaces = self._dress(seed, texture_size)
-        room = render_room(make_room(seed), self.camera, room_passes)
+        room = render_boxes(make_room(seed), self.camera, room_passes)
         self.renderer.set_background(room * (0.36 / np.percentile(room, 70)))
         self._center = hand_center(self.hand)
 
@@ -222,7 +225,7 @@ class Stage:
         placed = []
         drawn = (self.surface.refine(arm.vertices + root), self.sleeves[part.person].refine(arm.vertices + root))
         for surface, (positions, normals) in zip(self._surfaces[part.person, part.handedness], drawn, strict=True):
-            placed.append(Placed(surface, positions * flip, normals * flip, left))
+            placed.append(Placed(surface, positions * flip, normals * flip, left, int(left)))
         keypoints, vertices = arm.keypoints + root, arm.vertices[: len(self.hand.vertices)] + root
         if left:
             keypoints, vertices = mirrored(keypoints), mirrored(vertices)
@@ -238,7 +241,7 @@ class Stage:
 
 
 def build(
-    output: Path, seed: int = 7, texture_size: int = 2048, room_passes: int = 160, supersample: int = 2, every: int = 1
+    output: Path, seed: int = 7, texture_size: int = 2048, room_passes: int = 64, supersample: int = 2, every: int = 1
 ) -> None:
     """Render the clip and write demo.mp4 and truth.npz.
 
@@ -248,7 +251,7 @@ def build(
         texture_size: side of the skin textures.
         room_passes: light paths per background pixel.
         supersample: samples per pixel and axis.
-        every: render only each n-th frame (a preview; its truth keeps the clip's own numbering).
+        every: render only each n-th frame (a preview, numbered on its own).
 
     Raises:
         OutputError: the folder or the files cannot be written.
@@ -271,7 +274,7 @@ def build(
 
 
 def _pictures(stage: Stage, seed: int, every: int, rows: list[Row]) -> Iterator[NDArray[np.uint8]]:
-    film = Film()
+    film = Film(grain=0.007)
     for index, number in enumerate(track(range(0, round(DURATION_S * RATE), every), description="rendering")):
         truth, placed = stage.frame(number)
         rows += [Row(index, *list(vars(row).values())[1:]) for row in truth]
@@ -279,7 +282,7 @@ def _pictures(stage: Stage, seed: int, every: int, rows: list[Row]) -> Iterator[
 
 
 def _write_clip(path: Path, pictures: Iterator[NDArray[np.uint8]]) -> int:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), RATE, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (WIDTH, HEIGHT))
     if not writer.isOpened():
         raise OutputError("an MPEG-4 encoder in OpenCV", "none", "install opencv-contrib-python from PyPI")
     count = 0
@@ -293,7 +296,7 @@ def _write_clip(path: Path, pictures: Iterator[NDArray[np.uint8]]) -> int:
 def _write_truth(path: Path, stage: Stage, rows: Sequence[Row]) -> None:
     """Keys as `handdgp_core.sources.demo` reads them, and the poses from which every mesh can be made again."""
     frames = np.array([row.frame for row in rows])
-    sampled = np.flatnonzero(frames % VERTICES_EVERY == 0)
+    sampled = np.arange(0, len(rows), VERTICES_EVERY)
     keypoints = np.stack([row.keypoints for row in rows])
     np.savez_compressed(
         path,
@@ -310,7 +313,7 @@ def _write_truth(path: Path, stage: Stage, rows: Sequence[Row]) -> None:
         camera_from_model=np.stack([row.moment.rotation for row in rows]),
         hand_scale=np.array([row.scale for row in rows]),
         sample_row=sampled,
-        sample_vertices_m=np.stack([rows[i].vertices for i in sampled]).astype(np.float32),
+        sample_vertices_m=np.stack([rows[i].vertices for i in sampled.tolist()]).astype(np.float32),
     )
 
 
@@ -318,7 +321,7 @@ def main(
     output: Annotated[Path, typer.Option(help="Folder for demo.mp4 and truth.npz.")] = Path("assets/demo"),
     seed: Annotated[int, typer.Option(help="Of motion, skin, room and grain.")] = 7,
     texture_size: Annotated[int, typer.Option(help="Side of the skin textures.")] = 2048,
-    room_passes: Annotated[int, typer.Option(help="Light paths per background pixel.")] = 160,
+    room_passes: Annotated[int, typer.Option(help="Light paths per background pixel.")] = 64,
     supersample: Annotated[int, typer.Option(help="Samples per pixel and axis.")] = 2,
     every: Annotated[int, typer.Option(help="Render each n-th frame only, for a preview.")] = 1,
 ) -> None:

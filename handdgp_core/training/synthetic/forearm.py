@@ -103,7 +103,6 @@ def _reordered(arm: Arm, order: Ints) -> Arm:
         vertices_m=arm.vertices_m[order],
         faces=place[arm.faces],
         anny_vertex_index=arm.anny_vertex_index[order],
-        weights=arm.weights[order],
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial.transform import Rotation
 
-from handdgp_core.hands.open_hand import HandPose, OpenHand
+from handdgp_core.hands.open_hand import OpenHand
 
 Floats = NDArray[np.float64]
 FINGERS = ("index", "middle", "ring", "little")
@@ -45,6 +45,7 @@ def _fingers(mcp: float, pip: float, dip: float, spread: float = 1.0) -> Angles:
 
 
 _FOLDED = {"index": (78, 98, 55), "middle": (80, 96, 55), "ring": (80, 96, 55), "little": (80, 92, 55)}
+_CUPPED = {"ring": 5.0, "little": 11.0}
 
 
 def _count(straight: Sequence[str], thumb: Angles) -> Angles:
@@ -52,6 +53,8 @@ def _count(straight: Sequence[str], thumb: Angles) -> Angles:
     for name in FINGERS:
         fan = {"index": 5.0, "middle": -1.0, "ring": 4.0, "little": 10.0}[name]
         angles |= _finger(name, 4, 6, 4, fan) if name in straight else _finger(name, *_FOLDED[name], 2.0)
+        if name in _CUPPED and name not in straight:
+            angles[f"{name} CMC flexion"] = _CUPPED[name]
     return angles
 
 
@@ -71,8 +74,8 @@ POSES: Mapping[str, Angles] = {
     "two": _count(("index", "middle"), _THUMB_OVER) | _finger("index", 2, 5, 3, 13) | _finger("middle", 2, 5, 3, -9),
     "three": _count(("index", "middle", "ring"), _THUMB_OVER),
     "four": _count(FINGERS, _thumb(30, -16, 26, 34, 40)),
-    "pinch": _fingers(26, 34, 18, 0.8) | _finger("index", 53, 49, 29, 10) | _thumb(23, 2, 17, 24, 27),
-    "ok": _fingers(4, 14, 8, 1.1) | _finger("index", 57, 49, 30, 9) | _thumb(22, 3, 19, 26, 30),
+    "pinch": _fingers(26, 34, 18, 0.8) | _finger("index", 55, 50, 29, 12) | _thumb(25, 0, 16, 24, 27),
+    "ok": _fingers(4, 14, 8, 1.1) | _finger("index", 59, 50, 30, 11) | _thumb(24, 1, 18, 26, 30),
     "thumb up": _count((), _thumb(-18, -4, -4, 2, -6)),
 }
 
@@ -159,5 +162,4 @@ def dof_from_pose(hand: OpenHand, name: str) -> Floats:
 
 def hand_center(hand: OpenHand) -> Floats:
     """(3,) from the wrist keypoint to the base of the middle finger at rest, model frame: the point that keys place."""
-    _, keypoints = hand.forward(HandPose(np.eye(3)[None], np.zeros((1, hand.dof_count)), np.zeros((1, hand.shape_count)), np.ones(1)))
-    return np.asarray(keypoints[0, 9])
+    return np.asarray(hand.keypoints[9] - hand.keypoints[0])

@@ -61,6 +61,7 @@ out vec3 position;
 out vec3 normal;
 out vec2 uv;
 out vec3 irradiance;
+out vec3 blocked;              // what the hand itself keeps away
 out vec3 slope_x;
 out vec3 slope_y;
 out vec3 slope_z;
@@ -81,14 +82,17 @@ void main() {
     position = in_position;
     normal = in_normal;
     uv = in_uv;
-    irradiance = slope_x = slope_y = slope_z = vec3(0.0);
+    irradiance = blocked = slope_x = slope_y = slope_z = vec3(0.0);
     vec3 start = in_position + in_normal * ambient_offset;
     for (int i = 0; i < ambient_count; ++i) {
         vec3 d = ambient_direction[i];
         float facing = dot(in_normal, d);
         if (facing < -0.35) continue;
-        vec3 light = ambient_radiance[i] * lit(i, start);
-        irradiance += light * max(0.0, (facing + 0.3) / 1.3) * 0.9;  // a little wraps around: skin is translucent
+        float open = lit(i, start);
+        float share = max(0.0, (facing + 0.3) / 1.3) * 0.9;  // a little wraps around: skin is translucent
+        vec3 light = ambient_radiance[i] * open;
+        irradiance += light * share;
+        blocked += ambient_radiance[i] * (1.0 - open) * share;
         slope_x += light * d.x;
         slope_y += light * d.y;
         slope_z += light * d.z;
@@ -103,6 +107,7 @@ in vec3 position;
 in vec3 normal;
 in vec2 uv;
 in vec3 irradiance;
+in vec3 blocked;
 in vec3 slope_x;
 in vec3 slope_y;
 in vec3 slope_z;
@@ -118,8 +123,7 @@ uniform vec3 key_radiance;
 uniform float key_softness;     // metres of penumbra per metre of distance to the occluder
 uniform mat4 key_clip;
 uniform sampler2D key_map;
-uniform float key_depth_m;      // depth range of the shadow map
-uniform float key_width_m;      // width of the shadow map
+uniform float key_extent_m;     // width and depth of the shadow map
 out vec4 colour;
 
 float hash(vec2 p) { return fract(sin(dot(p, vec2(12.9898, 78.233))) * 43758.5453); }
@@ -149,14 +153,14 @@ float key_light(vec3 n) {
     mat2 spin = mat2(cos(turn), sin(turn), -sin(turn), cos(turn));
     vec3 ln = normalize(mat3(key_clip) * n);  // the surface as a plane seen from the light: depth per shift
     vec2 plane = clamp(ln.xy / max(-ln.z, 0.05), -3.0, 3.0);
-    float search = 0.02 / key_width_m, blockers = 0.0, gap = 0.0;
+    float search = 0.02 / key_extent_m, blockers = 0.0, gap = 0.0;
     for (int i = 0; i < 12; i += 2) {
         vec2 shift = spin * DISC[i] * search;
         float over = c.z + dot(plane, shift) - textureLod(key_map, c.xy + shift, 0.0).r;
         if (over > 0.0) { blockers += 1.0; gap += over; }
     }
     if (blockers < 0.5) return 1.0;
-    float radius = clamp(gap / blockers * key_depth_m * key_softness, 0.001, 0.02) / key_width_m;
+    float radius = clamp(gap / blockers * key_extent_m * key_softness, 0.001, 0.02) / key_extent_m;
     float sum = 0.0;
     for (int i = 0; i < 12; ++i) {
         vec2 shift = spin * DISC[i] * radius;
@@ -189,7 +193,9 @@ void main() {
     vec3 turn = n - smooth_n;
     vec3 ambient = irradiance + 0.5 * (slope_x * turn.x + slope_y * turn.y + slope_z * turn.z);
     vec3 bounced = max(ambient, 0.15 * irradiance);
-    vec3 result = albedo * (light + bounced);
+    // Where the hand shades itself it also sees itself: part of what it blocks comes back in its own colour.
+    vec3 own = albedo * (0.55 * blocked + 0.10 * key_radiance * (1.0 - visible));
+    vec3 result = albedo * (light + bounced + own);
 
     float nv = max(dot(n, view), 0.02);
     float fresnel = specular + (1.0 - specular) * pow(1.0 - nv, 5.0) * 0.6;
@@ -284,3 +290,10 @@ void main() {
     colour = vec4(clamp(c, 0.0, 1.0), 1.0);
 }
 """
+
+PROGRAMS = {
+    "depth": (DEPTH_VERTEX, DEPTH_FRAGMENT),
+    "skin": (SKIN_VERTEX, SKIN_FRAGMENT),
+    "label": (LABEL_VERTEX, LABEL_FRAGMENT),
+    "film": (SCREEN_VERTEX, FILM_FRAGMENT),
+}

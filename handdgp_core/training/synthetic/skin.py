@@ -1,22 +1,22 @@
 """Skin painted by rule: colour, gloss and relief of a hand and forearm, from where each texel lies at rest.
 
-Nothing is photographed. Colour: the palm lighter and redder than the back, red knuckles and finger pads, mottling, faint
-veins. Relief: flexion creases of fingers and palm, wrinkles over the finger joints, fine grain everywhere.
+Nothing is photographed. Colour: the palm lighter and redder than the back, red knuckles and finger pads, mottling,
+faint veins. Relief: flexion creases of fingers and palm, wrinkles over the finger joints, fine grain everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from handdgp_core.training.synthetic.arm import Arm
 from handdgp_core.training.synthetic.bake import TexelMap, bake
-from handdgp_core.training.synthetic.renderer import Material
+from handdgp_core.training.synthetic.scene import Material
 from handdgp_core.training.synthetic.surface import SmoothSurface
 
 Floats = NDArray[np.float64]
@@ -44,8 +44,12 @@ class SkinTone:
     variation: int = 0
 
 
-LIGHT = SkinTone((0.80, 0.615, 0.52), (0.86, 0.665, 0.58), (0.83, 0.47, 0.42), (0.62, 0.37, 0.31), (0.87, 0.68, 0.63), 1)
-BROWN = SkinTone((0.50, 0.335, 0.245), (0.70, 0.50, 0.40), (0.56, 0.31, 0.25), (0.36, 0.20, 0.15), (0.72, 0.53, 0.46), 2)
+LIGHT = SkinTone(
+    (0.80, 0.615, 0.52), (0.86, 0.665, 0.58), (0.83, 0.47, 0.42), (0.62, 0.37, 0.31), (0.87, 0.68, 0.63), 1
+)
+BROWN = SkinTone(
+    (0.50, 0.335, 0.245), (0.70, 0.50, 0.40), (0.56, 0.31, 0.25), (0.36, 0.20, 0.15), (0.72, 0.53, 0.46), 2
+)
 
 
 def skin_material(arm: Arm, surface: SmoothSurface, tone: SkinTone, size: int = 2048) -> Material:
@@ -114,7 +118,7 @@ class _Painter:
         return self._nails(colour, 0.22 + 0.10 * (1 - back) + 0.05 * fine, height)
 
     def _nails(
-        self, colour: NDArray[np.float32], gloss: NDArray[np.float32], height: NDArray[np.float32]
+        self, colour: NDArray[np.floating], gloss: NDArray[np.floating], height: NDArray[np.floating]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         nail = _smoothstep(0.35, 0.65, self.nail)
         colour = _mix(colour, np.array(self.tone.nail), 0.75 * nail)
@@ -231,7 +235,7 @@ def _dense(points: Floats) -> Floats:
 def _distance(points: Floats, curve: Floats) -> NDArray[np.float32]:
     """Distance from points to a polyline, in two dimensions."""
     best = np.full(len(points), np.inf)
-    for start, end in zip(curve[:-1], curve[1:], strict=True):
+    for start, end in pairwise(curve):
         edge = end - start
         t = np.clip((points - start) @ edge / (edge @ edge), 0, 1)
         best = np.minimum(best, np.linalg.norm(points - start - t[:, None] * edge, axis=1))
@@ -242,15 +246,10 @@ def _bell(x: NDArray[np.float32], width: float) -> NDArray[np.float32]:
     return np.exp(-0.5 * (x / np.float32(width)) ** 2)
 
 
-def _smoothstep(low: float, high: float, x: NDArray[np.float32]) -> NDArray[np.float32]:
+def _smoothstep(low: float, high: float, x: NDArray[np.floating]) -> NDArray[np.float32]:
     t = np.clip((x - low) / (high - low), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
 def _mix(a: NDArray[np.float64] | NDArray[np.float32], b: NDArray[np.float64], t: NDArray[np.float32]) -> NDArray:
     return a * (1 - t[:, None]) + b * t[:, None]
-
-
-def blurred(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    """Gaussian blur."""
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)

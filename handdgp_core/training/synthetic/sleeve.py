@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from handdgp_core.training.synthetic.forearm import HandOnForearm
-from handdgp_core.training.synthetic.renderer import Material
+from handdgp_core.training.synthetic.scene import Material
 from handdgp_core.training.synthetic.surface import SmoothSurface
 
 Floats = NDArray[np.float64]

@@ -1,0 +1,131 @@
+"""Files of a run: Lightning's checkpoint to resume from, and networks to use.
+
+RUN/config.yaml               the whole configuration
+RUN/last.ckpt                 to resume from: tensors and plain values alone, it loads with weights_only=True
+RUN/best.safetensors, .yaml   the network with the lowest validation error so far, to use
+RUN/last.safetensors, .yaml   the network at the end
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from handdgp_core.errors import OutputError
+from handdgp_core.networks.weights import save_network
+from handdgp_core.training.module import HandModule
+
+__all__ = ["LAST", "NetworkExport", "ResumePoints", "write_text"]
+
+LAST = "last.ckpt"
+
+
+class ResumePoints(Checkpoint):
+    """Writes `last.ckpt`, never half: every so many steps, and when a stage or the run ends.
+
+    Args:
+        folder: of the run.
+        every_steps: between two of them.
+    """
+
+    def __init__(self, folder: Path, every_steps: int) -> None:
+        self._path = folder / LAST
+        self._every = every_steps
+        self._saved_at = 0
+        self._stage = ""
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, HandModule)
+        self._saved_at, self._stage = trainer.global_step, module.curriculum.stage
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # The last batch of an epoch is left to the end of the epoch: validation and the stage's end belong to it.
+        inside = batch_idx + 1 < trainer.num_training_batches
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if inside and stepped and self._due(trainer):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, HandModule)
+        if self._due(trainer) or trainer.should_stop or module.curriculum.stage != self._stage:
+            self._stage = module.curriculum.stage
+            self._save(trainer)
+
+    def _due(self, trainer: Trainer) -> bool:
+        return trainer.global_step - self._saved_at >= self._every
+
+    def _save(self, trainer: Trainer) -> None:
+        self._saved_at = trainer.global_step
+        part = self._path.with_name(f".{self._path.name}.part")
+        trainer.save_checkpoint(part)
+        if trainer.is_global_zero:
+            os.replace(part, self._path)
+
+
+class NetworkExport(Checkpoint):
+    """Writes the network in the form that the program loads: the best so far, and the last.
+
+    Until the last stage has begun there is no camera-space error worth comparing, so "best" starts anew with it.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._best = math.inf
+        self._stage = ""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best, "stage": self._stage}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._best, self._stage = state["best"], state["stage"]
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, HandModule)
+        loss = trainer.callback_metrics.get("validation/loss")
+        if loss is None or trainer.sanity_checking:
+            return
+        stage = module.curriculum.stage
+        if stage != self._stage:
+            self._best, self._stage = math.inf, stage
+        if float(loss) < self._best:
+            self._best = float(loss)
+            self._write(trainer, module, "best")
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, HandModule)
+        self._write(trainer, module, "last")
+
+    def _write(self, trainer: Trainer, module: HandModule, name: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        notes = {"run": module.config.name, "step": str(module.global_step), "stage": module.curriculum.stage}
+        errors = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("validation/")}
+        save_network(module.network, self._folder / f"{name}.safetensors", notes)
+        text = yaml.safe_dump({**notes, **errors, "config": module.config.to_plain()}, sort_keys=False)
+        write_text(self._folder / f"{name}.yaml", text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file through a temporary name.
+
+    Raises:
+        OutputError: the place cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(f"to write {path}", str(error.strerror or error), "choose another output.folder") from error

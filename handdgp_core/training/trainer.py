@@ -1,0 +1,156 @@
+"""A run from its configuration: network, data, Lightning's trainer, and the way back in after an interruption."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from handdgp_core.errors import UsageError
+from handdgp_core.networks.handdgp import HandDGP
+from handdgp_core.training.augmentation import render_views
+from handdgp_core.training.callbacks import PredictionPictures
+from handdgp_core.training.checkpoints import LAST, NetworkExport, ResumePoints, write_text
+from handdgp_core.training.config import HardwareConfig, TrainingConfig
+from handdgp_core.training.data import HandData
+from handdgp_core.training.module import HandModule
+from handdgp_core.training.readers import open_template
+
+__all__ = ["RunResult", "make_trainer", "train"]
+
+_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+_DDP = "ddp_find_unused_parameters_true"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came out.
+
+    Attributes:
+        folder: of the run.
+        steps: optimiser steps taken, over all restarts.
+        finished: the curriculum is through; else the run was stopped and can be resumed.
+        errors: last validation errors by name, millimetres.
+    """
+
+    folder: Path
+    steps: int
+    finished: bool
+    errors: dict[str, float]
+
+
+def train(
+    config: TrainingConfig,
+    resume: bool = False,
+    data: LightningDataModule | None = None,
+    callbacks: tuple[Callback, ...] = (),
+    progress: bool = True,
+) -> RunResult:
+    """Run a training, or go on with one.
+
+    Args:
+        config: the whole run.
+        resume: go on from the run's last checkpoint; the losses are those of a run that was never interrupted.
+        data: loaders of batches with images, in place of the configured data sets.
+        callbacks: more of Lightning's.
+        progress: show a bar.
+
+    Raises:
+        UsageError: nothing to resume, a run of that name that is not to be overwritten, or impossible hardware.
+        DatasetError, AssetError: data or a licensed model is missing.
+        TrainingDiverged: numbers that are not finite; the batch is saved.
+    """
+    quieten()
+    folder = config.run_folder
+    checkpoint = _checkpoint(folder, resume)
+    seed_everything(config.seed, verbose=False)
+    template = open_template(config.network.template, config.data.model_folder)
+    loaders = HandData(config, template) if data is None else data
+    render = functools.partial(render_views, size=config.network.image_size) if data is None else None
+    module = HandModule(HandDGP(config.network, template), config, render)
+    trainer = make_trainer(config, callbacks, progress)
+    if trainer.is_global_zero:
+        write_text(folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
+    trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    errors = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
+    return RunResult(folder, trainer.global_step, module.curriculum.state.finished, errors)
+
+
+def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), progress: bool = True) -> Trainer:
+    """Lightning's trainer of a run.
+
+    Raises:
+        UsageError: hardware that is not there.
+    """
+    folder, hardware, output = config.run_folder, config.hardware, config.output
+    count = _device_count(hardware)
+    several = count * hardware.nodes > 1
+    watchers = [PredictionPictures(folder, output.pictures)] if output.pictures else []
+    return Trainer(
+        accelerator=hardware.accelerator,
+        devices=count,
+        num_nodes=hardware.nodes,
+        strategy=_DDP if several and hardware.strategy == "auto" else hardware.strategy,
+        precision=_PRECISION[hardware.precision],  # type: ignore[arg-type]
+        max_epochs=config.curriculum.relative.epochs + config.curriculum.all.epochs,
+        callbacks=[*watchers, *callbacks, NetworkExport(folder), ResumePoints(folder, output.checkpoint_every_steps)],
+        logger=[
+            TensorBoardLogger(folder, name="tensorboard", version=""),
+            CSVLogger(folder, name="csv"),  # a restart writes a file of its own: csv/version_1, and so on
+        ],
+        log_every_n_steps=output.log_every_steps,
+        accumulate_grad_batches=config.optimiser.accumulate,
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=config.data.validate_every_epochs,
+        use_distributed_sampler=False,  # the order of samples knows about processes itself
+        deterministic=hardware.deterministic or None,
+        benchmark=False if hardware.deterministic else None,
+        default_root_dir=folder,
+        enable_progress_bar=progress,
+        enable_model_summary=progress,
+    )
+
+
+_NOISE = ("Tip:", "`weights_only` was not set")
+
+
+def quieten() -> None:
+    """Keeps Lightning's advertisements for other packages, and a note on every file it writes, off the screen."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
+        logger = logging.getLogger(name)
+        if _is_news not in logger.filters:
+            logger.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(noise in message for noise in _NOISE)
+
+
+def _checkpoint(folder: Path, resume: bool) -> Path | None:
+    path = folder / LAST
+    if resume:
+        if not path.is_file():
+            raise UsageError(f"a checkpoint {path} to resume from", "none", "leave out --resume, or name the right run")
+        return path
+    if path.exists():
+        cure = "go on with --resume, or choose another name with --set name=..."
+        raise UsageError(f"a new run in {folder}", "the checkpoint of an earlier one", cure)
+    return None
+
+
+def _device_count(hardware: HardwareConfig) -> int:
+    on_gpu = hardware.accelerator == "gpu" or (hardware.accelerator == "auto" and torch.cuda.is_available())
+    present = torch.cuda.device_count() if on_gpu else 1
+    if hardware.accelerator == "gpu" and not torch.cuda.is_available():
+        cure = "use --set hardware.accelerator=cpu, or install the GPU's driver and a CUDA build of PyTorch"
+        raise UsageError("a GPU for hardware.accelerator gpu", "none that this PyTorch can use", cure)
+    if on_gpu and hardware.devices > present:
+        raise UsageError(f"{hardware.devices} GPUs for hardware.devices", f"{present}")
+    return hardware.devices or present

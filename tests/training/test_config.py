@@ -1,0 +1,107 @@
+"""Reading configurations: what is in them arrives, what does not belong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handdgp_core.errors import UsageError
+from handdgp_core.training.config import TrainingConfig, load_config, parse_config
+from handdgp_core.training.typed_yaml import to_dataclass, to_plain, with_overrides
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+FOCAL_PX = {"freihand-r50": 1000.0, "ho3d-r50": 500.0, "h36m-body": 400.0}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_configuration_reads_and_survives_the_round_trip(path: Path) -> None:
+    config = load_config(path)
+    assert config.name == path.stem
+    assert parse_config(yaml.safe_load(yaml.safe_dump(config.to_plain()))) == config
+
+
+def test_the_papers_configurations_have_its_losses_and_focal_lengths() -> None:
+    for name, focal in FOCAL_PX.items():
+        config = load_config(next(path for path in CONFIGS if path.stem == name))
+        assert (config.network.rectification.policy, config.network.rectification.focal_px) == ("published", focal)
+        assert config.augmentation.views(config.network).focal_px == focal
+        assert list(vars(config.losses).values()) == [1.0, 1.0, 0.05, 0.5, 1.0, 1.0, 1.0, 1.0, 0.5]
+        assert config.network.backbone == "resnet50"
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("optimiser.lerning_rate=1e-3", ["optimiser.lerning_rate", "learning_rate is meant"]),
+        ("nonsense=1", ["nonsense"]),
+        ("data.batch_size=many", ["data.batch_size", "whole number", "many"]),
+        ("data.batch_size=2.5", ["data.batch_size", "whole number", "2.5"]),
+        ("data.batch_size=true", ["data.batch_size", "whole number"]),
+        ("data.batch_size=0", ["data", "batch_size of at least 1", "0"]),
+        ("optimiser.learning_rate=-1", ["optimiser", "positive learning_rate"]),
+        ("optimiser.learning_rate=.nan", ["optimiser", "positive learning_rate", "nan"]),
+        ("losses.root=-1", ["losses.root", "at least 0"]),
+        ("hardware.precision=64", ["hardware.precision", "bf16", "64"]),
+        ("network.image_size=-3", ["network", "image_size"]),
+        ("network.backbone=[1]", ["network.backbone", "text"]),
+        ("curriculum.all.milestones=[2.0]", ["curriculum.all", "milestones"]),
+        ("augmentation.scale=[1.0]", ["augmentation.scale", "2 values"]),
+        ("augmentation.appearance.contrast=7", ["augmentation.appearance", "at most 1"]),
+        ("data.train=[{name: imagenet, root: x}]", ["data.train.0.name", "freihand", "imagenet"]),
+        ("data.train=[{name: frames}]", ["data.train.0.root", "none"]),
+        ("name=../elsewhere", ["folder", "../elsewhere"]),
+        ("optimiser=3", ["optimiser", "keys and values"]),
+        ("seed.deep=3", ["seed has no keys"]),
+        ("optimiser.learning_rate", ["learning_rate=1e-4", "optimiser.learning_rate"]),
+        ("data.train=[", ["data.train", "YAML"]),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_was_wanted_and_found(override: str, parts: list[str]) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_config({"name": "x", "seed": 1}, [override])
+    for part in parts:
+        assert part in error.value.message
+
+
+def test_overrides_reach_lists_and_leave_the_original_alone() -> None:
+    values = {"name": "x", "data": {"train": [{"name": "frames", "root": "a"}]}}
+    config = parse_config(values, ["data.train.0.root=b", "optimiser.learning_rate=1e-4", "hardware.precision=16"])
+    assert config.data.train[0].root == "b" and values["data"]["train"][0]["root"] == "a"  # type: ignore[index]
+    assert config.optimiser.learning_rate == 1e-4 and config.hardware.precision == "16"
+    with pytest.raises(UsageError, match=r"data\.train"):
+        with_overrides(values, ["data.train.5.root=b"])
+
+
+@pytest.mark.parametrize("content", [b"", b"- 1\n", b"a: [\n", b"\xff\xfe"])
+def test_a_file_that_is_no_configuration_is_a_usage_error(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="broken.yaml"):
+        load_config(path)
+    with pytest.raises(UsageError, match="missing.yaml"):
+        load_config(tmp_path / "missing.yaml")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(1e-6, 1.0),
+    st.integers(1, 64),
+    st.lists(st.floats(0.0, 1.0), max_size=3).map(tuple),
+    st.none() | st.floats(1e-6, 1.0),
+)
+def test_any_configuration_survives_the_round_trip(
+    rate: float, batch: int, milestones: tuple[float, ...], second: float | None
+) -> None:
+    values = {
+        "name": "x",
+        "optimiser": {"learning_rate": rate},
+        "data": {"batch_size": batch},
+        "curriculum": {"all": {"milestones": list(milestones), "learning_rate": second}},
+    }
+    config = parse_config(values)
+    assert to_dataclass(TrainingConfig, yaml.safe_load(yaml.safe_dump(to_plain(config)))) == config
+    assert config.learning_rate(config.curriculum.all) == (rate if second is None else second)

@@ -1,0 +1,174 @@
+"""Whole runs of a tiny network: killed and resumed, diverging, learning."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Callback
+
+from handdgp_core.errors import UsageError
+from handdgp_core.networks import load_network
+from handdgp_core.training.config import TrainingConfig, load_config
+from handdgp_core.training.divergence import TrainingDiverged
+from handdgp_core.training.trainer import RunResult, train
+from tests.training.rendered_hands import RenderedData, RenderedHands
+
+TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
+# 12 hands in batches of 4: three steps an epoch, two epochs a stage, twelve steps in all.
+SHORT = [
+    "data.batch_size=4",
+    "curriculum.relative.epochs=2",
+    "curriculum.all.epochs=2",
+    "output.checkpoint_every_steps=2",
+]
+STEPS = 12
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def hands() -> RenderedHands:
+    return RenderedHands(12)
+
+
+class Losses(Callback):
+    """Notes the loss of every step; ends the run, as a kill would, before a given one."""
+
+    def __init__(self, kill_before: int | None = None) -> None:
+        self.of_step: dict[int, float] = {}
+        self._kill_before = kill_before
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self._kill_before:
+            raise _Killed
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.of_step[trainer.global_step] = float(outputs["loss"])
+
+
+class _Killed(RuntimeError):
+    pass
+
+
+def _config(folder: Path, *overrides: str) -> TrainingConfig:
+    return load_config(TINY, [f"output.folder={folder}", *SHORT, *overrides])
+
+
+def _run(config: TrainingConfig, hands: RenderedHands, *callbacks: Callback, resume: bool = False) -> RunResult:
+    return train(config, resume, RenderedData(hands, config), callbacks, progress=False)
+
+
+@pytest.fixture(scope="module")
+def unbroken(
+    hands: RenderedHands, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[int, float], RunResult]:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("unbroken")
+    losses = Losses()
+    result = _run(_config(folder, "output.pictures=2"), hands, losses)
+    return folder / "tiny", losses.of_step, result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill_before", [5, 6, 9])  # within stage 1; at its very end; at the end of an epoch of stage 2
+def test_a_killed_and_resumed_run_has_the_losses_of_an_unbroken_one(
+    kill_before: int, hands: RenderedHands, unbroken: tuple[Path, dict[int, float], RunResult], tmp_path: Path
+) -> None:
+    expected = unbroken[1]
+    assert sorted(expected) == list(range(1, STEPS + 1))
+    before, after = Losses(kill_before), Losses()
+    with pytest.raises(_Killed):
+        _run(_config(tmp_path), hands, before)
+    result = _run(_config(tmp_path), hands, after, resume=True)
+    assert result.finished and result.steps == STEPS
+    assert before.of_step == {step: expected[step] for step in range(1, kill_before + 1)}
+    first = min(after.of_step)
+    assert kill_before - 2 < first <= kill_before + 1  # it went on from a checkpoint, not from the beginning
+    assert after.of_step == {step: expected[step] for step in range(first, STEPS + 1)}
+
+
+def test_a_run_leaves_what_it_promises(unbroken: tuple[Path, dict[int, float], RunResult]) -> None:
+    folder, _, result = unbroken
+    checkpoint = torch.load(folder / "last.ckpt", weights_only=True)
+    assert checkpoint["curriculum"]["finished"] and checkpoint["global_step"] == STEPS
+    network = load_network(folder / "last.safetensors")
+    assert torch.equal(
+        network.backbone.body.conv1.weight, checkpoint["state_dict"]["network.backbone.body.conv1.weight"]
+    )
+    beside = yaml.safe_load((folder / "last.yaml").read_text())
+    assert beside["config"] == yaml.safe_load((folder / "config.yaml").read_text()) and beside["stage"] == "all"
+    assert beside["validation/root_mm"] == pytest.approx(result.errors["validation/root_mm"])
+    assert (folder / "best.safetensors").is_file() and list((folder / "pictures").glob("*.png"))
+    assert list((folder / "tensorboard").glob("events*"))
+    rows = list(csv.DictReader((folder / "csv" / "version_0" / "metrics.csv").open()))
+    stages = [float(row["stage"]) for row in rows if row["stage"]]
+    assert stages == [0.0] * 6 + [1.0] * 6
+    # Camera-space losses count in the second stage alone; samples without a root are counted in both.
+    assert [bool(row["train/root"]) for row in rows if row["stage"]] == [False] * 6 + [True] * 6
+    assert all(row["train/degenerate_step"] for row in rows if row["stage"])
+    assert not list(folder.glob(".*.part"))
+
+
+def test_a_run_is_never_overwritten_nor_resumed_from_nothing(
+    hands: RenderedHands, unbroken: tuple[Path, dict[int, float], RunResult], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="--resume"):
+        _run(_config(unbroken[0].parent), hands)
+    with pytest.raises(UsageError, match="last.ckpt"):
+        _run(_config(tmp_path), hands, resume=True)
+    with pytest.raises(UsageError, match="network"):
+        _run(_config(unbroken[0].parent, "network.weight_latent=32"), hands, resume=True)
+
+
+def test_numbers_that_are_not_finite_stop_the_run_and_save_the_batch(tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    broken = RenderedHands(4)
+    broken[2]["view1"]["image"][0, 0, 0] = float("nan")
+    with pytest.raises(TrainingDiverged, match="step 0") as error:
+        _run(_config(tmp_path), broken)
+    (saved,) = (tmp_path / "tiny").glob("diverged-*.safetensors")
+    assert str(saved) in error.value.message
+    with safe_open(saved, framework="pt") as content:
+        images = content.get_tensor("view1.image")
+        assert torch.isnan(images).any(dim=(1, 2, 3)).sum() == 1 and content.metadata()["stage"] == "relative"
+    assert not (tmp_path / "tiny" / "last.ckpt").exists()
+
+
+@pytest.mark.slow
+def test_bfloat16_trains_through_both_stages(hands: RenderedHands, tmp_path: Path) -> None:
+    losses = Losses()
+    short = ("hardware.precision=bf16", "curriculum.relative.epochs=1", "curriculum.all.epochs=1", "output.pictures=0")
+    result = _run(_config(tmp_path, *short), hands, losses)
+    assert result.finished and len(losses.of_step) == 6
+    assert all(torch.isfinite(torch.tensor(loss)) for loss in losses.of_step.values())
+
+
+def test_impossible_hardware_is_a_usage_error(hands: RenderedHands, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        wanted, override = "GPUs", f"hardware.devices={torch.cuda.device_count() + 1}"
+    else:
+        wanted, override = "a GPU", "hardware.devices=1"
+    with pytest.raises(UsageError, match=wanted):
+        _run(_config(tmp_path, "hardware.accelerator=gpu", override), hands)
+
+
+def test_advertisements_stay_off_the_screen(
+    hands: RenderedHands, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    short = ("curriculum.relative.epochs=1", "curriculum.all.epochs=0", "output.pictures=0")
+    _run(_config(tmp_path, *short), hands)
+    shown = "".join(capfd.readouterr())
+    assert "Tip" not in shown and "litlogger" not in shown.lower() and "litmodels" not in shown.lower()
