@@ -93,8 +93,12 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML that also knows OpenCV's matrix tags, as plain mappings."""
 
 
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    return loader.construct_mapping(node, deep=True)
+
+
 for _tag in ("opencv-matrix", "opencv-nd-matrix"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", lambda loader, node: loader.construct_mapping(node, deep=True))
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _mapping)
 
 
 def _text(path: Path) -> str:

@@ -28,7 +28,9 @@ def sample_at(features: Tensor, keypoints_uv: Tensor) -> Tensor:
         (B, C, K), in the finer type of both: half precision would round the places.
     """
     kind = torch.promote_types(features.dtype, keypoints_uv.dtype)
-    grid = (2 * keypoints_uv.clamp(0, 1) - 1).to(kind).unsqueeze(2)
+    # On a CPU the gradient of grid_sample at a NaN place is a crash of the process; the NaN itself shows in the loss.
+    places = keypoints_uv.nan_to_num(0.5).clamp(0, 1)
+    grid = (2 * places - 1).to(kind).unsqueeze(2)
     sampled = F.grid_sample(features.to(kind), grid, mode="bilinear", padding_mode="border", align_corners=True)
     return sampled.squeeze(3)
 

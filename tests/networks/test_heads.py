@@ -52,6 +52,13 @@ def test_sampling_keeps_places_in_full_precision() -> None:
     assert sample_at(features, place).item() == pytest.approx(24 + 6 / 512, abs=1e-5)
 
 
+def test_a_place_that_is_not_a_number_does_not_end_the_process() -> None:
+    features = torch.rand(1, 2, 2, 2, requires_grad=True)
+    uv = torch.full((1, 3, 2), torch.nan, requires_grad=True)
+    sample_at(features, uv).sum().backward()
+    assert features.grad is not None and torch.isfinite(features.grad).all()
+
+
 def test_upsampling_equals_the_sparse_product(ball: Template) -> None:
     x = np.random.default_rng(0).normal(size=(2, len(ball.levels[1].vertices), 4))
     found = Upsample(ball.upsampling[0]).double()(torch.from_numpy(x)).numpy()

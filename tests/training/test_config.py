@@ -80,9 +80,9 @@ def test_overrides_reach_lists_and_leave_the_original_alone() -> None:
 def test_a_file_that_is_no_configuration_is_a_usage_error(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken.yaml"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match="broken.yaml"):
+    with pytest.raises(UsageError, match=r"broken\.yaml"):
         load_config(path)
-    with pytest.raises(UsageError, match="missing.yaml"):
+    with pytest.raises(UsageError, match=r"missing\.yaml"):
         load_config(tmp_path / "missing.yaml")
 
 

@@ -109,7 +109,10 @@ def test_a_run_leaves_what_it_promises(unbroken: tuple[Path, dict[int, float], R
     )
     beside = yaml.safe_load((folder / "last.yaml").read_text())
     assert beside["config"] == yaml.safe_load((folder / "config.yaml").read_text()) and beside["stage"] == "all"
-    assert beside["validation/root_mm"] == pytest.approx(result.errors["validation/root_mm"])
+    # Twelve steps may leave every root unsolved, so which errors there are is not known beforehand.
+    validated = {name: value for name, value in beside.items() if name.startswith("validation/")}
+    assert {"validation/loss", "validation/relative_joint_mm", "validation/degenerate"} <= set(validated)
+    assert validated == pytest.approx(result.errors)
     assert (folder / "best.safetensors").is_file() and list((folder / "pictures").glob("*.png"))
     assert list((folder / "tensorboard").glob("events*"))
     rows = list(csv.DictReader((folder / "csv" / "version_0" / "metrics.csv").open()))
@@ -126,7 +129,7 @@ def test_a_run_is_never_overwritten_nor_resumed_from_nothing(
 ) -> None:
     with pytest.raises(UsageError, match="--resume"):
         _run(_config(unbroken[0].parent), hands)
-    with pytest.raises(UsageError, match="last.ckpt"):
+    with pytest.raises(UsageError, match=r"last\.ckpt"):
         _run(_config(tmp_path), hands, resume=True)
     with pytest.raises(UsageError, match="network"):
         _run(_config(unbroken[0].parent, "network.weight_latent=32"), hands, resume=True)
