@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
 
+from app.display import has_display
 from handdgp_core.errors import HandDGPError
 
 _PARTS = ("torch", "mediapipe", "opencv-contrib-python", "open3d", "PyQt6", "pyqtgraph", "numpy", "scipy")
@@ -96,8 +97,6 @@ def _load_demo() -> str:
 
 
 def _display() -> Finding:
-    from app.cli import has_display
-
     text = "a window can be opened" if has_display() else "none: the window needs one; `process` does not"
     return Finding("display", has_display(), text, needed=False)
 

@@ -69,7 +69,7 @@ class HandEstimator:
         """An estimator for a model by name or path.
 
         Args:
-            name_or_path: "landmarks".
+            name_or_path: "landmarks", or the path of a checkpoint.
             device: "auto", "cpu" or "cuda".
             hand_length_m: the person's own hand length, wrist to middle finger tip, or None.
             max_hands: 1 or 2.
@@ -78,6 +78,7 @@ class HandEstimator:
         Raises:
             UsageError: unknown model or device, or an impossible hand length.
             AssetError: a file of the program is missing or damaged.
+            WeightsError: a checkpoint that is missing, damaged, foreign, or not for hands.
         """
         check_hand_length(hand_length_m)
         predictor = load_predictor(name_or_path, device)
@@ -197,7 +198,7 @@ class HandEstimator:
         way, root = view.rectification, solution.root_m[index]
         return Hand(
             handedness=view.crop.handedness,
-            score=float(seen.score),
+            score=view.crop.score if np.isnan(seen.score) else float(seen.score),
             vertices_m=way.points_to_camera(seen.vertices_m * scale + root),
             keypoints_m=way.points_to_camera(seen.keypoints_m * scale + root),
             keypoints_px=way.image_from_crop(seen.keypoints_px),
@@ -220,10 +221,17 @@ def _observations(hands: list[Hand], views: list[View], prediction: Prediction) 
     """What the tracker wants to know; the network saw mirror images of left hands."""
     return [
         Observation(
-            hand.track_id, hand.keypoints_px, float(score), float(1 - right if view.rectification.mirrors else right)
+            hand.track_id,
+            hand.keypoints_px,
+            _known(score),
+            _known(1 - right if view.rectification.mirrors else right),
         )
         for hand, view, score, right in zip(hands, views, prediction.score, prediction.right, strict=True)
     ]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _check_image(frame: Frame) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.landmarks import LandmarksPredictor
+from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import Predictor
 
 DEFAULT_MODEL = "landmarks"
 MODEL_NAMES = ("landmarks",)
+# Files that are meant as checkpoints; one that this program cannot load gets a message about what it is.
+CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
 
 
@@ -33,15 +38,19 @@ def choose_device(name: str) -> torch.device:
 
 
 def load_predictor(name_or_path: str, device: str) -> Predictor:
-    """The model of that name.
+    """The model of that name, or the network in that checkpoint.
 
     Raises:
         UsageError: unknown model or device.
         AssetError: a file of the program is missing or damaged.
+        WeightsError: a checkpoint that is missing, damaged, foreign, or not for hands.
     """
     if name_or_path == "landmarks":
         # One thread: it is a small network, and several wait for each other by spinning, which costs ten times the
         # time as soon as the window and the 3D view want the same cores.
         torch.set_num_threads(1)
         return LandmarksPredictor.load(choose_device(device))
-    raise UsageError(f"a model out of {', '.join(MODEL_NAMES)}", repr(name_or_path))
+    path = Path(name_or_path).expanduser()
+    if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
+        return NetworkPredictor.load(path, choose_device(device))
+    raise UsageError(f"a model out of {', '.join(MODEL_NAMES)}, or the path of a checkpoint", repr(name_or_path))

@@ -22,8 +22,8 @@ class Prediction(NamedTuple):
         keypoints_m: (B, 21, 3) root-relative.
         vertices_m: (B, V, 3) root-relative.
         weights: (B, 21) for DGP, 0 to 1.
-        score: (B,) 0 to 1, how sure the network is that the crop shows a hand.
-        right: (B,) 0 to 1, how sure it is that the crop shows a right hand (after mirroring).
+        score: (B,) 0 to 1, how sure the network is that the crop shows a hand; NaN where it does not say.
+        right: (B,) 0 to 1, how sure it is that the crop shows a right hand (after mirroring); NaN likewise.
     """
 
     keypoints_px: Array

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERNAL, main
+from app.cli import main
+from app.command_line.exit_codes import BAD_INPUT, DONE, INTERNAL
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == EXIT_DONE
+    assert main(["--help"]) == DONE
     shown = capsys.readouterr().out
     for command in ("live", "process", "evaluate", "bench", "doctor"):
         assert command in shown
@@ -45,7 +46,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bad_usage_is_one_clear_message_and_exit_code_2(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([argument.format(tmp=tmp_path) for argument in arguments]) == EXIT_BAD_INPUT
+    assert main([argument.format(tmp=tmp_path) for argument in arguments]) == BAD_INPUT
     shown = capsys.readouterr().err
     assert said in " ".join(shown.split())
     assert "Traceback" not in shown
@@ -60,7 +61,7 @@ def test_a_bug_shows_its_traceback_and_exits_with_1(
         raise ZeroDivisionError("on purpose")
 
     monkeypatch.setattr(app.commands.doctor, "run_doctor", broken)
-    assert main(["doctor"]) == EXIT_INTERNAL
+    assert main(["doctor"]) == INTERNAL
     assert "on purpose" in capsys.readouterr().err
 
 

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.cli import EXIT_BAD_INPUT, EXIT_CANCELLED, EXIT_DONE, main
+from app.cli import main
+from app.command_line.exit_codes import BAD_INPUT, CANCELLED, DONE
 from handdgp_core.types import Camera
 from tests.painted_hand import paint_hand
 
@@ -61,7 +62,7 @@ def test_a_clip_becomes_predictions_summary_and_exports(clip: Path, tmp_path: Pa
     calibration = str(tmp_path / "camera.yaml")
     out = tmp_path / "out"
     arguments = ["process", str(clip), "--output", str(out), "--calibration", calibration, "--export", "obj,csv,video"]
-    assert main(arguments) == EXIT_DONE
+    assert main(arguments) == DONE
     with np.load(out / "predictions.npz") as predictions:
         assert list(predictions["frame_index"]) == list(range(12))
         assert (np.diff(predictions["stamp_ns"]) > 0).all()
@@ -87,7 +88,7 @@ def test_a_clip_becomes_predictions_summary_and_exports(clip: Path, tmp_path: Pa
 
 
 def test_every_takes_every_nth_frame(clip: Path, tmp_path: Path) -> None:
-    assert main(["process", str(clip), "--output", str(tmp_path), "--every", "5"]) == EXIT_DONE
+    assert main(["process", str(clip), "--output", str(tmp_path), "--every", "5"]) == DONE
     with np.load(tmp_path / "predictions.npz") as predictions:
         assert list(predictions["frame_index"]) == [0, 5, 10]
 
@@ -95,17 +96,17 @@ def test_every_takes_every_nth_frame(clip: Path, tmp_path: Path) -> None:
 def test_an_uncalibrated_run_says_that_depth_is_a_guess(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["process", str(clip), "--output", str(tmp_path), "--every", "12"]) == EXIT_DONE
+    assert main(["process", str(clip), "--output", str(tmp_path), "--every", "12"]) == DONE
     assert "depth is a guess" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_folder_keeps_names_and_its_own_intrinsics_and_can_be_scored(folder: Path, tmp_path: Path) -> None:
-    assert main(["process", str(folder), "--output", str(tmp_path / "out")]) == EXIT_DONE
+    assert main(["process", str(folder), "--output", str(tmp_path / "out")]) == DONE
     with np.load(tmp_path / "out" / "predictions.npz") as predictions:
         assert list(predictions["image"]) == ["0.png", "1.png", "2.png"]
     figures = tmp_path / "metrics.json"
     arguments = ["evaluate", "--dataset", "frames", "--root", str(folder), "--output", str(figures)]
-    assert main(arguments) == EXIT_DONE
+    assert main(arguments) == DONE
     positioning = json.loads(figures.read_text())["positioning"]
     for method in ("published", "refined"):
         assert positioning[method]["found"] == 3
@@ -117,7 +118,7 @@ def test_a_picture_without_a_hand_gives_an_empty_but_valid_table(tmp_path: Path)
     source = tmp_path / "pictures"
     source.mkdir()
     cv2.imwrite(str(source / "grey.png"), np.full((120, 160, 3), 99, np.uint8))
-    assert main(["process", str(source), "--output", str(tmp_path / "out")]) == EXIT_DONE
+    assert main(["process", str(source), "--output", str(tmp_path / "out")]) == DONE
     with np.load(tmp_path / "out" / "predictions.npz") as predictions:
         assert predictions["vertices_m"].shape == (0, 1609, 3)
 
@@ -127,7 +128,7 @@ def test_a_calibration_of_another_shape_is_refused(
 ) -> None:
     Camera.assumed(1280, 720).save(tmp_path / "wide.yaml")
     arguments = ["process", str(clip), "--output", str(tmp_path / "out"), "--calibration", str(tmp_path / "wide.yaml")]
-    assert main(arguments) == EXIT_BAD_INPUT
+    assert main(arguments) == BAD_INPUT
     assert "640" in capsys.readouterr().err
 
 
@@ -135,7 +136,7 @@ def test_a_file_in_the_way_of_the_output_is_named(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "taken").write_text("mine")
-    assert main(["process", str(clip), "--output", str(tmp_path / "taken")]) == EXIT_BAD_INPUT
+    assert main(["process", str(clip), "--output", str(tmp_path / "taken")]) == BAD_INPUT
     assert "taken" in capsys.readouterr().err
     assert (tmp_path / "taken").read_text() == "mine"
 
@@ -157,7 +158,7 @@ def test_ctrl_c_stops_and_keeps_what_is_done(tmp_path: Path) -> None:
     time.sleep(1.5)
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
-    assert running.returncode == EXIT_CANCELLED, said
+    assert running.returncode == CANCELLED, said
     summary = json.loads((out / "summary.json").read_text())
     assert summary["cancelled"] and 0 < summary["frames"] < 4000
     with np.load(out / "predictions.npz") as predictions:

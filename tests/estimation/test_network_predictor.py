@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from handdgp_core.detection.landmarker import Detection
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.network_predictor import NetworkPredictor
-from handdgp_core.estimation.predictor import Prediction, View
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.networks import HandDGP, NetworkConfig, RectificationConfig, RelativeOutput, save_network
 from handdgp_core.types import Array, Camera, Frame, Handedness
@@ -45,14 +43,6 @@ class CalmNetwork(HandDGP):
         return RelativeOutput(
             spread + 0.02 * torch.tanh(wild.keypoints_uv), vertices + 0.1 * torch.tanh(wild.vertices), wild.weights
         )
-
-
-class SurePredictor(NetworkPredictor):
-    """Says that there is a right hand: the estimator's tracker wants to hear it."""
-
-    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
-        sure = np.ones(len(views))
-        return super().predict(images, views, stamp_ns)._replace(score=sure, right=sure)
 
 
 class OneHand:
@@ -88,18 +78,18 @@ def picture(seed: int = 0) -> NDArray[np.uint8]:
 
 
 def estimator(network: HandDGP, handedness: Handedness = "right") -> HandEstimator:
-    return HandEstimator(SurePredictor(network, torch.device("cpu")), OneHand(handedness))
+    return HandEstimator(NetworkPredictor(network, torch.device("cpu")), OneHand(handedness))
 
 
 def test_a_checkpoint_with_random_weights_gives_hands_of_the_right_shapes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_network(HandDGP(CONFIG, small_template()), tmp_path / "random.safetensors")
-    predictor = SurePredictor.load(tmp_path / "random.safetensors", torch.device("cpu"))
+    predictor = NetworkPredictor.load(tmp_path / "random.safetensors", torch.device("cpu"))
     assert predictor.name == str(tmp_path / "random.safetensors")
     seen = predictor.predict(np.zeros((2, 64, 64, 3), np.uint8), [None, None], 0)  # type: ignore[list-item]
     shapes = [(2, 21, 2), (2, 21, 3), (2, 162, 3), (2, 21), (2,), (2,)]
     assert [part.shape for part in seen] == shapes
-    assert all(part.dtype == np.float64 and np.isfinite(part).all() for part in seen)
+    assert all(part.dtype == np.float64 and np.isfinite(part).all() for part in seen[:4])
     hands = HandEstimator(predictor, OneHand("right")).estimate(Frame(picture(), 0, 0), CAMERA)
     for hand in hands:  # random keypoints may be too far off for the tracker to follow
         assert hand.vertices_m.shape == (162, 3) and hand.keypoints_m.shape == (21, 3)
@@ -108,7 +98,7 @@ def test_a_checkpoint_with_random_weights_gives_hands_of_the_right_shapes(tmp_pa
 
 def test_a_hand_goes_from_picture_to_camera_space(network: HandDGP) -> None:
     (hand,) = estimator(network).estimate(Frame(picture(), 0, 0), CAMERA)
-    assert hand.degenerate is None
+    assert hand.degenerate is None and hand.score == 0.9  # the detector's: the network gives none
     assert hand.vertices_m.shape == (162, 3) and hand.keypoints_m.shape == (21, 3)
     assert hand.keypoints_px.shape == (21, 2) and hand.weights.shape == (21,)
     assert np.isfinite(hand.vertices_m).all() and (hand.vertices_m[:, 2] > 0).all()
@@ -161,6 +151,20 @@ def test_rectification_follows_the_config(network: HandDGP) -> None:
     assert published.method == "published"
     matrix = published.rectify(CAMERA, view).matrix
     assert np.allclose(matrix, [[400, 0, 32], [0, 400, 32], [0, 0, 1]])
+
+
+def test_the_estimator_takes_the_path_of_a_checkpoint(network: HandDGP, tmp_path: Path) -> None:
+    path = tmp_path / "ball.safetensors"
+    save_network(network, path)
+    made = HandEstimator.from_weights(str(path), "cpu")
+    assert made.model_name == str(path) and np.array_equal(made.faces, network.template.faces)
+    made.close()
+    foreign = tmp_path / "foreign.ckpt"
+    foreign.write_bytes(b"no checkpoint of this program")
+    with pytest.raises(WeightsError, match="import-weights"):
+        HandEstimator.from_weights(str(foreign), "cpu")
+    with pytest.raises(WeightsError, match="no such file"):
+        HandEstimator.from_weights(str(tmp_path / "missing.safetensors"), "cpu")
 
 
 def test_a_body_is_no_hand() -> None:

@@ -1,0 +1,42 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(str, Enum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Axes(str, Enum):
+    opencv = "opencv"
+    opengl = "opengl"
+    blender = "blender"
+
+
+Calibration = Annotated[
+    Path | None, typer.Option("--calibration", help="Camera file: ROS camera_info YAML or OpenCV YAML.")
+]
+Fov = Annotated[
+    float, typer.Option("--fov", min=20.0, max=150.0, help="Horizontal field of view assumed without a calibration.")
+]
+Model = Annotated[
+    str, typer.Option("--model", help="landmarks (MediaPipe's, with the open hand), or a .safetensors file.")
+]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
+HandLength = Annotated[
+    float | None,
+    typer.Option("--hand-length-mm", help="Your hand, wrist crease to middle finger tip: makes depth exact."),
+]
+
+
+def metres(length_mm: float | None) -> float | None:
+    """Metres from millimetres, None where there is none."""
+    return None if length_mm is None else length_mm / 1e3
