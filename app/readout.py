@@ -19,7 +19,7 @@ class Distance:
 
     Attributes:
         meters: to the middle of the palm.
-        error_m: two standard deviations along the line of sight, from the covariance of the solve.
+        error_m: two standard deviations along the line of sight: the solve's, and the model's own where it is known.
     """
 
     meters: float
@@ -38,14 +38,14 @@ def palm_distance(hand: Hand) -> Distance | None:
     if not np.isfinite(meters) or meters == 0.0:
         return None
     sight = palm_m / meters
-    variance = float(sight @ hand.root_covariance_m2 @ sight)
+    variance = float(sight @ hand.covariance_at(palm_m) @ sight)
     error_m = SIGMAS * float(np.sqrt(max(variance, 0.0))) if np.isfinite(variance) else float("nan")
     return Distance(meters, error_m)
 
 
 def depth_error_m(hand: Hand) -> float:
     """Two standard deviations of the root's depth (z)."""
-    variance = float(hand.root_covariance_m2[2, 2])
+    variance = float(hand.covariance_at(hand.root_m)[2, 2])
     return SIGMAS * float(np.sqrt(variance)) if variance >= 0.0 else float("nan")
 
 

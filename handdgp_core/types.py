@@ -75,6 +75,8 @@ class Hand:
         degenerate: None, or the reason why there is no root.
         track_id: as in `HandCrop`.
         root_unmuted_m: (3,) the root with no keypoint muted, where some are muted; else None.
+        distance_std: relative standard deviation of the distance that the solve's covariance does not hold: errors of
+            the hand's size and 3D shape, as measured for the model. NaN where nobody has measured it.
     """
 
     handedness: Handedness
@@ -90,3 +92,12 @@ class Hand:
     degenerate: str | None = None
     track_id: int = -1
     root_unmuted_m: Array | None = None
+    distance_std: float = float("nan")
+
+    def covariance_at(self, point_m: Array) -> Array:
+        """(3, 3) covariance of the hand's place, near a point (3,) of it: the solve's, and the model's where known.
+
+        An error of size or 3D shape moves the whole hand along the line of sight, in proportion to its distance.
+        """
+        spread_m = np.nan_to_num(self.distance_std) * np.asarray(point_m)
+        return self.root_covariance_m2 + np.outer(spread_m, spread_m)

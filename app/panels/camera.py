@@ -210,7 +210,10 @@ class HandReadout(QFrame):
         self.figure.setToolTip("Distance from the camera to the middle of the palm.")
         self.error = QLabel("", self)
         self.error.setFont(figures_font(10.5))
-        self.error.setToolTip("± is two standard deviations, from the covariance of the solve.")
+        self.error.setToolTip(
+            "± is two standard deviations: of the solve, and of the hand's size and shape as the model knows them.\n"
+            "Your own hand length makes it smaller."
+        )
         self.details = QLabel("", self)
         self.details.setFont(figures_font(9))
         self.details.setToolTip("The root (wrist) in the camera's frame: x right, y down, z away from the camera.")

@@ -106,7 +106,7 @@ class SceneHand:
         distance = palm_distance(hand)
         return cls(
             hand.handedness, hand.vertices_m, hand.faces, hand.keypoints_m, hand.weights, hand.root_m,
-            hand.root_covariance_m2, raw_root_m, truth_root_m, track_id=hand.track_id,
+            hand.covariance_at(hand.root_m), raw_root_m, truth_root_m, track_id=hand.track_id,
             distance_m=None if distance is None else distance.meters,
         )  # fmt: skip
 

@@ -210,6 +210,7 @@ class HandEstimator:
             degenerate=solution.reasons[index],
             track_id=view.crop.track_id,
             root_unmuted_m=None if unmuted_m is None else way.points_to_camera(unmuted_m[index]),
+            distance_std=self._predictor.distance_std[self._hand_length_m is not None],
         )
 
 

@@ -44,6 +44,8 @@ class LandmarksPredictor:
     """MediaPipe landmarks -> open hand fit. See `Predictor` for the attributes."""
 
     method: PositioningMethod = "refined"
+    # So that two standard deviations hold 95 % of the palm distances of the rendered demo and of 200 real pictures.
+    distance_std = (0.06, 0.05)
 
     def __init__(self, network: MediaPipeLandmarks, hand: OpenHand, device: torch.device) -> None:
         self.name = "landmarks"

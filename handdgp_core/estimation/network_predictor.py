@@ -44,6 +44,7 @@ class NetworkPredictor:
         self.method: PositioningMethod = network.config.positioning
         self.faces: NDArray[np.int32] = network.template.faces
         self.stage_ms: dict[str, float] = {}
+        self.distance_std = (float("nan"), float("nan"))
         self._network = network.to(device).eval()
         self._device = device
 

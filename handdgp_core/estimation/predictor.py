@@ -49,12 +49,15 @@ class Predictor(Protocol):
         method: which DGP solve its predictions are meant for.
         faces: (F, 3) triangles of a right hand, outward normals.
         stage_ms: milliseconds of each part of the last `predict`.
+        distance_std: relative standard deviation of distances, without and with a measured hand length, that the
+            solve's covariance does not hold: errors of size and 3D shape. NaN where nobody has measured them.
     """
 
     name: str
     method: PositioningMethod
     faces: NDArray[np.int32]
     stage_ms: dict[str, float]
+    distance_std: tuple[float, float]
 
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
         """The virtual camera that this network wants for a crop. UsageError where the lens cannot show it."""

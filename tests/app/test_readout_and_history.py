@@ -33,6 +33,17 @@ def test_distance_is_along_the_line_of_sight_and_not_depth() -> None:
     assert found.error_m == pytest.approx(2 * np.sqrt(sight @ straight.root_covariance_m2 @ sight))
 
 
+def test_an_error_of_size_counts_along_the_line_of_sight_alone() -> None:
+    sure, unsure = hand(0.5), replace(hand(0.5), distance_std=0.05)
+    near, far = palm_distance(sure), palm_distance(unsure)
+    assert near is not None and far is not None
+    assert far.error_m == pytest.approx(np.hypot(near.error_m, 2 * 0.05 * far.meters))
+    across = np.cross(unsure.root_m, [0.0, 1.0, 0.0])
+    covariance = unsure.covariance_at(unsure.root_m)
+    assert across @ covariance @ across == pytest.approx(across @ sure.root_covariance_m2 @ across)
+    assert depth_error_m(unsure) == pytest.approx(2 * np.hypot(2e-3, 0.05 * unsure.root_m[2]))
+
+
 def test_no_position_gives_no_figure() -> None:
     assert palm_distance(degenerate_hand()) is None
     assert mute_shift_mm(degenerate_hand()) is None

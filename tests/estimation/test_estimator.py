@@ -38,6 +38,7 @@ class KnownNetwork:
 
     name = "known"
     method: PositioningMethod = "refined"
+    distance_std = (0.06, 0.05)
     faces = np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
 
     def __init__(self, handedness: Handedness = "right", noise_px: float = 0.0) -> None:
@@ -130,7 +131,7 @@ def test_a_hand_length_scales_the_hand_and_its_depth() -> None:
     length = float(hand_length_m(truth))
     estimator = estimator_of(hand_length_m=1.1 * length)
     (hand,) = estimator.estimate(frame(), CAMERA)
-    assert hand.hand_scale == pytest.approx(1.1)
+    assert hand.hand_scale == pytest.approx(1.1) and hand.distance_std == KnownNetwork.distance_std[1]
     assert float(hand_length_m(hand.keypoints_m)) == pytest.approx(1.1 * length)
     assert np.allclose(hand.root_m, 1.1 * truth[0], atol=1e-5)
 
