@@ -1,0 +1,123 @@
+"""Labelled data sets through a network that knows the answer, and through the whole program."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from handdgp_core.detection.landmarker import Detection
+from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.evaluation.examples import Examples
+from handdgp_core.evaluation.labelled import evaluate_estimator, evaluate_network, view_settings
+from handdgp_core.evaluation.summary import summarise
+from handdgp_core.networks import HandDGP, NetworkConfig, RelativeOutput
+from handdgp_core.training.augmentation import AppearanceSettings, ViewPairs, render_views
+from handdgp_core.training.datasets.sample import LabelledHand
+from tests.meshes import small_template
+
+CONFIG = NetworkConfig(
+    backbone="resnet18",
+    template="ball",
+    image_size=64,
+    keypoint_widths=(16, 8),
+    mesh_widths=(16, 16, 8, 8),
+    weight_latent=16,
+    weight_widths=(16, 8),
+)
+MATRIX = np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]])
+
+
+def labelled(number: int, same_mesh: bool = False) -> LabelledHand:
+    """A ball off the middle of the picture; every other one is a left hand, one in three has another mesh."""
+    template, rng = small_template(), np.random.default_rng(number)
+    root = np.array([0.05 * (-1) ** number, 0.03, 0.4 + 0.05 * number])
+    mirror = [-1.0, 1.0, 1.0] if number % 2 else [1.0, 1.0, 1.0]
+    vertices = (template.vertices + rng.normal(0, 0.002, template.vertices.shape)) * mirror + root
+    keypoints = template.keypoint_regressor @ vertices
+    image = rng.integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    mesh = vertices if same_mesh or number % 3 < 2 else vertices[:50]
+    return LabelledHand(image, MATRIX, keypoints, mesh, "left" if number % 2 else "right", f"ball {number}")
+
+
+class Oracle(HandDGP):
+    """Answers with the labels of the views that it is going to be shown, each moved by `error` (hand-scale units)."""
+
+    def __init__(self, hands: Sequence[LabelledHand], batch_size: int, error: float = 0.0) -> None:
+        super().__init__(CONFIG, small_template())
+        count = self.template.vertex_count
+        whole = [labelled(int(hand.name.split()[1]), same_mesh=True) for hand in hands]
+        views = ViewPairs(
+            whole, count, view_settings(self), AppearanceSettings.none(), view_count=1,
+            hand_scale_m=self.template.hand_scale_m,
+        )  # fmt: skip
+        self._answers = []
+        for first in range(0, len(whole), batch_size):
+            batch = default_collate([views[index] for index in range(first, min(first + batch_size, len(whole)))])
+            view = render_views(batch, CONFIG.image_size)["view1"]
+            weights = torch.ones(view["keypoints_uv"].shape[:2])
+            self._answers.append(RelativeOutput(view["keypoints_uv"], view["vertices"] * (1 + error), weights))
+
+    def relative(self, image: Tensor) -> RelativeOutput:
+        return self._answers.pop(0)
+
+
+def test_a_network_that_is_right_has_no_error_in_the_cameras_own_frame() -> None:
+    hands = [labelled(number) for number in range(5)]
+    steps: list[int] = []
+    examples = Examples(2)
+    found = evaluate_network(Oracle(hands, 2), hands, lambda done, _: steps.append(done), None, examples, 2)
+    assert set(found) == {"published", "refined"} and steps == [2, 4, 5]
+    for pairs in found.values():
+        figures = summarise(pairs, left_out=())
+        assert figures["hands"] == figures["found"] == 5
+        assert figures["camera_space_mm"]["mean"] < 0.05 and figures["root_mm"]["mean"] < 0.05
+        assert figures["vertices_camera_space_mm"]["count"] == 4  # the mesh of another topology is left out
+        assert figures["vertices_camera_space_mm"]["mean"] < 0.05
+        assert figures["f_score"]["raw"]["5 mm"] == pytest.approx(1.0)
+    assert len(examples.kept) == 2
+    for example, number in zip(examples.kept, (0, 2), strict=True):
+        assert example.name == f"ball {number}"
+        seen = example.vertices_m @ MATRIX.T
+        centre = (seen[:, :2] / seen[:, 2:]).mean(axis=0)
+        assert np.abs(example.keypoints_px.mean(axis=0) - centre).max() < 12
+
+
+def test_a_hand_seen_too_large_is_placed_too_far_by_as_much() -> None:
+    hands = [labelled(number) for number in range(2)]
+    pairs = evaluate_network(Oracle(hands, 2, error=0.1), hands, lambda *_: None, batch_size=2)["refined"]
+    depths = np.array([hand.keypoints_m[:, 2].mean() for hand in hands])
+    bias = summarise(pairs, left_out=())["depth_bias_mm"]["mean"]
+    assert bias == pytest.approx(100 * depths.mean(), rel=0.02)
+
+
+def test_cancelling_keeps_what_is_done() -> None:
+    hands = [labelled(number) for number in range(4)]
+    cancelled = threading.Event()
+    found = evaluate_network(Oracle(hands, 2), hands, lambda *_: cancelled.set(), cancelled, batch_size=2)
+    assert len(found["refined"].true_m) == 2
+
+
+class NoHands:
+    """Finds nothing, ever."""
+
+    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+def test_hands_that_the_program_does_not_find_count_as_missed() -> None:
+    hands = [labelled(number) for number in range(3)]
+    estimator = HandEstimator.from_weights("landmarks", "cpu")
+    estimator = HandEstimator(estimator._predictor, NoHands())
+    pairs = evaluate_estimator(estimator, hands, lambda *_: None)
+    figures = summarise(pairs)
+    assert (figures["hands"], figures["found"], figures["camera_space_mm"]["count"]) == (3, 0, 0)
