@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from PyQt6.QtCore import QObject, Qt, QTimer
 
+from app.history import Ring
+
 BEAT_MS = 5
 STALL_MS = 50.0
-BEATS_KEPT = 200_000  # about 16 minutes of beats: the percentiles cover those, the counts cover everything
+BEATS_KEPT = 120_000  # about 10 minutes of beats: the percentiles cover those, the counts cover everything
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class StallMonitor(QObject):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(BEAT_MS)
         self._timer.timeout.connect(self._beat)
-        self._gaps_ms: deque[float] = deque(maxlen=BEATS_KEPT)
+        self._gaps_ms = Ring(1, BEATS_KEPT)  # as large from the first beat on: it must not look like a leak
         self._clear()
 
     def start(self) -> None:
@@ -65,7 +66,7 @@ class StallMonitor(QObject):
 
     def report(self) -> StallReport:
         """The figures so far."""
-        gaps = np.array(self._gaps_ms) if self._gaps_ms else np.zeros(1)
+        gaps = self._gaps_ms.rows if len(self._gaps_ms.rows) else np.zeros(1)
         seconds = max(self._last_s - self._began_s, 1e-9)
         return StallReport(
             seconds=seconds,
@@ -88,6 +89,6 @@ class StallMonitor(QObject):
         now_s = time.monotonic()
         gap_ms = (now_s - self._last_s) * 1e3
         self._last_s = now_s
-        self._gaps_ms.append(gap_ms)
+        self._gaps_ms.append([gap_ms])
         self._stalls += gap_ms > STALL_MS
         self._worst_ms = max(self._worst_ms, gap_ms)

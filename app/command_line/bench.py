@@ -8,19 +8,24 @@ from typing import Annotated
 import typer
 
 from app.command_line.exit_codes import DONE
-from app.command_line.options import Device, DeviceOption, Model
+from app.command_line.options import Device, DeviceOption, Model, Settings
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="live (the window, offscreen) or stages (headless, per stage).")],
-    source: Annotated[str, typer.Option("--source", help="What to run on.")] = "demo",
+    what: Annotated[
+        str,
+        typer.Argument(help="live (the window, offscreen), stages (headless), network or training (of a --config)."),
+    ],
+    source: Annotated[str, typer.Option("--source", help="What live and stages run on.")] = "demo",
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="How long.")] = 20.0,
     model: Model = "landmarks",
     device: DeviceOption = Device.auto,
+    config: Annotated[Path | None, typer.Option("--config", help="What network and training build.")] = None,
+    settings: Settings = None,
     output: Annotated[Path | None, typer.Option("--output", help="JSON file for the figures.")] = None,
 ) -> int:
-    """Measure this machine: shown frame rate and stalls of the window, or milliseconds per stage."""
-    from app.commands.bench import run_bench
+    """Measure this machine: the window's frame rate and stalls, milliseconds per stage, or a network's speed."""
+    from app.commands.bench import BenchOptions, run_bench
 
-    run_bench(what, source, seconds, model, device.value, output)
+    run_bench(BenchOptions(what, source, seconds, model, device.value, config, tuple(settings or ()), output))
     return DONE

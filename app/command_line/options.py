@@ -35,6 +35,9 @@ HandLength = Annotated[
     float | None,
     typer.Option("--hand-length-mm", help="Your hand, wrist crease to middle finger tip: makes depth exact."),
 ]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Replaces one of the config's: data.batch_size=64. Repeatable.")
+]
 
 
 def metres(length_mm: float | None) -> float | None:

@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from app.command_line.exit_codes import CANCELLED, DONE
+from app.command_line.options import Settings
 
 
 def train(
     config: Annotated[Path, typer.Option("--config", help="YAML file, such as configs/freihand-r50.yaml.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Replaces one of the file's: data.batch_size=64. Repeatable."),
-    ] = None,
+    settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
 ) -> int:
     """Train a network: relative losses to convergence, then all. Needs the extra `train`."""

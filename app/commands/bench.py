@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +21,61 @@ from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import frames
 
 _WARM_UP_FRAMES = 5
-BENCHES = ("live", "stages")
+ON_A_SOURCE, ON_A_CONFIG = ("live", "stages"), ("network", "training")
+BENCHES = (*ON_A_SOURCE, *ON_A_CONFIG)
 
 
-def run_bench(what: str, source: str, seconds: float, model: str, device: str, output: Path | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class BenchOptions:
+    """What `bench` was asked for; names as on the command line.
+
+    Attributes:
+        what: one of BENCHES.
+        source, model: of "live" and "stages".
+        config, settings: of "network" and "training".
+    """
+
+    what: str
+    source: str = "demo"
+    seconds: float = 20.0
+    model: str = "landmarks"
+    device: str = "auto"
+    config: Path | None = None
+    settings: tuple[str, ...] = ()
+    output: Path | None = None
+
+
+def run_bench(options: BenchOptions) -> dict[str, Any]:
     """Run one bench, print its figures and write them where asked.
 
     Raises:
         HandDGPError: bad input.
     """
-    if what not in BENCHES:
-        raise UsageError(f"a bench out of {', '.join(BENCHES)}", repr(what))
-    figures = _live(source, seconds, model, device) if what == "live" else stages(source, seconds, model, device)
+    figures = _run(options)
     figures["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    table = Table(f"bench {what}", source)
+    subject = options.source if options.what in ON_A_SOURCE else str(options.config)
+    table = Table(f"bench {options.what}", subject)
     for name, value in figures.items():
         table.add_row(name, f"{value:.2f}" if isinstance(value, float) else str(value))
     Console(width=110).print(table)
-    if output is not None:
-        write_json(output, figures)
+    if options.output is not None:
+        write_json(options.output, figures)
     return figures
+
+
+def _run(options: BenchOptions) -> dict[str, Any]:
+    if options.what not in BENCHES:
+        raise UsageError(f"a bench out of {', '.join(BENCHES)}", repr(options.what))
+    if options.what == "live":
+        return _live(options.source, options.seconds, options.model, options.device)
+    if options.what == "stages":
+        return stages(options.source, options.seconds, options.model, options.device)
+    if options.config is None:
+        raise UsageError(f"--config FILE for bench {options.what}", "none", "give one out of configs/")
+    from app.commands.bench_networks import bench_network, bench_training
+
+    run = bench_network if options.what == "network" else bench_training
+    return run(options.config, options.settings, options.seconds, options.device)
 
 
 def _live(source: str, seconds: float, model: str, device: str) -> dict[str, Any]:

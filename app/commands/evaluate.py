@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.commands.console import cancellable, console, progress_bar
+from app.commands.extras import training_parts
 from app.commands.files import write_json
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
@@ -102,8 +104,10 @@ def _network_pairs(
     options: EvaluateOptions, cancelled: threading.Event, examples: Examples
 ) -> dict[PositioningMethod, Pairs]:
     from handdgp_core.estimation.models import choose_device
-    from handdgp_core.evaluation.labelled import evaluate_network
     from handdgp_core.networks import load_network
+
+    with training_parts():
+        from handdgp_core.evaluation.labelled import evaluate_network
 
     network = load_network(options.model, choose_device(options.device))
     with _bar(options.dataset) as progress:
@@ -121,7 +125,8 @@ def _program_pairs(
             assert options.root is not None
             if options.dataset == "frames":
                 return evaluate_folder(options.root, estimator, progress, cancelled, examples)
-            from handdgp_core.evaluation.labelled import evaluate_estimator
+            with training_parts():
+                from handdgp_core.evaluation.labelled import evaluate_estimator
 
             return evaluate_estimator(estimator, _open(options, None), progress, cancelled, examples)
     finally:
@@ -129,8 +134,9 @@ def _program_pairs(
 
 
 def _open(options: EvaluateOptions, template: Any) -> Any:
-    from handdgp_core.training.config import DatasetConfig
-    from handdgp_core.training.readers import JoinedHands, open_dataset, open_template
+    with training_parts():
+        from handdgp_core.training.config import DatasetConfig
+        from handdgp_core.training.readers import JoinedHands, open_dataset, open_template
 
     split = options.split or EVALUATION_SPLITS.get(options.dataset, "")
     config = DatasetConfig(options.dataset, str(options.root), split, limit=options.limit)  # type: ignore[arg-type]
@@ -180,10 +186,9 @@ def _show(results: dict[str, dict[str, Any]]) -> None:
         table.add_row(f"camera space, {distance}", *("" if cell is None else _three(cell) for cell in cells))
     Console(width=100).print(table)
     for method, result in results.items():
-        console.print(
-            f"{method}: {result['found']} of {result['hands']} hands found, "
-            f"{100 * result['handedness_right_fraction']:.1f} % on the right side"
-        )
+        sides = result["handedness_right_fraction"]
+        judged = "" if math.isnan(sides) else f", {100 * sides:.1f} % on the right side"
+        console.print(f"{method}: {result['found']} of {result['hands']} hands found and placed{judged}")
 
 
 def _three(spread: dict[str, float]) -> str:

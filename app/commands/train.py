@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.commands.console import console
-from handdgp_core.errors import UsageError
+from app.commands.extras import training_parts
 
 
 def train(config_path: Path, overrides: Sequence[str] = (), resume: bool = False) -> bool:
@@ -20,13 +20,9 @@ def train(config_path: Path, overrides: Sequence[str] = (), resume: bool = False
     Raises:
         HandDGPError: a bad configuration, missing data or parts, or a training that diverged.
     """
-    try:
+    with training_parts():
         from handdgp_core.training.config import load_config
         from handdgp_core.training.trainer import train as run
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "the packages for training", f"no {error.name}", 'pip install "handdgp-live[train]"'
-        ) from error
     config = load_config(config_path, overrides)
     try:
         result = run(config, resume)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
 
 from handdgp_core.estimation.estimator import HandEstimator
@@ -77,7 +78,8 @@ def evaluate_network(
         if cancelled is not None and cancelled.is_set():
             break
         source.seen.clear()
-        batch = _to(default_collate([views[index] for index in indices]), next(network.parameters()).device)
+        batch = default_collate([views[index] for index in indices])
+        batch = move_data_to_device(batch, next(network.parameters()).device)
         samples = [source.seen[index] for index in indices]
         turn = batch["view1"]["virtual_from_camera"].double().cpu().numpy()
         for method, output in _solve(network, batch).items():
@@ -201,12 +203,6 @@ def _compared(
 def _batches(count: int, size: int) -> Iterator[list[int]]:
     for first in range(0, count, size):
         yield list(range(first, min(first + size, count)))
-
-
-def _to(value: Any, device: torch.device) -> Any:
-    if isinstance(value, dict):
-        return {name: _to(item, device) for name, item in value.items()}
-    return value.to(device) if isinstance(value, torch.Tensor) else value
 
 
 def _array(value: torch.Tensor) -> Array:

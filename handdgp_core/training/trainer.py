@@ -71,9 +71,10 @@ def train(
     checkpoint = _checkpoint(folder, resume)
     seed_everything(config.seed, verbose=False)
     template = open_template(config.network.template, config.data.model_folder)
+    network = HandDGP(config.network, template)
     loaders = HandData(config, template) if data is None else data
     render = functools.partial(render_views, size=config.network.image_size) if data is None else None
-    module = HandModule(HandDGP(config.network, template), config, render)
+    module = HandModule(network, config, render)
     trainer = make_trainer(config, callbacks, progress)
     if trainer.is_global_zero:
         write_text(folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
