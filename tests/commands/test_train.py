@@ -71,7 +71,7 @@ def test_a_network_is_evaluated_on_labelled_crops_with_a_report(run: Path, shard
     assert main([*arguments, "--output", str(figures), "--report", str(report), "--limit", "5"]) == DONE
     found = json.loads(figures.read_text())["positioning"]
     assert found["refined"]["hands"] == found["published"]["hands"] == 5
-    assert (report / "report.html").stat().st_size > 10_000
+    assert "of 5 hands found" in (report / "report.html").read_text()
 
 
 def test_the_program_runs_with_the_network(run: Path, tmp_path: Path) -> None:
