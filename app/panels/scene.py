@@ -38,6 +38,8 @@ class Viewport(Protocol):
     def set_options(self, options: ViewOptions) -> None: ...
     def set_view(self, name: str) -> None: ...
     def set_orbit(self, orbit: Orbit) -> None: ...
+    @property
+    def orbit(self) -> Orbit: ...
     def shutdown(self) -> None: ...
 
 
@@ -60,6 +62,11 @@ class NoViewport(QLabel):
     def set_orbit(self, orbit: Orbit) -> None:
         """Shows nothing."""
 
+    @property
+    def orbit(self) -> Orbit:
+        """Never moves."""
+        return HOME
+
     def shutdown(self) -> None:
         """Has nothing to end."""
 
@@ -77,7 +84,8 @@ class ScenePanel(QWidget):
         self._viewport: Viewport = viewport  # type: ignore[assignment]
         self._options = ViewOptions()
         self._hands: list[Hand] = []
-        self._fit_wanted = True
+        self._most_hands = 0
+        self._fitted: Orbit | None = None
         self.views = QComboBox(self)
         self.views.addItem("View…")
         self.views.addItem("Fit", FIT)
@@ -124,11 +132,13 @@ class ScenePanel(QWidget):
         self.views.setCurrentIndex(0)
 
     def show_result(self, result: FrameResult) -> None:
-        """Show the hands of a result; the first hand of a source is brought into sight."""
+        """Show the hands of a result; new ones are brought into sight, unless the person has moved the view."""
         self._hands = result.hands
-        if self._fit_wanted and any(hand.degenerate is None for hand in result.hands):
-            self._fit_wanted = False
-            self.fit()
+        placed = sum(hand.degenerate is None for hand in result.hands)
+        if placed > self._most_hands:
+            self._most_hands = placed
+            if self._fitted in (None, self._viewport.orbit):
+                self.fit()
         self._viewport.set_scene(
             SceneState.from_hands(
                 result.hands,
@@ -144,11 +154,12 @@ class ScenePanel(QWidget):
         points = [np.zeros((1, 3)), *(hand.keypoints_m for hand in self._hands)]
         place = fit_view(HOME, np.concatenate(points), self.widget.width(), self.widget.height())
         self._viewport.set_orbit(place)
+        self._fitted = self._viewport.orbit
 
     def clear(self) -> None:
         """Forget hands and trails, e.g. when the source changes."""
         self._hands = []
-        self._fit_wanted = True
+        self._most_hands, self._fitted = 0, None
         forget = getattr(self._viewport, "clear", None)
         if forget is not None:
             forget()
