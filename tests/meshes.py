@@ -9,7 +9,19 @@ import trimesh
 from numpy.typing import NDArray
 
 from handdgp_core.hands.template import Template, build_template
+from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.types import Array
+
+# A network on `small_template` that runs in milliseconds.
+SMALL_NETWORK = NetworkConfig(
+    backbone="resnet18",
+    template="ball",
+    image_size=64,
+    keypoint_widths=(16, 8),
+    mesh_widths=(16, 16, 8, 8),
+    weight_latent=16,
+    weight_widths=(16, 8),
+)
 
 
 def ball(subdivisions: int, radius_m: float = 0.08) -> tuple[Array, NDArray[np.int32]]:

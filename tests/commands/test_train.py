@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from app.cli import main
 from app.command_line.exit_codes import BAD_INPUT, DONE
@@ -19,13 +17,7 @@ from tests.training.rendered_hands import RenderedHands
 
 TINY = str(Path(__file__).resolve().parents[2] / "configs" / "tiny.yaml")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")

@@ -16,20 +16,11 @@ from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.networks import HandDGP, NetworkConfig, RectificationConfig, RelativeOutput, save_network
+from handdgp_core.networks import HandDGP, RectificationConfig, RelativeOutput, save_network
 from handdgp_core.types import Array, Camera, Frame, Handedness
-from tests.meshes import small_template
+from tests.meshes import SMALL_NETWORK, small_template
 
 CAMERA = Camera(320, 240, np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]]), np.zeros(5))
-CONFIG = NetworkConfig(
-    backbone="resnet18",
-    template="ball",
-    image_size=64,
-    keypoint_widths=(16, 8),
-    mesh_widths=(16, 16, 8, 8),
-    weight_latent=16,
-    weight_widths=(16, 8),
-)
 
 
 class CalmNetwork(HandDGP):
@@ -67,7 +58,7 @@ class OneHand:
 @pytest.fixture(scope="module")
 def network() -> HandDGP:
     torch.manual_seed(0)
-    return CalmNetwork(CONFIG, small_template()).eval()
+    return CalmNetwork(SMALL_NETWORK, small_template()).eval()
 
 
 def picture(seed: int = 0) -> NDArray[np.uint8]:
@@ -83,7 +74,7 @@ def estimator(network: HandDGP, handedness: Handedness = "right") -> HandEstimat
 
 def test_a_checkpoint_with_random_weights_gives_hands_of_the_right_shapes(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    save_network(HandDGP(CONFIG, small_template()), tmp_path / "random.safetensors")
+    save_network(HandDGP(SMALL_NETWORK, small_template()), tmp_path / "random.safetensors")
     predictor = NetworkPredictor.load(tmp_path / "random.safetensors", torch.device("cpu"))
     assert predictor.name == str(tmp_path / "random.safetensors")
     seen = predictor.predict(np.zeros((2, 64, 64, 3), np.uint8), [None, None], 0)  # type: ignore[list-item]
@@ -146,7 +137,8 @@ def test_rectification_follows_the_config(network: HandDGP) -> None:
     fitted = NetworkPredictor(network, torch.device("cpu")).rectify(CAMERA, view)
     expected = Rectification.fit(CAMERA, view, 64, 1.0)
     assert np.allclose(fitted.homography, expected.homography) and fitted.size == 64
-    config = replace(CONFIG, rectification=RectificationConfig("published", focal_px=400.0), positioning="published")
+    canonical = RectificationConfig("published", focal_px=400.0)
+    config = replace(SMALL_NETWORK, rectification=canonical, positioning="published")
     published = NetworkPredictor(CalmNetwork(config, small_template()), torch.device("cpu"))
     assert published.method == "published"
     matrix = published.rectify(CAMERA, view).matrix
@@ -170,4 +162,4 @@ def test_the_estimator_takes_the_path_of_a_checkpoint(network: HandDGP, tmp_path
 def test_a_body_is_no_hand() -> None:
     body = small_template(29)
     with pytest.raises(WeightsError, match="29"):
-        NetworkPredictor(HandDGP(CONFIG, body), torch.device("cpu"))
+        NetworkPredictor(HandDGP(SMALL_NETWORK, body), torch.device("cpu"))

@@ -17,20 +17,11 @@ from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.examples import Examples
 from handdgp_core.evaluation.labelled import evaluate_estimator, evaluate_network, view_settings
 from handdgp_core.evaluation.summary import summarise
-from handdgp_core.networks import HandDGP, NetworkConfig, RelativeOutput
+from handdgp_core.networks import HandDGP, RelativeOutput
 from handdgp_core.training.augmentation import AppearanceSettings, ViewPairs, render_views
 from handdgp_core.training.datasets.sample import LabelledHand
-from tests.meshes import small_template
+from tests.meshes import SMALL_NETWORK, small_template
 
-CONFIG = NetworkConfig(
-    backbone="resnet18",
-    template="ball",
-    image_size=64,
-    keypoint_widths=(16, 8),
-    mesh_widths=(16, 16, 8, 8),
-    weight_latent=16,
-    weight_widths=(16, 8),
-)
 MATRIX = np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]])
 
 
@@ -50,7 +41,7 @@ class Oracle(HandDGP):
     """Answers with the labels of the views that it is going to be shown, each moved by `error` (hand-scale units)."""
 
     def __init__(self, hands: Sequence[LabelledHand], batch_size: int, error: float = 0.0) -> None:
-        super().__init__(CONFIG, small_template())
+        super().__init__(SMALL_NETWORK, small_template())
         count = self.template.vertex_count
         whole = [labelled(int(hand.name.split()[1]), same_mesh=True) for hand in hands]
         views = ViewPairs(
@@ -60,7 +51,7 @@ class Oracle(HandDGP):
         self._answers = []
         for first in range(0, len(whole), batch_size):
             batch = default_collate([views[index] for index in range(first, min(first + batch_size, len(whole)))])
-            view = render_views(batch, CONFIG.image_size)["view1"]
+            view = render_views(batch, SMALL_NETWORK.image_size)["view1"]
             weights = torch.ones(view["keypoints_uv"].shape[:2])
             self._answers.append(RelativeOutput(view["keypoints_uv"], view["vertices"] * (1 + error), weights))
 

@@ -15,21 +15,11 @@ from handdgp_core.hands.template import Template
 from handdgp_core.networks import HandDGP, NetworkConfig, NetworkOutput, RelativeOutput
 from handdgp_core.networks.backbones import BACKBONES
 from handdgp_core.networks.resnet import ResNet
-from tests.meshes import small_template
-
-SMALL = NetworkConfig(
-    backbone="resnet18",
-    template="ball",
-    image_size=64,
-    keypoint_widths=(16, 8),
-    mesh_widths=(16, 16, 8, 8),
-    weight_latent=16,
-    weight_widths=(16, 8),
-)
+from tests.meshes import SMALL_NETWORK, small_template
 
 
 def config_of(backbone: str) -> NetworkConfig:
-    return replace(SMALL, backbone=backbone, image_size=224 if backbone.startswith("mediapipe") else 64)
+    return replace(SMALL_NETWORK, backbone=backbone, image_size=224 if backbone.startswith("mediapipe") else 64)
 
 
 def intrinsics(batch: int, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -69,7 +59,7 @@ def test_every_parameter_of_every_model_gets_a_gradient(backbone: str, ball: Tem
 @pytest.mark.parametrize("keypoints", [21, 29])
 def test_shapes(keypoints: int) -> None:
     template = small_template(keypoints)
-    network = HandDGP(SMALL, template).eval()
+    network = HandDGP(SMALL_NETWORK, template).eval()
     output = network(torch.rand(3, 3, 64, 64), intrinsics(3, 64))
     assert isinstance(output, NetworkOutput)
     shapes = [tuple(part.shape) for part in output]
@@ -89,7 +79,7 @@ def test_shapes(keypoints: int) -> None:
 
 @pytest.mark.parametrize("positioning", ["published", "refined"])
 def test_a_hand_is_placed_where_it_is(positioning: str, ball: Template) -> None:
-    network = HandDGP(replace(SMALL, positioning=positioning), ball).double()
+    network = HandDGP(replace(SMALL_NETWORK, positioning=positioning), ball).double()
     output = network.position(placed(network, 2, torch.float64), intrinsics(2, 64, torch.float64))
     expected = torch.tensor([0.02, -0.01, 0.5], dtype=torch.float64).expand(2, 3)
     torch.testing.assert_close(output.root_m, expected, atol=1e-6, rtol=0)  # the regressor is stored as float32
@@ -101,7 +91,7 @@ def test_a_hand_is_placed_where_it_is(positioning: str, ball: Template) -> None:
 @pytest.mark.parametrize("positioning", ["published", "refined"])
 def test_gradcheck_through_dgp(positioning: str) -> None:
     """To keypoints, vertices and weights, with noise so that no residual is zero."""
-    network = HandDGP(replace(SMALL, positioning=positioning), small_template(5)).double()
+    network = HandDGP(replace(SMALL_NETWORK, positioning=positioning), small_template(5)).double()
     generator = torch.Generator().manual_seed(3)
     inputs = tuple(
         (part + 0.01 * torch.randn(part.shape, generator=generator, dtype=torch.float64)).requires_grad_()
@@ -118,7 +108,7 @@ def test_gradcheck_through_dgp(positioning: str) -> None:
 def test_gradcheck_through_the_heads() -> None:
     """From features to the root: heads, sampling at the predicted keypoints, spirals and DGP together."""
     torch.manual_seed(1)
-    network = HandDGP(SMALL, small_template(5)).double().eval()
+    network = HandDGP(SMALL_NETWORK, small_template(5)).double().eval()
     good = placed(network, 1, torch.float64)
 
     def root(features: Tensor) -> Tensor:
@@ -133,7 +123,7 @@ def test_gradcheck_through_the_heads() -> None:
 
 
 def test_a_nan_image_is_flagged_and_leaves_its_neighbour_alone(ball: Template) -> None:
-    network = HandDGP(SMALL, ball).eval()
+    network = HandDGP(SMALL_NETWORK, ball).eval()
     image = torch.rand(2, 3, 64, 64)
     alone = network(image[1:], intrinsics(1, 64))
     image[0] = torch.nan
@@ -145,7 +135,7 @@ def test_a_nan_image_is_flagged_and_leaves_its_neighbour_alone(ball: Template) -
 
 
 def test_a_singular_sample_gives_no_gradient(ball: Template) -> None:
-    network = HandDGP(SMALL, ball)
+    network = HandDGP(SMALL_NETWORK, ball)
     parts = placed(network, 2)
     parts.keypoints_uv[0] = 0.5  # all in one place
     inputs = RelativeOutput(*(part.requires_grad_() for part in parts))
@@ -178,7 +168,7 @@ def test_half_precision_keeps_the_solve_in_float32(kind: torch.dtype, backbone: 
 
 def test_training_in_bfloat16_reaches_every_parameter(ball: Template) -> None:
     torch.manual_seed(0)
-    network = HandDGP(SMALL, ball).train()
+    network = HandDGP(SMALL_NETWORK, ball).train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         relative = network.relative(torch.rand(2, 3, 64, 64))
         near = RelativeOutput(*(a + 0.01 * b for a, b in zip(placed(network, 2), relative, strict=True)))
@@ -191,8 +181,8 @@ def test_training_in_bfloat16_reaches_every_parameter(ball: Template) -> None:
 
 def test_pixel_offset_moves_the_hand_by_half_a_pixel(ball: Template) -> None:
     """The same fractions, read from the crop's edge or from the first pixel's centre."""
-    ours = HandDGP(SMALL, ball)
-    theirs = HandDGP(replace(SMALL, pixel_offset=0.0), ball)
+    ours = HandDGP(SMALL_NETWORK, ball)
+    theirs = HandDGP(replace(SMALL_NETWORK, pixel_offset=0.0), ball)
     uv = torch.tensor([[[0.25, 0.75]]])
     assert ours.pixels(uv).flatten().tolist() == [15.5, 47.5]
     assert theirs.pixels(uv).flatten().tolist() == [16.0, 48.0]
@@ -202,7 +192,7 @@ def test_pixel_offset_moves_the_hand_by_half_a_pixel(ball: Template) -> None:
 
 
 def test_wrong_arguments_are_refused(ball: Template) -> None:
-    network = HandDGP(SMALL, ball).eval()
+    network = HandDGP(SMALL_NETWORK, ball).eval()
     for image, matrix in [
         (torch.rand(1, 3, 65, 64), intrinsics(1, 64)),
         (torch.rand(3, 64, 64), intrinsics(1, 64)),
@@ -213,7 +203,7 @@ def test_wrong_arguments_are_refused(ball: Template) -> None:
         with pytest.raises(ShapeError):
             network(image, matrix)
     with pytest.raises(UsageError, match='template "open"'):
-        HandDGP(replace(SMALL, template="open"), ball)
+        HandDGP(replace(SMALL_NETWORK, template="open"), ball)
 
 
 @pytest.mark.parametrize(

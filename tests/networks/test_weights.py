@@ -19,15 +19,11 @@ from handdgp_core.hands.template import Template
 from handdgp_core.networks import HandDGP, NetworkConfig, RectificationConfig, load_network, save_network
 from handdgp_core.networks import weights as weights_module
 from handdgp_core.networks.weights import read_metadata
+from tests.meshes import SMALL_NETWORK
 
-CONFIG = NetworkConfig(
-    backbone="resnet18",
-    template="ball",
+CONFIG = replace(
+    SMALL_NETWORK,
     image_size=32,
-    keypoint_widths=(16, 8),
-    mesh_widths=(16, 16, 8, 8),
-    weight_latent=16,
-    weight_widths=(16, 8),
     positioning="published",
     rectification=RectificationConfig("published", focal_px=400.0),
 )

@@ -11,7 +11,7 @@ from handdgp_core.errors import SourceError
 from handdgp_core.sources import ImageFolderSource, frames
 from handdgp_core.sources.image_folder import natural_key, read_image
 
-REAL = Path("/work/shared/data/real_val")
+REAL = Path(__file__).parents[3] / "shared" / "data" / "real_val"
 
 
 def save(path, image):
