@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import QByteArray, Qt, QTimer, QUrl
+from PyQt6.QtCore import QByteArray, QSize, Qt, QTimer, QUrl
 from PyQt6.QtGui import QAction, QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QApplication,
@@ -77,8 +77,8 @@ class MainWindow(QMainWindow):
     ) -> None:
         super().__init__()
         self.setWindowTitle("HandDGP Live")
-        self.setMinimumSize(1000, 640)
-        self.resize(1440, 900)
+        self.setMinimumSize(900, 480)
+        self.resize(self._room().boundedTo(QSize(1440, 900)))
         self.setAcceptDrops(True)
         self._controller, self._settings, self._settings_path = controller, settings, settings_path
         self._log_folder = log_folder
@@ -458,6 +458,11 @@ class MainWindow(QMainWindow):
             self.open_source(path)
 
     # Layout and the end
+
+    def _room(self) -> QSize:
+        """What the screen has for a window and its frame: at twice the scale, a full HD screen is 960 x 540."""
+        screen = self.screen()
+        return QSize(1440, 900) if screen is None else screen.availableSize() - QSize(16, 48)
 
     def _restore_layout(self) -> None:
         if self._settings.window_geometry:
