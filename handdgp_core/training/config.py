@@ -139,6 +139,8 @@ class StageConfig:
         final_factor: of "cosine".
         milestones: of "steps": parts of the stage, between 0 and 1.
         step_factor: of "steps".
+        freeze_norms: batch norms keep their statistics. With few samples a device those of a batch differ from the
+            running ones that the network is used with, and camera-space depth feels the difference.
     """
 
     epochs: int = 25
@@ -150,6 +152,7 @@ class StageConfig:
     final_factor: float = 0.01
     milestones: tuple[float, ...] = (0.8,)
     step_factor: float = 0.1
+    freeze_norms: bool = False
 
     def __post_init__(self) -> None:
         _at_least("epochs", self.epochs, 0)

@@ -56,6 +56,11 @@ class Curriculum:
         return self.state.stage
 
     @property
+    def freezes_norms(self) -> bool:
+        """Whether batch norms keep their statistics now."""
+        return self._stages[self.stage].freeze_norms
+
+    @property
     def most_epochs(self) -> int:
         """Epochs of a run whose stages all take their time."""
         return sum(stage.epochs for stage in self._stages.values())

@@ -87,6 +87,10 @@ class HandModule(LightningModule):
         rate = self.curriculum.learning_rate(self.global_step, self._steps_per_epoch)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
+        if self.curriculum.freezes_norms:  # at every step: after a validation Lightning turns them on again
+            for module in self.network.modules():
+                if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                    module.eval()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         batch = self._with_images(batch)
