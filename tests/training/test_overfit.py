@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from handdgp_core.networks import load_network
 from handdgp_core.training.config import load_config
@@ -28,7 +29,8 @@ def test_sixteen_hands_are_learnt_to_three_millimetres_in_camera_space(tmp_path:
     network = load_network(result.folder / "last.safetensors")
     (batch,) = data.val_dataloader()
     view = batch["view1"]
-    errors = validation_errors(network(view["image"], view["intrinsics"]), view, network)
+    with torch.no_grad():
+        errors = validation_errors(network(view["image"], view["intrinsics"]), view, network)
     joint_mm, count = errors["joint_mm"]
     assert count == 16 and float(joint_mm) < 3.0
     assert float(errors["root_mm"][0]) < 3.0
