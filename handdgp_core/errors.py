@@ -38,6 +38,10 @@ class CameraError(HandDGPError):
     """Intrinsics that cannot be read, are not finite, or do not fit the image."""
 
 
+class CalibrationError(HandDGPError):
+    """Pictures of a board that cannot calibrate a camera, or measure a hand."""
+
+
 class SourceError(HandDGPError):
     """A webcam, stream, video or folder that cannot be opened or has stopped giving frames."""
 

@@ -1,6 +1,6 @@
-"""Camera files: ROS camera_info YAML and OpenCV FileStorage YAML, in and out.
+"""Camera files: ROS camera_info YAML, OpenCV FileStorage YAML and Kalibr's camchain YAML, in and out.
 
-Reading goes through one tolerant table of names, so it does not matter which of the two wrote a file, in which
+Reading goes through one tolerant table of names, so it does not matter which of them wrote a file, in which
 version, or whether it is a camera_info message dumped by ROS 1 or 2. Writing adds the keys `calibration_source`,
 `calibration_std` and `derived_from`, which other readers skip.
 """
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Format", "read", "write"]
 
-Format = Literal["ros", "opencv"]
+Format = Literal["ros", "opencv", "kalibr"]
 
 _MAX_BYTES = 1_000_000  # a camera file has about 1 kB
-_CURE = "give a ROS camera_info or an OpenCV YAML file, such as `calibrate` writes"
+_CURE = "give a ROS camera_info, OpenCV or Kalibr YAML file, such as `calibrate` writes"
 # Our field: the names that it goes by in files, lower case and without underscores.
 _NAMES = {
     "width": ("imagewidth", "width"),
@@ -53,7 +53,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         CameraError: missing or unreadable file, no YAML, no camera in it, or a lens model other than OpenCV's.
     """
     path = Path(path)
-    found = _by_our_names(_parsed(_text(path), path))
+    found = _by_our_names(_plain_kalibr(_parsed(_text(path), path), path))
     _check_model(found, path)
     width, height = _size(found, path)
     if "matrix" not in found:
@@ -77,13 +77,14 @@ def write(camera: Camera, path: str | os.PathLike[str], format: Format) -> None:
     """Write a camera file under a temporary name, then rename it.
 
     Raises:
-        UsageError: a format other than "ros" and "opencv".
+        UsageError: a format other than "ros", "opencv" and "kalibr".
+        CameraError: a lens that Kalibr's model (k1 k2 p1 p2) cannot hold.
         OutputError: the place cannot be written.
     """
-    if format not in ("ros", "opencv"):
-        raise UsageError('a camera file format of "ros" or "opencv"', repr(format))
-    text = _ros_text(camera) if format == "ros" else _opencv_text(camera)
-    _write_whole(Path(path), text)
+    texts = {"ros": _ros_text, "opencv": _opencv_text, "kalibr": _kalibr_text}
+    if format not in texts:
+        raise UsageError('a camera file format of "ros", "opencv" or "kalibr"', repr(format))
+    _write_whole(Path(path), texts[format](camera))
 
 
 # Reading ------------------------------------------------------------------------------------------------------------
@@ -135,6 +136,26 @@ def _by_our_names(content: Mapping[str, Any]) -> dict[str, Any]:
         if values:
             found[field] = values[0]
     return found
+
+
+def _plain_kalibr(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """A camchain of one camera under the names of the other formats; any other file as it is."""
+    chain = [name for name in content if re.fullmatch(r"cam\d+", str(name))]
+    if not chain or not isinstance(content[chain[0]], Mapping):
+        return content
+    if len(chain) > 1:
+        cure = "keep the part of the camera that you use"
+        raise CameraError("a camera file of one camera", f"{', '.join(map(str, chain))} in {path}", cure)
+    camera = dict(content[chain[0]])
+    if str(camera.get("camera_model", "pinhole")) != "pinhole":
+        raise CameraError("a pinhole camera", f'"{camera["camera_model"]}" in {path}', _CURE)
+    intrinsics = _floats(camera.get("intrinsics") or [], "intrinsics", path)
+    if len(intrinsics) != 4:
+        raise CameraError("four intrinsics (fu fv pu pv)", f"{len(intrinsics)} in {path}", _CURE)
+    focal_u, focal_v, middle_u, middle_v = intrinsics
+    plain = {key: value for key, value in camera.items() if key not in ("intrinsics", "resolution")}
+    matrix = [focal_u, 0.0, middle_u, 0.0, focal_v, middle_v, 0.0, 0.0, 1.0]
+    return {**plain, "camera_matrix": matrix, "image_size": camera.get("resolution") or []}
 
 
 def _check_model(found: Mapping[str, Any], path: Path) -> None:
@@ -254,6 +275,25 @@ def _opencv_text(camera: Camera) -> str:
         **_extras(camera),
     }
     return "%YAML:1.0\n---\n" + _dumped(content)
+
+
+def _kalibr_text(camera: Camera) -> str:
+    lens = camera.distortion.tolist() or [0.0] * 4
+    if any(lens[4:]):
+        wanted = "a lens of k1 k2 p1 p2 alone, as Kalibr's radtan model is"
+        raise CameraError(wanted, "one with k3 or more", "save it as ROS or OpenCV YAML, which hold the whole lens")
+    content = {
+        "cam0": {
+            "camera_model": "pinhole",
+            "intrinsics": camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]].tolist(),
+            "distortion_model": "radtan",
+            "distortion_coeffs": lens[:4],
+            "resolution": list(camera.size),
+            "camera_name": _Text(camera.name),
+            **_extras(camera),
+        }
+    }
+    return _dumped(content)
 
 
 def _dumped(content: Mapping[str, Any]) -> str:

@@ -203,3 +203,45 @@ def test_place_that_cannot_be_written_is_an_error_and_the_old_file_stays(tmp_pat
         Camera.assumed(1280, 720).save(tmp_path / "camera.yaml")
     assert Camera.load(tmp_path / "camera.yaml") == camera
     assert os.listdir(tmp_path) == ["camera.yaml"]
+
+
+def test_kalibr_camchains_come_and_go(tmp_path):
+    camera = Camera(1280, 720, MATRIX, LENS[:4], "C920", std=np.ones(8))
+    camera.save(tmp_path / "camchain.yaml", "kalibr")
+    content = yaml.safe_load((tmp_path / "camchain.yaml").read_text())["cam0"]
+    assert content["intrinsics"] == [921.25, 919, 640.125, 355]
+    assert (content["distortion_model"], content["resolution"]) == ("radtan", [1280, 720])
+    assert Camera.load(tmp_path / "camchain.yaml") == camera
+
+
+KALIBR = """\
+cam0:
+  cam_overlaps: []
+  camera_model: pinhole
+  distortion_coeffs: [0.09, -0.18, 8e-04, -6e-04]
+  distortion_model: radtan
+  intrinsics: [921.25, 919.0, 640.125, 355.0]
+  resolution: [1280, 720]
+  rostopic: /cam0/image_raw
+"""
+
+
+def test_a_camchain_of_kalibr_itself_is_read(tmp_path):
+    camera = camera_of(KALIBR, tmp_path)
+    np.testing.assert_array_equal(camera.matrix, MATRIX)
+    np.testing.assert_array_equal(camera.distortion, LENS[:4])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [("radtan", "equidistant", "equidistant"), ("pinhole", "omni", "omni"), ("921.25, ", "", "four intrinsics"),
+     ("cam_overlaps", "x: 1\ncam1:\n  a", "one camera")],
+)  # fmt: skip
+def test_a_camchain_that_is_no_pinhole_of_ours_is_refused(tmp_path, old, new, said):
+    with pytest.raises(CameraError, match=said):
+        camera_of(KALIBR.replace(old, new, 1), tmp_path)
+
+
+def test_kalibr_cannot_hold_a_third_radial_term(tmp_path):
+    with pytest.raises(CameraError, match="k3"):
+        Camera(1280, 720, MATRIX, LENS).save(tmp_path / "c.yaml", "kalibr")

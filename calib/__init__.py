@@ -1,0 +1,1 @@
+"""Camera calibration and hand size, without Qt: boards, detection, solve, quality, guidance, profiles."""

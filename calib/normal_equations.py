@@ -1,0 +1,128 @@
+"""Residuals and normal equations of a calibration: parameters that all views share, and a pose for each view.
+
+Shared parameters, in this order: fx fy cx cy k1 k2 p1 p2 k3, then the board's bends and twist in metres. The poses are
+eliminated view by view (Schur complement), so the cost grows with the number of views, not with its cube.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from calib.board_shape import shaped_points_and_jacobian
+from calib.boards import Board
+from calib.rotation import matrix_of
+from calib.views import View
+from handdgp_core.types import Array
+
+__all__ = ["INTRINSICS", "SHARED", "NormalEquations", "normal_equations", "project_view"]
+
+INTRINSICS, SHARED = 9, 12
+_POSE = 6
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """J^T J and J^T r, in blocks.
+
+    Attributes:
+        shared: (12, 12).
+        coupling: (V, 12, 6).
+        pose: (V, 6, 6).
+        gradient: (12,).
+        pose_gradient: (V, 6).
+        cost: half the weighted sum of squares.
+    """
+
+    shared: Array
+    coupling: Array
+    pose: Array
+    gradient: Array
+    pose_gradient: Array
+    cost: float
+
+    def reduced(self, damping: float = 0.0) -> tuple[Array, Array, Array]:
+        """The shared system with the poses eliminated.
+
+        Args:
+            damping: added to every diagonal, as a part of it.
+
+        Returns:
+            (12, 12) matrix, (12,) right side, and (V, 6, 12) factors that give the poses' steps back.
+        """
+        pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
+        factors = np.linalg.solve(pose, np.swapaxes(self.coupling, 1, 2))  # C^-1 B^T, (V, 6, 12)
+        matrix: Array = self.shared * (1.0 + damping * np.eye(SHARED)) - np.einsum(
+            "vij,vjk->ik", self.coupling, factors
+        )
+        right: Array = self.gradient - np.einsum("vji,vj->i", factors, self.pose_gradient)
+        return matrix, right, np.asarray(factors, dtype=np.float64)
+
+    def step(self, damping: float) -> tuple[Array, Array]:
+        """The damped Gauss-Newton step of the shared parameters (12,) and of the poses (V, 6)."""
+        matrix, right, factors = self.reduced(damping)
+        shared: Array = np.asarray(-np.linalg.solve(matrix, right), dtype=np.float64)
+        pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
+        own = -np.linalg.solve(pose, self.pose_gradient[..., None])[..., 0]
+        return shared, own - factors @ shared
+
+
+def project_view(points: Array, by_shape: Array, pose: Array, shared: Array) -> tuple[Array, Array, Array]:
+    """Projected corners and their derivatives.
+
+    Args:
+        points: (N, 3) of the bent board.
+        by_shape: (N, 3, 3) derivatives of the points by the shape.
+        pose: (6,) camera_from_board.
+        shared: (12,).
+
+    Returns:
+        (N, 2) pixels, (N, 2, 12) derivatives by the shared parameters, (N, 2, 6) by the pose.
+    """
+    matrix = np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
+    pixels, jacobian = cv2.projectPoints(points, pose[:3], pose[3:], matrix, shared[4:INTRINSICS])
+    jacobian = np.asarray(jacobian, dtype=np.float64).reshape(len(points), 2, -1)
+    by_pose = jacobian[:, :, :_POSE]
+    # A point moves with the translation once it is turned into the camera's frame.
+    by_point = by_pose[:, :, 3:] @ matrix_of(pose)
+    by_shared = np.concatenate([jacobian[:, :, _POSE : _POSE + INTRINSICS], by_point @ by_shape], axis=2)
+    return np.asarray(pixels, dtype=np.float64).reshape(-1, 2), by_shared, by_pose
+
+
+def normal_equations(
+    board: Board, views: Sequence[View], shared: Array, poses: Array, weights: Sequence[Array] | None = None
+) -> tuple[NormalEquations, list[Array]]:
+    """Everything for one step, and the residuals.
+
+    Args:
+        board: the flat one.
+        views: V of them.
+        shared: (12,).
+        poses: (V, 6).
+        weights: (N,) for the corners of each view, multiplying the squares; None for ones.
+
+    Returns:
+        The equations, and (N, 2) projected minus seen for each view, without weights.
+    """
+    points, by_shape = shaped_points_and_jacobian(board, shared[INTRINSICS:])
+    count = len(views)
+    shared_block, gradient = np.zeros((SHARED, SHARED)), np.zeros(SHARED)
+    coupling, pose_block = np.zeros((count, SHARED, _POSE)), np.zeros((count, _POSE, _POSE))
+    pose_gradient, residuals, cost = np.zeros((count, _POSE)), [], 0.0
+    for index, view in enumerate(views):
+        pixels, by_shared, by_pose = project_view(points[view.ids], by_shape[view.ids], poses[index], shared)
+        residual = pixels - view.corners_px
+        residuals.append(residual)
+        root = np.ones(len(view)) if weights is None else np.sqrt(weights[index])
+        a = (by_shared * root[:, None, None]).reshape(-1, SHARED)
+        b = (by_pose * root[:, None, None]).reshape(-1, _POSE)
+        r = (residual * root[:, None]).ravel()
+        shared_block += a.T @ a
+        coupling[index], pose_block[index] = a.T @ b, b.T @ b
+        gradient += a.T @ r
+        pose_gradient[index] = b.T @ r
+        cost += 0.5 * float(r @ r)
+    return NormalEquations(shared_block, coupling, pose_block, gradient, pose_gradient, cost), residuals

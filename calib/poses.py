@@ -1,0 +1,65 @@
+"""What a pose of the board looks like to the camera: tilt, place and size; and whether two poses differ enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calib.boards import Board
+from calib.rotation import matrix_of
+from handdgp_core.types import Array, Camera
+
+__all__ = ["Appearance", "appearance", "board_outline_px", "difference"]
+
+# A view is new where it differs from every other one by one of these.
+_NEW_ANGLE_RAD = np.deg2rad(12.0)
+_NEW_SHIFT = 0.12  # of the picture's width
+_NEW_SIZE = 0.25  # natural logarithm of the ratio
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """How the board looks.
+
+    Attributes:
+        normal: (3,) of the board towards the viewer, camera frame; (0, 0, -1) where it faces the camera squarely.
+        middle_px: (2,) where its middle is, lens left out.
+        distance_m: of its middle.
+        tilt_rad: between the normal and the line of sight to the middle.
+        width: of the picture.
+    """
+
+    normal: Array
+    middle_px: Array
+    distance_m: float
+    tilt_rad: float
+    width: int
+
+
+def appearance(board: Board, pose: Array, camera: Camera) -> Appearance:
+    """How the board at a pose (6,), camera_from_board, looks to the camera."""
+    turn = matrix_of(pose)
+    middle = turn @ np.append(0.0005 * np.array(board.size_mm), 0.0) + pose[3:]
+    distance = float(np.linalg.norm(middle))
+    normal = -turn[:, 2]
+    cosine = float(np.clip(-(normal @ middle) / max(distance, 1e-9), -1.0, 1.0))
+    at = camera.matrix @ (middle / max(middle[2], 1e-6))
+    return Appearance(normal, at[:2], distance, float(np.arccos(cosine)), camera.width)
+
+
+def difference(one: Appearance, other: Appearance) -> float:
+    """How different two views are: from 1 on they tell the camera different things."""
+    angle = np.arccos(np.clip(one.normal @ other.normal, -1.0, 1.0)) / _NEW_ANGLE_RAD
+    shift = np.linalg.norm(one.middle_px - other.middle_px) / (_NEW_SHIFT * one.width)
+    size = abs(np.log(max(one.distance_m, 1e-9) / max(other.distance_m, 1e-9))) / _NEW_SIZE
+    return float(max(angle, shift, size))
+
+
+def board_outline_px(board: Board, pose: Array, camera: Camera, points_per_side: int = 8) -> Array:
+    """(4 n, 2) the board's outline as the lens shows it, in order; NaN where it is behind the camera."""
+    corners = board.outline_m
+    ends = np.roll(corners, -1, axis=0)
+    steps = np.linspace(0, 1, points_per_side, endpoint=False)[:, None]
+    outline = np.concatenate([start + steps * (end - start) for start, end in zip(corners, ends, strict=True)])
+    return camera.project(outline @ matrix_of(pose).T + pose[3:])

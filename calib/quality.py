@@ -1,0 +1,212 @@
+"""Is a calibration good enough, what is wrong with it, and what to do: in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from calib.board_shape import SHAPE_NAMES
+from calib.boards import Board
+from calib.guidance import FOCAL_GOAL, MAP_GOAL_PX, VIEWS_GOAL
+from calib.poses import appearance
+from calib.solve import MIN_VIEWS, Solution, solve
+from calib.uncertainty import UncertaintyMap
+from calib.views import View
+from handdgp_core.errors import CalibrationError
+from handdgp_core.types import Array
+
+__all__ = ["SplitHalf", "Verdict", "calibrate", "judge", "outlier_views", "split_half", "tilts_rad"]
+
+Grade = Literal["excellent", "good", "refused"]
+
+_MAX_FOCAL_STD = 0.0025
+_EXCELLENT_FOCAL_STD = 0.001
+_FRONTAL_RAD = np.deg2rad(9.0)
+_MIN_TILTED = 2
+_MAX_RMS_PX = 1.5
+_MANY_SIGMAS = 3.0
+_HALVES_AGREE = 0.002  # of the focal length: agreement better than this needs no explanation
+_HALVES_REFUSED = 0.02
+_OUTLIER_FACTOR, _OUTLIER_LEAST_PX = 3.0, 0.25
+_BENT_MM = 0.3
+_HALF_METRE_MM = 500.0
+_TILT_ADVICE = "add views with the board tilted by 20 to 40 degrees towards each of its four sides"
+
+
+@dataclass(frozen=True)
+class SplitHalf:
+    """One half of the views against the other.
+
+    Attributes:
+        focal_difference: between the focal lengths of the halves, as a part of them.
+        expected: standard deviation of that difference if the model were right.
+    """
+
+    focal_difference: float
+    expected: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether noise alone explains the difference."""
+        return self.focal_difference <= max(_MANY_SIGMAS * self.expected, _HALVES_AGREE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a person wants to know of a calibration.
+
+    Attributes:
+        grade: "refused" must not be used.
+        headline: one sentence.
+        reasons: what is wrong, worst first.
+        advice: what to do about it; empty where nothing needs doing.
+        notes: worth knowing, no fault.
+        focal_percent: two standard deviations of the focal length, in percent.
+        depth_mm: the same as depth at half a metre.
+        worst_px: largest standard deviation of a projection over the image; NaN where the lens model fails in a corner.
+        outliers: indices of views that do not fit the others.
+        halves: the split-half check, or None with too few views.
+        enough: whether more views would help no more.
+    """
+
+    grade: Grade
+    headline: str
+    reasons: tuple[str, ...]
+    advice: str
+    notes: tuple[str, ...]
+    focal_percent: float
+    depth_mm: float
+    worst_px: float
+    outliers: tuple[int, ...]
+    halves: SplitHalf | None
+    enough: bool
+
+    @property
+    def usable(self) -> bool:
+        """Whether the calibration may be saved and used."""
+        return self.grade != "refused"
+
+
+def calibrate(board: Board, views: Sequence[View], start: Solution | None = None) -> tuple[Solution, Verdict]:
+    """Solve and judge; raises CalibrationError as `solve`."""
+    solution = solve(board, views, start)
+    return solution, judge(solution)
+
+
+def judge(solution: Solution) -> Verdict:
+    """The verdict on a solution."""
+    halves = split_half(solution)
+    worst = float(np.max(UncertaintyMap(solution.camera).std_px(solution.covariance)))
+    outliers = outlier_views(solution)
+    reasons, advice = _objections(solution, halves, outliers)
+    percent = 200.0 * _honest_focal_std(solution, halves)
+    depth_mm = percent / 100.0 * _HALF_METRE_MM
+    measure = f"focal length known to ±{percent:.2f} %, which is ±{depth_mm:.1f} mm of depth at 0.5 m"
+    excellent = percent <= 200.0 * _EXCELLENT_FOCAL_STD and worst <= MAP_GOAL_PX and not outliers
+    grade: Grade = "refused" if reasons else "excellent" if excellent else "good"
+    headline = f"Not good enough yet: {reasons[0]}" if reasons else f"{grade.capitalize()}: {measure}"
+    enough = not reasons and len(solution.views) >= VIEWS_GOAL
+    enough = enough and solution.focal_std <= FOCAL_GOAL and worst <= MAP_GOAL_PX
+    notes = _notes(solution, halves, outliers, worst)
+    return Verdict(
+        grade, headline, tuple(reasons), advice, tuple(notes), percent, depth_mm, worst, outliers, halves, enough
+    )
+
+
+def split_half(solution: Solution) -> SplitHalf | None:
+    """Calibrate even and odd views on their own; None with fewer than six, or where a half does not solve."""
+    if len(solution.views) < 2 * MIN_VIEWS:
+        return None
+    focals, variances = [], []
+    for part in (solution.views[0::2], solution.views[1::2]):
+        try:
+            half = solve(solution.board, part, solution)
+        except CalibrationError:
+            return None
+        focals.append(float(np.mean(half.camera.focal_px)))
+        variances.append(float(np.mean(np.diag(half.covariance)[:2])))
+    middle = float(np.mean(focals))
+    return SplitHalf(abs(focals[0] - focals[1]) / middle, float(np.sqrt(sum(variances))) / middle)
+
+
+def outlier_views(solution: Solution) -> tuple[int, ...]:
+    """Indices of views whose rms is far above that of the others."""
+    rms = solution.view_rms_px
+    if len(rms) < 4:
+        return ()
+    usual = float(np.median(rms))
+    return tuple(int(i) for i in np.flatnonzero(rms > max(_OUTLIER_FACTOR * usual, usual + _OUTLIER_LEAST_PX)))
+
+
+def tilts_rad(solution: Solution) -> Array:
+    """(V,) angle between the board's normal and the line of sight in each view."""
+    return np.array([appearance(solution.board, pose, solution.camera).tilt_rad for pose in solution.poses])
+
+
+def _honest_focal_std(solution: Solution, halves: SplitHalf | None) -> float:
+    """What noise explains, or a quarter of the difference of the halves where that is more than noise explains."""
+    if halves is None or halves.focal_difference <= _MANY_SIGMAS * halves.expected:
+        return solution.focal_std
+    return max(solution.focal_std, 0.25 * halves.focal_difference)
+
+
+def _objections(solution: Solution, halves: SplitHalf | None, outliers: tuple[int, ...]) -> tuple[list[str], str]:
+    reasons, advice = [], ""
+    tilted = int((tilts_rad(solution) > _FRONTAL_RAD).sum())
+    if tilted < _MIN_TILTED:
+        reasons.append("the board faces the camera squarely in nearly every view, which cannot tell its focal length")
+        advice = _TILT_ADVICE
+    elif solution.focal_std > _MAX_FOCAL_STD:
+        # Standard deviations of a solve that ran away are as wild as the rest of it: they refuse, but are not shown.
+        std = f" (±{200 * solution.focal_std:.1f} %)" if solution.focal_std < 0.1 else ""
+        reasons.append(f"the focal length is not determined well enough{std}")
+        advice = (
+            _TILT_ADVICE
+            if len(solution.views) >= VIEWS_GOAL
+            else f"take {VIEWS_GOAL} views or more, and {_TILT_ADVICE}"
+        )
+    if solution.rms_px > _MAX_RMS_PX:
+        reasons.append(f"the corners are {solution.rms_px:.1f} px off")
+        advice = advice or (
+            "hold the board still and keep it flat on something stiff; check that it is the board that was named"
+        )
+    if halves is not None and halves.focal_difference > _HALVES_REFUSED and not halves.agrees:
+        reasons.append(
+            f"one half of the views says another focal length than the other ({100 * halves.focal_difference:.1f} %)"
+        )
+        advice = advice or (
+            "the board moved or bent, or the camera refocused: lock the focus, keep the board stiff and still, "
+            "and start afresh"
+        )
+    return reasons, advice
+
+
+def _notes(solution: Solution, halves: SplitHalf | None, outliers: tuple[int, ...], worst_px: float) -> list[str]:
+    notes = []
+    if outliers:
+        names = ", ".join(solution.views[i].name or f"view {i + 1}" for i in outliers)
+        notes.append(f"Does not fit the others, so leave it out and solve again: {names}.")
+    for name, bend, std in zip(SHAPE_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
+        if abs(bend) > max(_BENT_MM, _MANY_SIGMAS * std):
+            notes.append(
+                f"Your board is not flat: {name} {abs(bend):.1f} ± {2 * std:.1f} mm. This was taken into account."
+            )
+    if halves is not None and not halves.agrees:
+        notes.append(
+            f"The two halves of the views differ by {100 * halves.focal_difference:.2f} % in focal length, more than "
+            "noise explains: the board moved or bent between views, or the camera refocused."
+        )
+    if halves is None:
+        notes.append(f"Too few views to check one half against the other: {2 * MIN_VIEWS} are needed.")
+    if not np.isfinite(worst_px):
+        notes.append("The lens model does not hold out to the corners of the picture: show the board there.")
+    elif worst_px > MAP_GOAL_PX:
+        notes.append(
+            f"Towards the corners of the picture the lens is known to ±{2 * worst_px:.1f} px: show the board there."
+        )
+    if solution.left_out:
+        notes.append(f"{len(solution.left_out)} single corners did not fit and were left out.")
+    return notes

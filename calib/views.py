@@ -1,0 +1,54 @@
+"""One look at the board: which corners were seen, and where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handdgp_core.errors import CalibrationError
+from handdgp_core.types import Array
+
+__all__ = ["MIN_CORNERS", "View", "common_size"]
+
+MIN_CORNERS = 6  # a view with fewer says next to nothing beyond its own pose
+
+
+@dataclass(frozen=True)
+class View:
+    """Corners of the board in one picture.
+
+    Attributes:
+        ids: (N,) which corners of the board.
+        corners_px: (N, 2) where they are, pixels.
+        size: (width, height) of the picture.
+        name: of the picture, to show to a person.
+    """
+
+    ids: NDArray[np.int32]
+    corners_px: Array
+    size: tuple[int, int]
+    name: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def common_size(views: Sequence[View]) -> tuple[int, int]:
+    """The one picture size of all views.
+
+    Raises:
+        CalibrationError: no view at all, or several sizes.
+    """
+    sizes = Counter(view.size for view in views)
+    if not sizes:
+        cure = "use sharp, well lit pictures of the very board that was named"
+        raise CalibrationError("pictures that show the board", "none", cure)
+    if len(sizes) > 1:
+        listed = ", ".join(f"{count} of {width}x{height}" for (width, height), count in sizes.most_common())
+        cure = "calibrate every picture size on its own: a camera may crop differently at each"
+        raise CalibrationError("pictures of one size", f"views of several: {listed}", cure)
+    return next(iter(sizes))
