@@ -13,6 +13,8 @@ import traceback
 import typer
 
 from app.command_line.bench import bench
+from app.command_line.board import board
+from app.command_line.calibrate import calibrate
 from app.command_line.doctor import doctor
 from app.command_line.evaluate import evaluate
 from app.command_line.exit_codes import BAD_INPUT, CANCELLED, DONE, INTERNAL
@@ -63,5 +65,5 @@ def _report(error: Exception) -> int:
     return INTERNAL
 
 
-for _command in (live, process, evaluate, bench, train, import_weights, doctor):
+for _command in (live, process, calibrate, board, evaluate, bench, train, import_weights, doctor):
     app.command()(_command)

@@ -6,7 +6,7 @@ Board frame: origin at the outer corner of the top-left square, x along a row, y
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -147,6 +147,16 @@ class Board:
         """(4, 3) outer corners: top left, top right, bottom right, bottom left."""
         width, height = (0.001 * side for side in self.size_mm)
         return np.array([[0, 0, 0], [width, 0, 0], [width, height, 0], [0, height, 0]])
+
+    def scaled(self, factor: float) -> Board:
+        """The same board printed larger or smaller, e.g. where its 100 mm line measures 99 mm.
+
+        Raises:
+            UsageError: the factor is no size of a print.
+        """
+        if not 0.1 <= factor <= 10:
+            raise UsageError("a print between a tenth and ten times its size", f"{factor:g}", "measure the line again")
+        return replace(self, square_mm=self.square_mm * factor, marker_mm=self.marker_mm * factor)
 
     @property
     def _dictionary(self) -> Any:

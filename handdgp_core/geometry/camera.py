@@ -68,7 +68,7 @@ class Camera:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Camera:
-        """Read a camera from YAML: ROS camera_info (file or message), OpenCV FileStorage or Kalibr camchain, by content.
+        """Read a camera from YAML: ROS camera_info (file or message), OpenCV or Kalibr, told by content.
 
         Raises:
             CameraError: the file is missing, unreadable, of another lens model, or holds no valid camera.
@@ -80,7 +80,7 @@ class Camera:
             raise CameraError(error.wanted, f"{error.found} in {os.fspath(path)}", error.cure) from None
 
     def save(self, path: str | os.PathLike[str], format: camera_files.Format = "ros") -> None:
-        """Write YAML that ROS ("ros"), OpenCV's FileStorage ("opencv") or Kalibr reads; all come back whole with `load`.
+        """Write YAML that ROS, OpenCV's FileStorage ("opencv") or Kalibr reads; all come back whole with `load`.
 
         Raises:
             UsageError: another format.

@@ -1,0 +1,91 @@
+"""Plots of a calibration, by matplotlib without any window, as SVG."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from calib.solve import Solution
+from calib.uncertainty import UncertaintyMap
+
+__all__ = ["plot_coverage", "plot_residuals", "plot_uncertainty", "plot_views"]
+
+_BLUE, _ORANGE = "#3b7dd8", "#e08a1e"
+
+
+def plot_views(solution: Solution, outliers: tuple[int, ...]) -> str:
+    """The rms of every view as bars, as SVG text; views that do not fit the others stand out."""
+    rms = solution.view_rms_px
+    figure = Figure(figsize=(max(5.0, 0.32 * len(rms) + 2), 2.8), layout="constrained")
+    place = figure.subplots()
+    colours = [_ORANGE if index in outliers else _BLUE for index in range(len(rms))]
+    place.bar(np.arange(1, len(rms) + 1), rms, color=colours)
+    place.axhline(solution.rms_px, color="#5c6475", linewidth=0.8)
+    place.set(xlabel="view", ylabel="rms, px", xlim=(0.3, len(rms) + 0.7))
+    _clean(place)
+    return _svg(figure)
+
+
+def plot_residuals(solution: Solution) -> str:
+    """Where projected corners fall beside the seen ones, and their size by distance from the middle, as SVG text."""
+    every = np.concatenate(solution.residuals_px)
+    corners = np.concatenate([view.corners_px for view in solution.views])
+    radius = np.linalg.norm(corners - solution.camera.matrix[:2, 2], axis=1)
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.scatter(every[:, 0], every[:, 1], s=4, color=_BLUE, alpha=0.5, linewidths=0)
+    limit = max(0.2, float(np.percentile(np.abs(every), 99.5)) * 1.3)
+    left.set(xlabel="right, px", ylabel="down, px", xlim=(-limit, limit), ylim=(limit, -limit), aspect="equal")
+    right.scatter(radius, np.linalg.norm(every, axis=1), s=4, color=_BLUE, alpha=0.5, linewidths=0)
+    right.set(xlabel="distance from the principal point, px", ylabel="residual, px", ylim=(0, None))
+    for place in (left, right):
+        _clean(place)
+    return _svg(figure)
+
+
+def plot_coverage(solution: Solution) -> str:
+    """Every corner that was seen, in the picture, as SVG text."""
+    figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+    place = figure.subplots()
+    for view in solution.views:
+        place.scatter(view.corners_px[:, 0], view.corners_px[:, 1], s=5, alpha=0.7, linewidths=0)
+    _picture_axes(place, solution)
+    return _svg(figure)
+
+
+def plot_uncertainty(solution: Solution) -> str:
+    """Standard deviation of the projection over the picture, as SVG text."""
+    std = UncertaintyMap(solution.camera).std_px(solution.covariance)
+    width, height = solution.camera.size
+    figure = Figure(figsize=(5.8, 3.2), layout="constrained")
+    place = figure.subplots()
+    top = max(0.3, float(np.nanmax(std)))
+    shown = place.imshow(std, extent=(-0.5, width - 0.5, height - 0.5, -0.5), cmap="viridis", vmin=0, vmax=top)
+    figure.colorbar(shown, ax=place, label="px")
+    _picture_axes(place, solution)
+    return _svg(figure)
+
+
+def _picture_axes(place: Axes, solution: Solution) -> None:
+    width, height = solution.camera.size
+    place.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xlabel="u, px", ylabel="v, px")
+
+
+def _clean(place: Axes) -> None:
+    place.spines[["top", "right"]].set_visible(False)
+    place.grid(axis="y", color="#e3e5ea", linewidth=0.8)
+    place.set_axisbelow(True)
+
+
+def _svg(figure: Figure) -> str:
+    text = io.StringIO()
+    # Without date and random ids the same figures give the same file.
+    with matplotlib.rc_context({"svg.hashsalt": "report", "svg.fonttype": "path", "font.size": 9}):
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+    drawn = text.getvalue()
+    return drawn[drawn.index("<svg") :]

@@ -1,0 +1,115 @@
+"""The report of a calibration: one HTML file that needs no other."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from calib.board_shape import SHAPE_NAMES
+from calib.plots import plot_coverage, plot_residuals, plot_uncertainty, plot_views
+from calib.quality import Verdict, tilts_rad
+from calib.solve import Solution
+from handdgp_core.errors import OutputError
+
+__all__ = ["write_report"]
+
+_PARAMETERS = ("fx, px", "fy, px", "cx, px", "cy, px", "k1", "k2", "p1", "p2", "k3")
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2230; max-width: 1000px; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
+table { border-collapse: collapse }
+th, td { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #e3e5ea }
+th:first-child, td:first-child { text-align: left; padding-left: 0 } svg { max-width: 100%; height: auto }
+.excellent, .good { color: #1f7a3a } .refused { color: #b3261e } .note { color: #5c6475; font-size: .85rem }
+"""
+
+
+def write_report(path: Path, title: str, solution: Solution, verdict: Verdict, remarks: Sequence[str] = ()) -> None:
+    """Write the report under a temporary name, then rename it.
+
+    Args:
+        path: of the HTML file.
+        title: what was calibrated.
+        solution, verdict: what is reported.
+        remarks: sentences of the caller, such as which pictures were left out.
+
+    Raises:
+        OutputError: the place cannot be written.
+    """
+    page = _page(title, solution, verdict, remarks)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(
+            "a place for the report", f"{path}: {error.strerror or error}", "choose another --report"
+        ) from error
+
+
+def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[str]) -> str:
+    lines = [*verdict.reasons[1:], *([f"What to do: {verdict.advice}."] if verdict.advice else [])]
+    lines += [*verdict.notes, *remarks]
+    body = [
+        f"<h1>Calibration of {html.escape(title)}</h1>",
+        f"<p class='{verdict.grade}'><b>{html.escape(verdict.headline)}.</b></p>",
+        *(f"<p>{html.escape(line)}</p>" for line in lines),
+        "<h2>Parameters</h2>",
+        _parameters(solution),
+        "<p class='note'>± is two standard deviations. The board's own shape is estimated with the camera.</p>",
+        "<h2>Reprojection error of each view</h2>",
+        plot_views(solution, verdict.outliers),
+        _views(solution, verdict),
+        "<h2>Residuals of all corners</h2>",
+        plot_residuals(solution),
+        "<h2>Where corners were seen</h2>",
+        plot_coverage(solution),
+        "<h2>Uncertainty over the picture</h2>",
+        "<p class='note'>One standard deviation of where a point appears; a turn of the whole camera left out.</p>",
+        plot_uncertainty(solution),
+    ]
+    return (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        f"<title>Calibration of {html.escape(title)}</title><style>{_STYLE}</style></head><body>\n"
+        + "\n".join(body)
+        + "\n</body></html>\n"
+    )
+
+
+def _parameters(solution: Solution) -> str:
+    std = np.sqrt(np.diag(solution.covariance))
+    rows = [
+        (name, f"{value:.{digits}f}", f"± {2 * spread:.{digits}f}")
+        for name, value, spread, digits in zip(
+            _PARAMETERS, solution.shared, std, [2] * 4 + [4, 4, 5, 5, 4], strict=False
+        )
+    ]
+    for name, value, spread in zip(SHAPE_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
+        rows.append((f"board: {name}, mm", f"{value:.2f}", f"± {2 * spread:.2f}"))
+    rows.append(("picture, px", f"{solution.camera.width} x {solution.camera.height}", ""))
+    rows.append(("board", solution.board.spec, ""))
+    rows.append(("rms of all corners, px", f"{solution.rms_px:.3f}", ""))
+    rows.append(("noise of a corner, px per axis", f"{solution.noise_px:.3f}", ""))
+    return _table(("parameter", "value", ""), rows)
+
+
+def _views(solution: Solution, verdict: Verdict) -> str:
+    rows = []
+    for index, (view, rms, tilt) in enumerate(
+        zip(solution.views, solution.view_rms_px, np.rad2deg(tilts_rad(solution)), strict=True)
+    ):
+        mark = "does not fit" if index in verdict.outliers else ""
+        distance = 1e3 * float(np.linalg.norm(solution.poses[index, 3:]))
+        rows.append((f"{index + 1}. {view.name}", str(len(view)), f"{rms:.3f}", f"{tilt:.0f}", f"{distance:.0f}", mark))
+    return _table(("view", "corners", "rms, px", "tilt, degrees", "distance, mm", ""), rows)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["<tr>" + "".join(f"<th>{html.escape(cell)}</th>" for cell in header) + "</tr>"]
+    lines += ["<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
+    return "<table>" + "".join(lines) + "</table>"
