@@ -57,6 +57,15 @@ COMMANDS: dict[str, Command] = {
         "Reset tracking", ("R",), "Forget the followed hands and start afresh.", "Source", "reset", in_tool_bar=True
     ),
     "unmute": Command("Unmute all keypoints", ("U",), "Give every keypoint its say again.", "Source"),
+    "calibrate": Command(
+        "Calibrate…", ("Ctrl+K",), "Measure this camera with a printed board: two minutes, once for all.", "Camera"
+    ),
+    "check_calibration": Command(
+        "Check the calibration…", (), "See with one view of a tilted board whether it still holds.", "Camera"
+    ),
+    "hand_size": Command(
+        "Hand size…", ("Ctrl+H",), "Measure your hand on the board, or with a ruler: it makes depth exact.", "Camera"
+    ),
     "mirror": Command(
         "Mirror", ("M",), "Show the picture like a mirror. Results do not change.", "View", "mirror",
         checkable=True, in_tool_bar=True,
@@ -67,7 +76,7 @@ COMMANDS: dict[str, Command] = {
     "log": Command("Open log folder", (), "Show the folder with the log of the program.", "Help"),
     "about": Command("About HandDGP Live", (), "Version and licences.", "Help"),
 }  # fmt: skip
-MENUS = ("File", "Source", "View", "Help")
+MENUS = ("File", "Source", "Camera", "View", "Help")
 _SEPARATOR_BEFORE = {"snapshot", "quit", "refresh", "full_screen", "log"}
 
 

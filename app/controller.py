@@ -12,6 +12,8 @@ from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from app.camera_profiles import NO_PROFILE, ChosenProfile, choose_profile
+from app.mailbox import Mailbox
 from app.notices import Action, Notice, Severity, notice_of_error
 from app.pipeline import Estimator, FrameResult, PipelineOptions
 from app.settings import Settings
@@ -33,7 +35,7 @@ from app.workers import (
 )
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sources.protocol import Source
-from handdgp_core.types import Camera
+from handdgp_core.types import Camera, Frame
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +145,8 @@ class Controller(QObject):
         self._retired: list[Worker] = []
         self._model_key: tuple[str, str] | None = None
         self._calibration_path = ""
+        self._profile, self._found_profiles = NO_PROFILE, list[ChosenProfile]()
+        self._diverted = False
         self._closed = False
         # Emitted in worker threads, delivered in this one: the slot belongs to this object, which lives here.
         self._event.connect(self._on_event)
@@ -188,11 +192,17 @@ class Controller(QObject):
         if self._closed:
             return
         previous = self._retire(self._capture)
-        settings = replace(self._settings)
-        self._capture = CaptureWorker(lambda: self._open_source(spec, settings), self._report, previous)
-        self._set_options(truth=None)
-        if self._inference is not None:
-            self._inference.attach(self._capture.frames)
+        settings, found = replace(self._settings), list[ChosenProfile]()
+        self._profile, self._found_profiles = NO_PROFILE, found
+
+        def open_and_match() -> Source:
+            source = self._open_source(spec, settings)
+            found.append(choose_profile(source))
+            return source
+
+        self._capture = CaptureWorker(open_and_match, self._report, previous)
+        self._set_options(truth=None, calibration=self._calibration())
+        self._attach()
         self._set_status(
             phase=Phase.OPENING,
             spec=spec,
@@ -245,7 +255,7 @@ class Controller(QObject):
         """Take over what changed in the settings; a model or device that changed is loaded anew."""
         settings = self._settings
         self._set_options(
-            calibration=self._load_calibration(settings.calibration_path),
+            calibration=self._calibration(),
             assumed_fov_deg=settings.assumed_fov_deg,
             hand_length_m=settings.hand_length_mm / 1e3 if settings.hand_length_enabled else None,
             max_hands=settings.max_hands,
@@ -282,6 +292,39 @@ class Controller(QObject):
         """Do `job` in the background; its end is `job_done`, or a notice."""
         if self._jobs is not None and not self._closed:
             self._jobs.submit(name, job)
+
+    # Frames and threads for a wizard
+
+    @property
+    def profile(self) -> ChosenProfile:
+        """The camera of the source, and its stored calibration."""
+        return self._profile
+
+    def diverted_frames(self) -> Mailbox[Frame] | None:
+        """The box of the present source while `divert` is on, else None. Asked anew after each change of source."""
+        return self._capture.frames if self._diverted and self._capture is not None else None
+
+    def divert(self, on: bool) -> None:
+        """Keep the frames from the model, for a wizard that looks at them itself; or give them back."""
+        if on != self._diverted:
+            self._diverted = on
+            self._attach()
+
+    def adopt(self, worker: Worker) -> None:
+        """Start a wizard's worker and see to its end; `dismiss` ends it earlier."""
+        self._retired.append(worker)
+        worker.start()
+
+    def dismiss(self, worker: Worker) -> None:
+        """Ask an adopted worker to end; the end of the program waits for it."""
+        worker.request_stop()
+
+    def refresh_profile(self) -> None:
+        """Look for the stored calibration again, e.g. after one was saved."""
+        source = self._capture.source if self._capture is not None else None
+        if source is not None and self._status.phase in (Phase.RUNNING, Phase.PAUSED):
+            self._profile = choose_profile(source)
+            self._set_options(calibration=self._calibration())
 
     # The end
 
@@ -337,6 +380,7 @@ class Controller(QObject):
         source = worker.source
         if worker is not self._capture or source is None:
             return
+        self._profile = self._found_profiles[-1] if self._found_profiles else NO_PROFILE
         self._set_status(
             phase=Phase.RUNNING,
             source_name=source.name,
@@ -344,7 +388,9 @@ class Controller(QObject):
             is_live=source.is_live,
             is_rendered=source.is_rendered,
         )
-        self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source))
+        self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source), calibration=self._calibration())
+        if self._profile.notice is not None and not self._settings.calibration_path:
+            self.notice.emit(self._profile.notice)
         self._settings.remember_source(self._status.spec)
         self._tell_what_was_skipped(getattr(source, "inner", source))
 
@@ -373,8 +419,7 @@ class Controller(QObject):
         self._model_key = (settings.model, settings.device)
         previous = self._retire(self._inference)
         self._inference = InferenceWorker(lambda: self._make_estimator(settings), self._options, self._report, previous)
-        if self._capture is not None:
-            self._inference.attach(self._capture.frames)
+        self._attach()
         self._set_status(model_phase=ModelPhase.LOADING, model_name="")
         self._inference.start()
 
@@ -385,6 +430,15 @@ class Controller(QObject):
             worker.request_stop()
             self._retired.append(worker)
         return worker
+
+    def _calibration(self) -> Camera | None:
+        """A file that the person chose goes before the profile of the camera."""
+        return self._load_calibration(self._settings.calibration_path) or self._profile.camera
+
+    def _attach(self) -> None:
+        """Let the model take the frames of the present source, unless a wizard has them."""
+        if self._inference is not None and self._capture is not None:
+            self._inference.attach(Mailbox() if self._diverted else self._capture.frames)
 
     def _load_calibration(self, path: str) -> Camera | None:
         if not path:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
+from app.camera_profiles import locked_focus
 from app.settings import Settings
-from handdgp_core.sources import PacedSource, Source, WebcamSettings, open_source
+from handdgp_core.errors import HandDGPError
+from handdgp_core.sources import PacedSource, Source, WebcamSettings, list_webcams, open_source
+from handdgp_core.sources.open import is_webcam
+from handdgp_core.sources.webcam import webcam_index
 
 
 def open_live_source(spec: str, settings: Settings, loop: bool = False) -> Source:
@@ -12,6 +18,20 @@ def open_live_source(spec: str, settings: Settings, loop: bool = False) -> Sourc
     Raises:
         HandDGPError: as `handdgp_core.sources.open_source`.
     """
-    webcam = WebcamSettings(size=(settings.webcam_width, settings.webcam_height), fps=settings.webcam_fps)
+    size = (settings.webcam_width, settings.webcam_height)
+    focus = _locked_focus(spec, size) if settings.webcam_lock_focus else None
+    webcam = WebcamSettings(size, settings.webcam_fps, lock_focus=settings.webcam_lock_focus, focus=focus)
     source = open_source(spec, webcam=webcam, loop=loop or spec == "demo")
     return PacedSource(source) if source.is_seekable else source
+
+
+def _locked_focus(spec: str, size: tuple[int, int]) -> float | None:
+    """Where the focus stood when this webcam was calibrated; None where that is not known before it is opened."""
+    if not is_webcam(spec) or not sys.platform.startswith("linux"):
+        return None
+    try:
+        index = webcam_index(spec)
+    except HandDGPError:
+        return None
+    identity = next((camera.identity for camera in list_webcams() if camera.index == index), "")
+    return locked_focus(identity, size) if identity else None

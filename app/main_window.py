@@ -41,6 +41,7 @@ from app.saving import Saver, saved_notice
 from app.settings import Settings, save_settings
 from app.stall_monitor import StallMonitor
 from app.theme import apply_theme
+from app.wizards.menu import Wizards
 from app.workers import RateMeter
 from handdgp_core.errors import OutputError
 from handdgp_core.sources import WebcamInfo, list_webcams
@@ -101,6 +102,10 @@ class MainWindow(QMainWindow):
         self.sources = SourceBox(self)
         self.status_line = StatusLine(self)
         self.actions_by_name = make_actions(self)
+        self.wizards = Wizards(
+            controller, settings, tell=self.notices.add, use_file=self.load_calibration,
+            webcams=lambda: self.sources.webcams, refresh=self.form.refresh, window=self,
+        )  # fmt: skip
         self._guard = KeyGuard(self)
         self._compose()
         self._connect_actions()
@@ -201,6 +206,9 @@ class MainWindow(QMainWindow):
             "refresh": self.find_webcams,
             "reset": self._reset_tracking,
             "unmute": self.weights.unmute_all.click,
+            "calibrate": self.wizards.calibrate,
+            "check_calibration": self.wizards.check,
+            "hand_size": self.wizards.hand_size,
             "reset_layout": lambda: self.restoreState(self._first_layout, LAYOUT_VERSION),
             "help": lambda: ShortcutsDialog(self).open(),
             "log": self._open_log_folder,
@@ -221,10 +229,13 @@ class MainWindow(QMainWindow):
         self.motion.side_changed.connect(lambda side: self._show_weights())
         self.form.changed.connect(self._on_setting)
         self.form.webcam_changed.connect(self._reopen_webcam)
+        self.form.measure_hand.connect(self.wizards.hand_size)
+        self.form.calibrate.connect(self.wizards.calibrate)
         self.form.load_calibration.connect(
             lambda: self._ask_about_file(questions.ask_calibration, self.load_calibration)
         )
         self.form.load_model.connect(lambda: self._ask_about_file(questions.ask_checkpoint, self.load_model))
+        self.camera.badge.clicked.connect(self.wizards.follow_badge)
         self.notices.acted.connect(self._act_on_notice)
         self.sources.chosen.connect(self.open_source)
         self.sources.asked.connect(self._ask_source)
@@ -478,6 +489,7 @@ class MainWindow(QMainWindow):
         """Write the settings, then stop every worker; `stuck_threads` names those that would not end."""
         if not self._closed:
             self._closed = True
+            self.wizards.close()
             self._timer.stop()
             self.stalls.stop()
             self._remember_layout()

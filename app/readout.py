@@ -57,6 +57,17 @@ def mute_shift_mm(hand: Hand) -> tuple[float, float, float] | None:
     return (float(shift[0]), float(shift[1]), float(shift[2])) if np.isfinite(shift).all() else None
 
 
+def length_shift_m(hand: Hand) -> float | None:
+    """How much further away (positive) the person's own hand length put this hand; None where it made no difference.
+
+    A hand that is s times as large solves s times as far away, so without it the distance would be divided by s.
+    """
+    distance = palm_distance(hand)
+    if distance is None or not np.isfinite(hand.hand_scale) or hand.hand_scale <= 0 or hand.hand_scale == 1.0:
+        return None
+    return distance.meters * (1.0 - 1.0 / hand.hand_scale)
+
+
 def pick_hand(hands: list[Hand], wanted: str) -> int | None:
     """Index of the hand that single-hand panels show: the `wanted` side ("left", "right"), or with "auto" the surest.
 

@@ -57,6 +57,13 @@ class Settings:
     webcam_fps: float = _setting(
         30.0, "Frame rate", "Frames per second asked of the webcam.", low=1, high=240, unit="fps"
     )
+    webcam_lock_focus: bool = _setting(
+        False, "Lock the focus", "Switch autofocus off: a calibration holds for one focus only."
+    )
+    board: str = _setting("charuco:10x7:26:19", "Board", "The calibration board that was used last.")
+    board_ruler_mm: float = _setting(
+        100.0, "Ruler", "What the 100 mm line of the print measures.", low=10, high=1000, unit="mm"
+    )
     model: str = _setting(
         "landmarks",
         "Model",
@@ -93,6 +100,7 @@ class Settings:
         high=260,
         unit="mm",
     )
+    person: str = _setting("", "Person", "Whose hand length is in use.")
     max_hands: int = _setting(2, "Hands", "How many hands are looked for.", low=1, high=2)
     smoothing_enabled: bool = _setting(
         True, "Smooth the motion", "Calms the trembling of the result. Raw values stay in the plots and exports."

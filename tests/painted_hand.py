@@ -33,12 +33,12 @@ def paint_hand(
     vertices = hand.vertices @ camera_from_model.T + center_m
     keypoints = hand.keypoints @ camera_from_model.T + center_m
     image = np.full((camera.height, camera.width, 3), BACKGROUND, np.uint8)
-    _paint(image, camera.project(vertices), vertices[hand.faces_for(handedness)], hand.faces_for(handedness))
+    paint_triangles(image, camera.project(vertices), vertices[hand.faces_for(handedness)], hand.faces_for(handedness))
     return cv2.GaussianBlur(image, (0, 0), 0.7).astype(np.uint8), keypoints
 
 
-def _paint(image: NDArray[np.uint8], pixels: Array, corners: Array, faces: NDArray[np.int32]) -> None:
-    """Far triangles first, each in one shade by its angle to a light at the upper left."""
+def paint_triangles(image: NDArray[np.uint8], pixels: Array, corners: Array, faces: NDArray[np.int32]) -> None:
+    """Paint over `image`, far triangles first, each in one shade by its angle to a light at the upper left."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
     light = np.array([-0.4, -0.6, -0.7]) / np.linalg.norm([0.4, 0.6, 0.7])

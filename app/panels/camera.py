@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 
-from PyQt6.QtCore import QEvent, QPointF, Qt
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent
+from PyQt6.QtCore import QEvent, QPointF, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.controller import ModelPhase, Phase, Status
 from app.panels.picture import PictureView
 from app.pipeline import FrameResult
-from app.readout import Distance, palm_distance
+from app.readout import Distance, length_shift_m, palm_distance
 from app.theme import css, figures_font, tones
 from handdgp_core.types import Camera, Hand
 
@@ -122,15 +122,27 @@ class CameraPanel(QWidget):
 
     def _show_camera_badge(self, camera: Camera) -> None:
         if camera.source != "assumed":
-            self.badge.set_text("")
+            self._show_derived_badge(camera)
             return
         angle = f"{math.degrees(camera.horizontal_fov_rad):.0f}°"
         self.badge.set_text(
             "Uncalibrated: depth is a guess",
             f"<p>No calibration is loaded, so the camera is <b>assumed</b> to see {angle} from left to right. "
             "If that is wrong, every distance is wrong by the same factor.</p>"
-            "<p><b>What to do:</b> load a calibration file under Settings → Camera, or set the true field of view "
-            "there (the camera's data sheet names it).</p>",
+            "<p><b>What to do:</b> click here to calibrate the camera in two minutes; or load a calibration file under "
+            "Settings → Camera, or set the true field of view there (the camera's data sheet names it).</p>",
+            warning=True,
+        )
+
+    def _show_derived_badge(self, camera: Camera) -> None:
+        if camera.derived_from is None:
+            self.badge.set_text("")
+            return
+        width, height = camera.derived_from
+        self.badge.set_text(
+            f"Calibration derived from {width} × {height}",
+            "<p>This camera was calibrated at another picture size of the same shape, and the calibration is scaled. "
+            "Some cameras crop when the size changes.</p><p><b>What to do:</b> click here to check it.</p>",
             warning=True,
         )
 
@@ -172,6 +184,8 @@ def short_name(spec: str) -> str:
 class Badge(QLabel):
     """A few words on dark glass over the picture, with the explanation as tooltip; hidden while empty."""
 
+    clicked = pyqtSignal()
+
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setFont(figures_font(9.5, bold=True))
@@ -192,6 +206,10 @@ class Badge(QLabel):
         if text != self.text():
             self.setText(text)
         self.setVisible(bool(text))
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        """A badge that leads somewhere is clicked like a button."""
+        self.clicked.emit()
 
 
 class HandReadout(QFrame):
@@ -245,7 +263,9 @@ class HandReadout(QFrame):
             x, y, z = (signed(value * 1e2, 1) for value in hand.root_m)
             error = f"± {distance.error_m * 1e2:.1f} cm" if distance.error_m == distance.error_m else ""
             truth = f"  ·  error {error_mm:.0f} mm" if error_mm is not None and math.isfinite(error_mm) else ""
-            self._set(f"{distance.meters * 1e2:.1f} cm", error, f"x {x}  y {y}  z {z} cm{truth}")
+            moved = length_shift_m(hand)
+            size = "" if moved is None else f"  ·  your hand's size: {signed(moved * 1e3, 0)} mm"
+            self._set(f"{distance.meters * 1e2:.1f} cm", error, f"x {x}  y {y}  z {z} cm{size}{truth}")
 
     def _set(self, figure: str, error: str, details: str) -> None:
         for label, text in ((self.figure, figure), (self.error, error), (self.details, details)):

@@ -37,12 +37,15 @@ class SettingsPanel(QWidget):
     Signals:
         changed(str): the setting of this name has a new value.
         webcam_changed(): size or rate asked of the webcam changed: the webcam must be opened anew.
+        calibrate(), measure_hand(): the person wants that wizard.
         load_calibration(), load_model(): the person wants to choose a file.
     """
 
     changed = pyqtSignal(str)
     webcam_changed = pyqtSignal()
     load_calibration = pyqtSignal()
+    calibrate = pyqtSignal()
+    measure_hand = pyqtSignal()
     load_model = pyqtSignal()
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
@@ -89,6 +92,10 @@ class SettingsPanel(QWidget):
         form = self._group("Hand")
         self.hand_length_enabled = self._check(form, "hand_length_enabled")
         self.hand_length_mm = self._number(form, "hand_length_mm", step=1.0)
+        measure = QPushButton("Measure…", self)
+        measure.setToolTip("Measure your hand on the calibration board, or choose another person.")
+        measure.clicked.connect(self.measure_hand)
+        form.addRow("", measure)
         self._refreshers.append(lambda: self.hand_length_mm.setEnabled(self._settings.hand_length_enabled))
         self.max_hands = self._whole_number(form, "max_hands")
 
@@ -106,6 +113,10 @@ class SettingsPanel(QWidget):
         self.clear_button.clicked.connect(lambda: self._set("calibration_path", ""))
         form.addRow("Calibration", self.calibration)
         form.addRow("", _row(self.load_button, self.clear_button))
+        calibrate = QPushButton("Calibrate…", self)
+        calibrate.setToolTip("Measure this camera with a printed board.")
+        calibrate.clicked.connect(self.calibrate)
+        form.addRow("", calibrate)
         self.assumed_fov_deg = self._number(form, "assumed_fov_deg", step=1.0, title="Field of view")
         self.mirror_webcam = self._check(form, "mirror_webcam")
         self.mirror_files = self._check(form, "mirror_files")
@@ -169,6 +180,10 @@ class SettingsPanel(QWidget):
         self.webcam_rate.textActivated.connect(self._set_webcam_rate)
         form.addRow("Picture size", self.webcam_size)
         form.addRow("Frames per second", self.webcam_rate)
+        self.lock_focus = QCheckBox(describe("webcam_lock_focus").metadata["title"], self)
+        self.lock_focus.setToolTip(describe("webcam_lock_focus").metadata["description"])
+        self.lock_focus.toggled.connect(self._set_lock_focus)
+        form.addRow("", self.lock_focus)
 
         def refresh() -> None:
             size = f"{self._settings.webcam_width} × {self._settings.webcam_height}"
@@ -176,6 +191,7 @@ class SettingsPanel(QWidget):
                 if box.findText(text) < 0:
                     box.addItem(text)
                 box.setCurrentText(text)
+            self.lock_focus.setChecked(self._settings.webcam_lock_focus)
 
         self._refreshers.append(refresh)
 
@@ -266,6 +282,11 @@ class SettingsPanel(QWidget):
         width, height = (int(part) for part in text.split(" × "))
         if (width, height) != (self._settings.webcam_width, self._settings.webcam_height):
             self._settings.webcam_width, self._settings.webcam_height = width, height
+            self.webcam_changed.emit()
+
+    def _set_lock_focus(self, on: bool) -> None:
+        if on != self._settings.webcam_lock_focus:
+            self._settings.webcam_lock_focus = on
             self.webcam_changed.emit()
 
     def _set_webcam_rate(self, text: str) -> None:

@@ -40,6 +40,11 @@ class SourceBox(QComboBox):
         self.activated.connect(self._on_activated)
         self._fill()
 
+    @property
+    def webcams(self) -> tuple[WebcamInfo, ...]:
+        """The cameras that are connected."""
+        return self._webcams
+
     def set_webcams(self, webcams: Sequence[WebcamInfo]) -> None:
         """The cameras that are connected."""
         self._webcams = tuple(webcams)

@@ -58,6 +58,11 @@ class ReconnectingSource(BaseSource):
         return self._last.size
 
     @property
+    def inner(self) -> Source:
+        """The source that is read, or was read last."""
+        return self._last
+
+    @property
     def nominal_fps(self) -> float | None:
         return self._last.nominal_fps
 

@@ -31,6 +31,25 @@ _AUTO = {"linux": ("v4l2", "any"), "win32": ("dshow", "msmf", "any"), "darwin": 
 
 
 @dataclass(frozen=True)
+class LensState:
+    """What the driver says of the lens; None where it says nothing.
+
+    Attributes:
+        autofocus: 1 on, 0 off.
+        focus, zoom: in the driver's own units.
+    """
+
+    autofocus: float | None = None
+    focus: float | None = None
+    zoom: float | None = None
+
+    @property
+    def locked(self) -> bool:
+        """Whether autofocus is surely off."""
+        return self.autofocus == 0
+
+
+@dataclass(frozen=True)
 class WebcamSettings:
     """What is asked of a webcam; what it gives is read back and may differ.
 
@@ -40,12 +59,16 @@ class WebcamSettings:
         pixel_format: four characters. "MJPG" is what lets USB 2 cameras reach 720p at 30 frames per second; "" leaves
             the choice to the camera.
         backend: "auto" or a key of `BACKENDS`.
+        lock_focus: switch autofocus off; `WebcamSource.lens` tells whether the camera obeyed.
+        focus: with `lock_focus`, where to lock it, in the driver's own units; None for where it is.
     """
 
     size: tuple[int, int] = (1280, 720)
     fps: float = 30.0
     pixel_format: str = "MJPG"
     backend: str = "auto"
+    lock_focus: bool = False
+    focus: float | None = None
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or not 0 < self.fps < 10_000:
@@ -69,6 +92,8 @@ class WebcamSource(LiveSource):
     Attributes:
         identity: see `WebcamInfo`.
         settings: what was asked for; `size` and `nominal_fps` are what came.
+        pixel_format: four characters, as the camera reports it, or empty.
+        lens: focus and zoom as the driver reported them at the start.
 
     Raises:
         SourceError: no such camera, busy, not allowed.
@@ -93,6 +118,8 @@ class WebcamSource(LiveSource):
         if capture is None:
             raise explain_webcam(index, cameras())
         _configure(capture, self.settings)
+        self.pixel_format = _pixel_format(capture)
+        self.lens = _lens_state(capture)
         path = device_path if device_path is not None else (info.path if info else None)
         super().__init__(
             capture,
@@ -156,6 +183,27 @@ def _configure(capture: Capture, settings: WebcamSettings) -> None:
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.size[1])
     capture.set(cv2.CAP_PROP_FPS, settings.fps)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    if settings.lock_focus:
+        capture.set(cv2.CAP_PROP_AUTOFOCUS, 0)
+        if settings.focus is not None:
+            capture.set(cv2.CAP_PROP_FOCUS, settings.focus)
+
+
+def _pixel_format(capture: Capture) -> str:
+    code = capture.get(cv2.CAP_PROP_FOURCC)
+    if not math.isfinite(code) or code <= 0:
+        return ""
+    text = int(code).to_bytes(8, "little")[:4].decode("latin-1").strip()
+    return text if text.isalnum() else ""
+
+
+def _lens_state(capture: Capture) -> LensState:
+    """Drivers that do not know a property give -1, some give 0 for all three: then nothing is known."""
+    values = [capture.get(prop) for prop in (cv2.CAP_PROP_AUTOFOCUS, cv2.CAP_PROP_FOCUS, cv2.CAP_PROP_ZOOM)]
+    autofocus, focus, zoom = (value if math.isfinite(value) and value >= 0 else None for value in values)
+    if not any(values):
+        return LensState()
+    return LensState(autofocus, focus, zoom)
 
 
 def _frame_rate(capture: Capture) -> float | None:

@@ -22,6 +22,7 @@ from app.controller import Controller
 from app.main_window import MainWindow
 from app.panels.scene import NoViewport
 from app.settings import Settings
+from calib import profiles
 from handdgp_core.sources.protocol import Source
 from tests.app.doubles import ScriptedEstimator, ScriptedSource
 
@@ -31,6 +32,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the settings, logs or files of whoever runs it."""
     monkeypatch.setenv(settings.ENVIRONMENT_VARIABLE, str(tmp_path / "settings.json"))
     monkeypatch.setenv(logs.ENVIRONMENT_VARIABLE, str(tmp_path / "logs"))
+    monkeypatch.setenv(profiles.ENVIRONMENT_VARIABLE, str(tmp_path / "cameras"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 

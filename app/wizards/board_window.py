@@ -1,0 +1,66 @@
+"""A calibration board on the whole of a screen, for those without a printer."""
+
+from __future__ import annotations
+
+import numpy as np
+from PyQt6.QtCore import QRect, QRectF, Qt
+from PyQt6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QScreen
+from PyQt6.QtWidgets import QWidget
+
+from app.theme import figures_font
+from calib.boards import Board
+
+_MARGIN = 0.04  # of the screen
+
+
+class BoardWindow(QWidget):
+    """Shows the board as large as whole device pixels a square allow; any click or Esc closes it.
+
+    Args:
+        board: to show; its size in millimetres is what the screen makes of it.
+        screen: where.
+    """
+
+    def __init__(self, board: Board, screen: QScreen) -> None:
+        super().__init__(None, Qt.WindowType.Window | Qt.WindowType.FramelessWindowHint)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Calibration board")
+        self.setCursor(Qt.CursorShape.BlankCursor)
+        self.setGeometry(screen.geometry())
+        self._board = board
+        self._pixels = np.zeros((1, 1), np.uint8)
+
+    def square_px(self) -> int:
+        """Device pixels of one square's side."""
+        ratio = self.devicePixelRatioF()
+        across, down = self._board.squares
+        room_x, room_y = (side * ratio * (1 - 2 * _MARGIN) for side in (self.width(), self.height()))
+        return max(8, int(min(room_x / across, room_y / down)))
+
+    def width_px(self) -> int:
+        """Device pixels of the board's width."""
+        return self.square_px() * self._board.squares[0]
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor("#ffffff"))
+        self._pixels = np.ascontiguousarray(self._board.image(self.square_px(), 0.0))
+        height, width = self._pixels.shape
+        image = QImage(self._pixels.data, width, height, width, QImage.Format.Format_Grayscale8)  # type: ignore[call-overload]
+        ratio = self.devicePixelRatioF()
+        target = QRectF(0, 0, width / ratio, height / ratio)
+        left = round((self.width() - target.width()) / 2 * ratio) / ratio
+        top = round((self.height() - target.height()) / 2 * ratio) / ratio
+        painter.drawImage(target.translated(left, top), image)
+        painter.setPen(QColor("#8a8f99"))
+        painter.setFont(figures_font(9))
+        foot = QRect(0, self.height() - 24, self.width(), 20)
+        painter.drawText(foot, int(Qt.AlignmentFlag.AlignCenter), "Esc or a click closes this board")
+        painter.end()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() in (Qt.Key.Key_Escape, Qt.Key.Key_Return, Qt.Key.Key_Space):
+            self.close()
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        self.close()

@@ -1,0 +1,95 @@
+"""Does the calibration in use still hold? One look at a tilted board."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QCloseEvent
+from PyQt6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.controller import Controller
+from app.settings import Settings
+from app.theme import css, figures_font, tones
+from app.wizards.bridge import Bridge
+from app.wizards.calibration_view import CalibrationView
+from app.wizards.calibration_worker import CalibrationWorker
+from calib.boards import Board
+from handdgp_core.types import Camera
+
+_ASK = "Hold the board still, near the camera and tilted by about 30 degrees."
+
+
+class CheckDialog(QDialog):
+    """Watches until a tilted board was seen still, and says what it shows.
+
+    Args:
+        controller: gives frames and starts the worker.
+        settings: which board.
+        camera: the calibration to check.
+
+    Signals:
+        calibrate(): the person wants to calibrate anew.
+    """
+
+    calibrate = pyqtSignal()
+
+    def __init__(
+        self, controller: Controller, settings: Settings, camera: Camera, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Check the calibration")
+        self.resize(860, 600)
+        self._controller = controller
+        self.view = CalibrationView(self)
+        self.view.show_ghost = False
+        self.view.mirrored = controller.status.is_live and settings.mirror_webcam
+        self.answer = QLabel(_ASK, self)
+        self.answer.setFont(figures_font(12, bold=True))
+        self.answer.setWordWrap(True)
+        self.answer.setMinimumHeight(56)
+        again = QPushButton("Calibrate anew…", self)
+        again.clicked.connect(self._again)
+        close = QPushButton("Close", self)
+        close.clicked.connect(self.close)
+        foot = QHBoxLayout()
+        foot.addWidget(self.answer, 1)
+        foot.addWidget(again)
+        foot.addWidget(close)
+        column = QVBoxLayout(self)
+        column.addWidget(self.view, 1)
+        column.addLayout(foot)
+        self.bridge = Bridge(self)
+        self.bridge.ready.connect(self._on_ready)
+        controller.divert(True)
+        self._worker = CalibrationWorker(
+            controller.diverted_frames, Board.parse(settings.board), self.bridge.report, check=camera
+        )
+        controller.adopt(self._worker)
+
+    def _on_ready(self) -> None:
+        snapshot = self._worker.take_snapshot()
+        if snapshot is None:
+            return
+        self.view.show_snapshot(snapshot)
+        check = snapshot.check
+        if check is None:
+            text = snapshot.error.message if snapshot.error else _ASK
+            self.answer.setText(text)
+            self.answer.setStyleSheet("")
+            return
+        colours = {"holds": tones().good, "wrong": tones().error, "doubtful": tones().warning}
+        self.answer.setText(check.words)
+        self.answer.setStyleSheet(f"color: {css(colours.get(check.outcome, tones().ink))};")
+
+    def _again(self) -> None:
+        self.close()
+        self.calibrate.emit()
+
+    def reject(self) -> None:
+        """Esc is the same as closing."""
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        self._controller.dismiss(self._worker)
+        self._controller.divert(False)
+        super().closeEvent(event)

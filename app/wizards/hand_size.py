@@ -1,0 +1,242 @@
+"""The hand size wizard: a person's hand on the printed board, or by a ruler; kept by name and used at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QCloseEvent
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.controller import Controller
+from app.notices import notice_of_error
+from app.settings import Settings, describe
+from app.theme import css, figures_font, tones
+from app.wizards.bridge import Bridge
+from app.wizards.calibration_view import CalibrationView
+from app.wizards.calibration_worker import Snapshot
+from app.wizards.hand_drawing import HandDrawing
+from app.wizards.hand_size_worker import HandSizeSnapshot, HandSizeWorker
+from app.workers import WorkerFailed
+from calib.boards import Board
+from calib.hand_size import HandOnBoard, HandState
+from calib.people import PeopleStore, PersonHand
+from handdgp_core.detection.landmarker import HandFinder, MediaPipeHandFinder
+from handdgp_core.errors import HandDGPError
+
+_RULER_PERCENT = 3.0  # where a crease ends is a matter of taste
+_NO_CAMERA = "To measure on the board, calibrate the camera first (Camera menu). A ruler will do, too: below."
+
+
+class HandSizeDialog(QDialog):
+    """Measures a hand and keeps it by the person's name.
+
+    Args:
+        controller: gives frames and starts the worker.
+        settings: board, name and length.
+        store: where people are kept; None for the user's own place.
+        make_finder: what finds hands.
+
+    Signals:
+        chosen(object): the `PersonHand` to use from now on.
+    """
+
+    chosen = pyqtSignal(object)
+
+    def __init__(
+        self,
+        controller: Controller,
+        settings: Settings,
+        store: PeopleStore | None = None,
+        make_finder: Callable[[], HandFinder] = lambda: MediaPipeHandFinder(max_hands=1),
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Hand size")
+        self.resize(1060, 640)
+        self._controller, self._settings, self._store = controller, settings, store or PeopleStore()
+        self._make_finder = make_finder
+        self._worker: HandSizeWorker | None = None
+        self._result: HandOnBoard | None = None
+        self.bridge = Bridge(self)
+        self.bridge.ready.connect(self._on_ready)
+        self.bridge.failed.connect(self._on_failed)
+        self._make_widgets()
+        self._lay_out()
+        self._fill_people()
+        self._start()
+
+    def _make_widgets(self) -> None:
+        self.view = CalibrationView(self)
+        self.view.mirrored = self._controller.status.is_live and self._settings.mirror_webcam
+        self.person = QComboBox(self)
+        self.person.setEditable(True)
+        self.person.setToolTip("Whose hand it is: choose a name, or type a new one.")
+        self.person.activated.connect(lambda index: self._use(self.person.itemData(index)))
+        self.state = QLabel("", self)
+        self.state.setWordWrap(True)
+        self.state.setFont(figures_font(11, bold=True))
+        self.progress = QProgressBar(self)
+        self.progress.setRange(0, 100)
+        self.answer = QLabel("", self)
+        self.answer.setWordWrap(True)
+        self.answer.setFont(figures_font(11))
+        self.save_button = QPushButton("Save and use", self)
+        self.save_button.setToolTip("Keep the measured length under this name, and use it for every model.")
+        self.save_button.clicked.connect(self.save_measured)
+        self.ruler = QDoubleSpinBox(self)
+        about = describe("hand_length_mm").metadata
+        self.ruler.setRange(about["low"], about["high"])
+        self.ruler.setDecimals(0)
+        self.ruler.setSuffix(" mm")
+        self.ruler.setValue(self._settings.hand_length_mm)
+        self.ruler.setToolTip(about["description"])
+        self.ruler_button = QPushButton("Save and use", self)
+        self.ruler_button.setToolTip("Keep the typed length under this name, and use it for every model.")
+        self.ruler_button.clicked.connect(self.save_ruler)
+        self.message = QLabel("", self)
+        self.message.setWordWrap(True)
+
+    def _lay_out(self) -> None:
+        who = QFormLayout()
+        who.addRow("Person", self.person)
+        board = QGroupBox("On the board", self)
+        column = QVBoxLayout(board)
+        for widget in (self.state, self.progress, self.answer, self.save_button):
+            column.addWidget(widget)
+        ruler = QGroupBox("With a ruler", self)
+        rows = QVBoxLayout(ruler)
+        rows.addWidget(HandDrawing(ruler), 1)
+        line = QHBoxLayout()
+        line.addWidget(self.ruler, 1)
+        line.addWidget(self.ruler_button)
+        rows.addLayout(line)
+        side = QWidget(self)
+        side.setFixedWidth(330)
+        right = QVBoxLayout(side)
+        right.setContentsMargins(0, 0, 0, 0)
+        right.addLayout(who)
+        right.addWidget(board)
+        right.addWidget(ruler, 1)
+        middle = QHBoxLayout()
+        middle.addWidget(self.view, 1)
+        middle.addWidget(side)
+        close = QPushButton("Close", self)
+        close.clicked.connect(self.close)
+        foot = QHBoxLayout()
+        foot.addWidget(self.message, 1)
+        foot.addWidget(close)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(16, 12, 16, 12)
+        whole.addLayout(middle, 1)
+        whole.addLayout(foot)
+
+    def _fill_people(self) -> None:
+        try:
+            people = self._store.people()
+        except HandDGPError as error:
+            self._say(error.message, error=True)
+            return
+        name = self.person.currentText() or self._settings.person
+        self.person.clear()
+        for person in people:
+            self.person.addItem(f"{person.name}", person)
+            tip = f"{person.length_mm:.0f} mm ± {person.percent:.0f} %, by {person.method}"
+            self.person.setItemData(self.person.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+        self.person.setEditText(name)
+
+    def _start(self) -> None:
+        camera = self._controller.options.calibration
+        self.save_button.setEnabled(False)
+        if camera is None:
+            self.state.setText(_NO_CAMERA)
+            self.progress.hide()
+            self.view.set_message("No calibrated camera", "Hand size on the board needs one.")
+            return
+        try:
+            board = Board.parse(self._settings.board).scaled(self._settings.board_ruler_mm / 100.0)
+        except HandDGPError as error:
+            self._say(error.message, error=True)
+            return
+        self._controller.divert(True)
+        self._worker = HandSizeWorker(
+            self._controller.diverted_frames, board, camera, self._make_finder, self.bridge.report
+        )
+        self._controller.adopt(self._worker)
+
+    def _on_ready(self) -> None:
+        snapshot = self._worker.take_snapshot() if self._worker is not None else None
+        if snapshot is not None:
+            self._show(snapshot)
+
+    def _show(self, snapshot: HandSizeSnapshot) -> None:
+        self.view.show_snapshot(Snapshot(picture=snapshot.picture, corners_px=snapshot.keypoints_px))
+        good = snapshot.state in (HandState.GOOD, HandState.DONE)
+        self.state.setText(snapshot.error or snapshot.state.value + ".")
+        self.state.setStyleSheet(f"color: {css(tones().good if good else tones().warning)};")
+        self.progress.setValue(round(100 * min(1.0, snapshot.progress)))
+        self._result = snapshot.result
+        if snapshot.result is not None:
+            found = snapshot.result
+            self.answer.setText(
+                f"{found.length_m * 1e3:.0f} mm ± {found.percent:.1f} % from {found.count} pictures "
+                "(wrist crease to middle finger tip)."
+            )
+        self.save_button.setEnabled(snapshot.state is HandState.DONE)
+
+    def _on_failed(self, event: object) -> None:
+        if isinstance(event, WorkerFailed):
+            notice = notice_of_error(event.error, details=event.details)
+            self._say(f"{notice.title} {notice.text}", error=True)
+
+    def save_measured(self) -> None:
+        """Keep what was measured on the board."""
+        if self._result is not None:
+            self._save(self._result.length_m * 1e3, self._result.percent, "board")
+
+    def save_ruler(self) -> None:
+        """Keep what was typed."""
+        self._save(self.ruler.value(), _RULER_PERCENT, "ruler")
+
+    def _save(self, length_mm: float, percent: float, method: str) -> None:
+        try:
+            person = self._store.save(self.person.currentText(), length_mm, percent, method)
+        except HandDGPError as error:
+            self._say(error.message, error=True)
+            return
+        self._fill_people()
+        self._use(person)
+
+    def _use(self, person: object) -> None:
+        if isinstance(person, PersonHand):
+            self.ruler.setValue(person.length_mm)
+            self._say(f"In use: {person.name}, {person.length_mm:.0f} mm ± {person.percent:.1f} %.")
+            self.chosen.emit(person)
+
+    def _say(self, text: str, *, error: bool = False) -> None:
+        self.message.setText(text)
+        self.message.setStyleSheet(f"color: {css(tones().error if error else tones().ink)};")
+
+    def reject(self) -> None:
+        """Esc is the same as closing."""
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        if self._worker is not None:
+            self._controller.dismiss(self._worker)
+            self._worker = None
+            self._controller.divert(False)
+        super().closeEvent(event)

@@ -1,0 +1,105 @@
+"""Opens the wizards from the window: their commands, the badge, and what follows a saved calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PyQt6.QtCore import QObject
+from PyQt6.QtWidgets import QDialog, QWidget
+
+from app.controller import Controller, Phase
+from app.notices import Notice, Severity
+from app.settings import Settings
+from app.wizards.calibration import CalibrationDialog
+from app.wizards.check import CheckDialog
+from app.wizards.hand_size import HandSizeDialog
+from calib.people import PersonHand
+from handdgp_core.sources import WebcamInfo
+
+
+class Wizards(QObject):
+    """One wizard at a time, over the window.
+
+    Args:
+        controller, settings: of the window.
+        tell: shows a notice.
+        use_file: takes a camera file into use.
+        webcams: what is connected.
+        refresh: shows settings that a wizard changed.
+        window: the parent of the dialogs.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        settings: Settings,
+        *,
+        tell: Callable[[Notice], None],
+        use_file: Callable[[str], None],
+        webcams: Callable[[], Sequence[WebcamInfo]],
+        refresh: Callable[[], None],
+        window: QWidget,
+    ) -> None:
+        super().__init__(window)
+        self._controller, self._settings = controller, settings
+        self._tell, self._use_file, self._webcams, self._window = tell, use_file, webcams, window
+        self._refresh = refresh
+        self.dialog: QDialog | None = None
+
+    def calibrate(self) -> None:
+        """The calibration wizard."""
+        dialog = CalibrationDialog(self._controller, self._settings, self._webcams(), parent=self._window)
+        dialog.told.connect(self._tell)
+        dialog.file_written.connect(self._use_file)
+        dialog.saved.connect(lambda profile: self._prefer_profile())
+        self._open(dialog)
+
+    def check(self) -> None:
+        """The check of the calibration in use."""
+        camera = self._controller.options.calibration
+        if camera is None or self._controller.status.phase is not Phase.RUNNING:
+            text = "Open a camera and calibrate it first (Camera menu)."
+            self._tell(Notice(Severity.INFO, "There is no calibration in use to check.", text, topic="calibration"))
+            return
+        dialog = CheckDialog(self._controller, self._settings, camera, self._window)
+        dialog.calibrate.connect(self.calibrate)
+        self._open(dialog)
+
+    def hand_size(self) -> None:
+        """The hand size wizard."""
+        dialog = HandSizeDialog(self._controller, self._settings, parent=self._window)
+        dialog.chosen.connect(self._use_hand)
+        self._open(dialog)
+
+    def _use_hand(self, person: PersonHand) -> None:
+        self._settings.person = person.name
+        self._settings.hand_length_enabled, self._settings.hand_length_mm = True, person.length_mm
+        self._controller.apply_settings()
+        self._refresh()
+
+    def follow_badge(self) -> None:
+        """What the badge over the picture leads to: a calibration where there is none, else the check."""
+        if self._controller.options.calibration is None:
+            self.calibrate()
+        else:
+            self.check()
+
+    def close(self) -> None:
+        """Close whatever is open, e.g. because the window closes."""
+        if self.dialog is not None:
+            self.dialog.close()
+
+    def _prefer_profile(self) -> None:
+        """A file that was loaded by hand would hide what was just measured."""
+        if self._settings.calibration_path:
+            self._use_file("")
+
+    def _open(self, dialog: QDialog) -> None:
+        self.close()
+        self.dialog = dialog
+        dialog.destroyed.connect(lambda: self._forget(dialog))
+        dialog.open()
+
+    def _forget(self, dialog: QDialog) -> None:
+        if self.dialog is dialog:
+            self.dialog = None

@@ -1,0 +1,160 @@
+"""Last page of the calibration: how good it is, which views made it, and where to keep it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QIcon, QImage, QPainter, QPixmap
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.theme import css, figures_font, tones
+from app.wizards.calibration_worker import Snapshot, TakenView
+from app.wizards.heat_map import HeatMap
+from calib.quality import Verdict
+
+_RMS = Qt.ItemDataRole.UserRole
+_THUMBNAIL = QSize(72, 44)
+
+
+class ReviewPage(QWidget):
+    """Verdict and views.
+
+    Signals:
+        used_changed(int, bool): drop this view or use it again.
+        save, export: the person wants it.
+    """
+
+    used_changed = pyqtSignal(int, bool)
+    save = pyqtSignal()
+    export = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.headline = QLabel("", self)
+        self.headline.setWordWrap(True)
+        self.headline.setFont(figures_font(12, bold=True))
+        self.notes = QLabel("", self)
+        self.notes.setWordWrap(True)
+        self.views = QTreeWidget(self)
+        self.views.setHeaderLabels(["View", "Tilt", "Error, px"])
+        self.views.setRootIsDecorated(False)
+        self.views.setIconSize(_THUMBNAIL)
+        self.views.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.views.setToolTip("Click a box to leave a view out, or to use it again; everything is solved anew at once.")
+        self.views.setItemDelegateForColumn(2, _BarDelegate(self.views))
+        self.views.setColumnWidth(0, 168)
+        self.views.setColumnWidth(1, 44)
+        self.views.itemChanged.connect(self._on_item)
+        self.heat = HeatMap(self)
+        self.save_button = QPushButton("Save for this camera", self)
+        self.save_button.setToolTip("Keep it with its views; it is used whenever this camera is opened at this size.")
+        self.save_button.clicked.connect(self.save)
+        self.export_button = QPushButton("Export…", self)
+        self.export_button.setToolTip("Write a camera file: ROS, OpenCV or Kalibr YAML.")
+        self.export_button.clicked.connect(self.export)
+        self._shown: tuple[TakenView, ...] = ()
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.save_button, 1)
+        buttons.addWidget(self.export_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.headline, self.notes):
+            column.addWidget(widget)
+        column.addWidget(self.views, 1)
+        column.addWidget(self.heat)
+        column.addLayout(buttons)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Show this state; the list is made anew only where it changed."""
+        verdict = snapshot.verdict
+        if verdict is None:
+            text = snapshot.error.message if snapshot.error is not None else "Fewer than three views are in use."
+            self.headline.setText(text)
+            self.notes.setText("")
+        else:
+            self.headline.setText(verdict.headline + ".")
+            self.notes.setText("\n".join(_lines(verdict)))
+        good = verdict is not None and verdict.usable
+        self.headline.setStyleSheet(f"color: {css(tones().good if good else tones().error)};")
+        self.save_button.setEnabled(good)
+        self.export_button.setEnabled(good)
+        self.heat.show_map(snapshot.heat)
+        if not _same(snapshot.taken, self._shown):
+            self._fill(snapshot.taken)
+
+    def _fill(self, taken: tuple[TakenView, ...]) -> None:
+        self._shown = taken
+        worst = max((view.rms_px for view in taken if math.isfinite(view.rms_px)), default=1.0)
+        self.views.blockSignals(True)
+        self.views.clear()
+        for view in taken:
+            tilt = f"{view.tilt_deg:.0f}°" if math.isfinite(view.tilt_deg) else "–"
+            rms = f"{view.rms_px:.2f}" if math.isfinite(view.rms_px) else "–"
+            item = QTreeWidgetItem([view.name + (" (does not fit)" if view.outlier else ""), tilt, rms])
+            item.setIcon(0, _icon(view.thumbnail))
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+            item.setCheckState(0, Qt.CheckState.Checked if view.used else Qt.CheckState.Unchecked)
+            part = view.rms_px / worst if math.isfinite(view.rms_px) else 0.0
+            item.setData(2, _RMS, (part, view.outlier))
+            self.views.addTopLevelItem(item)
+        self.views.blockSignals(False)
+
+    def _on_item(self, item: QTreeWidgetItem, column: int) -> None:
+        index = self.views.indexOfTopLevelItem(item)
+        used = item.checkState(0) == Qt.CheckState.Checked
+        if column == 0 and index < len(self._shown) and used != self._shown[index].used:
+            self.used_changed.emit(index, used)
+
+
+class _BarDelegate(QStyledItemDelegate):
+    """The error as a bar behind its figure."""
+
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index) -> None:  # type: ignore[no-untyped-def]
+        part = index.data(_RMS)
+        if painter is not None and part:
+            colour = tones().warning if part[1] else tones().accent
+            colour = colour.lighter(100)
+            colour.setAlpha(120)
+            area = QRectF(option.rect).adjusted(2, 10, -2, -10)
+            area.setWidth(area.width() * float(part[0]))
+            painter.fillRect(area, colour)
+        super().paint(painter, option, index)
+
+
+def _lines(verdict: Verdict) -> list[str]:
+    lines = [reason[0].upper() + reason[1:] + "." for reason in verdict.reasons[1:]]
+    if verdict.advice:
+        lines.append(f"What to do: {verdict.advice}.")
+    return lines + list(verdict.notes)
+
+
+def _same(some: tuple[TakenView, ...], others: tuple[TakenView, ...]) -> bool:
+    """Arrays do not compare as a whole: by everything else, which changes with them."""
+    keys = [
+        [
+            (view.name, view.used, round(view.rms_px, 6) if view.rms_px == view.rms_px else None, view.outlier)
+            for view in part
+        ]
+        for part in (some, others)
+    ]
+    return keys[0] == keys[1]
+
+
+def _icon(thumbnail: np.ndarray) -> QIcon:
+    pixels = np.ascontiguousarray(thumbnail)
+    height, width = pixels.shape
+    image = QImage(pixels.data, width, height, width, QImage.Format.Format_Grayscale8)  # type: ignore[call-overload]
+    return QIcon(QPixmap.fromImage(image.copy()))

@@ -1,0 +1,111 @@
+"""Measured hands by person, in one small JSON file."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from calib.profiles import default_folder
+from handdgp_core.errors import CalibrationError, OutputError
+
+__all__ = ["PeopleStore", "PersonHand"]
+
+_VERSION = 1
+_RANGE_MM = (50.0, 300.0)
+
+
+@dataclass(frozen=True)
+class PersonHand:
+    """One person's hand.
+
+    Attributes:
+        name: of the person.
+        length_mm: wrist to middle finger tip along the joints.
+        percent: two standard deviations, in percent.
+        method: "board" or "ruler".
+        created_s: seconds since 1970.
+    """
+
+    name: str
+    length_mm: float
+    percent: float
+    method: str
+    created_s: float
+
+
+class PeopleStore:
+    """Reads and writes the file.
+
+    Args:
+        path: None for `people.json` beside the camera profiles.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or default_folder() / "people.json"
+
+    def people(self) -> list[PersonHand]:
+        """Everybody, by name. Entries that make no sense are passed over; no file is nobody.
+
+        Raises:
+            CalibrationError: the file is damaged.
+        """
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            entries = content["people"]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            cure = "move it away; hands must then be measured anew"
+            raise CalibrationError("the file of measured hands", f"{self.path} damaged ({error})", cure) from None
+        found = [person for entry in entries if (person := _person(entry)) is not None]
+        return sorted(found, key=lambda person: person.name.casefold())
+
+    def save(self, name: str, length_mm: float, percent: float, method: str) -> PersonHand:
+        """Keep a person's hand; an older entry of the same name is replaced.
+
+        Raises:
+            CalibrationError: no name, a length that no hand has, or a damaged file (which is left alone).
+            OutputError: the place cannot be written.
+        """
+        name = " ".join(name.split())
+        if not name:
+            raise CalibrationError("the name of the person", "none", "type a name")
+        if not _RANGE_MM[0] <= length_mm <= _RANGE_MM[1]:
+            wanted = f"a hand of {_RANGE_MM[0]:.0f} to {_RANGE_MM[1]:.0f} mm"
+            raise CalibrationError(
+                wanted, f"{length_mm:.0f} mm", "measure from the wrist crease to the middle finger's tip"
+            )
+        person = PersonHand(name, length_mm, percent, method, time.time())
+        others = [other for other in self.people() if other.name != name]
+        self._write([*others, person])
+        return person
+
+    def _write(self, people: list[PersonHand]) -> None:
+        text = json.dumps({"version": _VERSION, "people": [asdict(person) for person in people]}, indent=2) + "\n"
+        part = self.path.with_name(f".{self.path.name}.part")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(text, encoding="utf-8")
+            os.replace(part, self.path)
+        except OSError as error:
+            found = f"{self.path}: {error.strerror or error}"
+            raise OutputError("to keep the size of a hand", found, "make room there, or make it writable") from error
+
+
+def _person(entry: object) -> PersonHand | None:
+    if not isinstance(entry, dict):
+        return None
+    try:
+        person = PersonHand(
+            str(entry["name"]),
+            float(entry["length_mm"]),
+            float(entry["percent"]),
+            str(entry["method"]),
+            float(entry["created_s"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return person if _RANGE_MM[0] <= person.length_mm <= _RANGE_MM[1] else None

@@ -1,0 +1,113 @@
+"""The hand size wizard: a rendered hand on the board, a ruler, people, and what it does to the depth."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from app.controller import Phase
+from app.readout import length_shift_m, palm_distance
+from app.wizards.hand_drawing import HandDrawing
+from app.wizards.hand_size import HandSizeDialog
+from calib.boards import DEFAULT_BOARD
+from calib.people import PeopleStore
+from calib.simulation import look_at
+from handdgp_core.sources.protocol import BaseSource
+from handdgp_core.types import Frame
+from tests.app.doubles import hand
+from tests.calib.flat_hand import HandPicture
+from tests.calib.scenes import CAMERA
+
+
+class HandCamera(BaseSource):
+    """A hand on the board, from a few places straight above."""
+
+    is_live = True
+    name, identity, pixel_format = "hand camera", "hand-camera-1", "MJPG"
+
+    def __init__(self, pictures) -> None:
+        super().__init__()
+        self._pictures, self._index, self._closed = pictures, 0, threading.Event()
+
+    @property
+    def size(self):
+        return CAMERA.size
+
+    def read(self, timeout_s: float = 0.5) -> Frame | None:
+        if self._closed.wait(0.005):
+            return None
+        self._index += 1
+        return Frame(self._pictures[self._index % len(self._pictures)], self._index * 33_000_000, self._index)
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+@pytest.fixture(scope="module")
+def laid():
+    made, random = HandPicture(DEFAULT_BOARD, CAMERA, 1.0), np.random.default_rng(2)
+    poses = [look_at(DEFAULT_BOARD, 0.42, 0.1, turn, 0.05) for turn in (0.5, 2.1, 3.7, 5.3)]
+    return made, [made.render(pose, 0.05, random) for pose in poses]
+
+
+def opened(rig, camera=CAMERA) -> HandSizeDialog:
+    window = rig.show()
+    rig.start("live" if camera is None else "hand")
+    rig.until(lambda: rig.controller.status.phase is Phase.RUNNING)
+    rig.controller._set_options(calibration=camera)
+    window.wizards.hand_size()
+    dialog = window.wizards.dialog
+    assert isinstance(dialog, HandSizeDialog)
+    return dialog
+
+
+def test_a_rendered_hand_is_measured_to_three_percent_and_used(rig, laid):
+    made, pictures = laid
+    rig.sources["hand"] = lambda: HandCamera(pictures)
+    dialog = opened(rig)
+    dialog.person.setEditText("Ada")
+    rig.until(dialog.save_button.isEnabled, 30_000)
+    dialog.save_button.click()
+    person = PeopleStore().people()[0]
+    assert person.name == "Ada" and person.method == "board"
+    assert person.length_mm == pytest.approx(made.length_m * 1e3, rel=0.03)
+    assert f"± {person.percent:.1f} %" in dialog.answer.text()
+    assert rig.settings.hand_length_enabled and rig.settings.person == "Ada"
+    assert rig.controller.options.hand_length_m == pytest.approx(person.length_mm / 1e3, abs=1e-3)
+    dialog.close()
+
+
+def test_a_ruler_will_do_without_a_calibrated_camera(rig, qtbot):
+    dialog = opened(rig, camera=None)
+    assert "calibrate the camera first" in dialog.state.text()
+    assert not dialog.save_button.isEnabled()
+    dialog.ruler_button.click()
+    assert "name of the person" in dialog.message.text()
+    dialog.person.setEditText("Bo")
+    dialog.ruler.setValue(191)
+    dialog.ruler_button.click()
+    assert rig.controller.options.hand_length_m == pytest.approx(0.191)
+    assert rig.window.form.hand_length_mm.value() == 191
+    drawing = HandDrawing()
+    qtbot.addWidget(drawing)
+    drawing.resize(240, 230)
+    drawing.show()
+    shades = {drawing.grab().toImage().pixelColor(x, y).rgb() for x in range(0, 240, 5) for y in range(0, 230, 5)}
+    assert len(shades) > 2
+    dialog.close()
+
+
+def test_the_panel_says_how_much_the_hand_length_moved_the_depth(rig):
+    seen = hand(0.33)
+    assert length_shift_m(seen) is None
+    from dataclasses import replace
+
+    larger = replace(seen, hand_scale=1.1)
+    distance = palm_distance(larger).meters
+    assert length_shift_m(larger) == pytest.approx(distance - distance / 1.1)
+    window = rig.show()
+    readout = window.camera.readouts["right"]
+    readout.show_hand(larger, palm_distance(larger), None)
+    assert "your hand's size: +30 mm" in readout.details.text()
