@@ -20,7 +20,7 @@ from handdgp_core.types import Array
 
 __all__ = ["SplitHalf", "Verdict", "calibrate", "judge", "outlier_views", "split_half", "tilts_rad"]
 
-Grade = Literal["excellent", "good", "refused"]
+Grade = Literal["excellent", "good", "fair", "refused"]
 
 _MAX_FOCAL_STD = 0.0025
 _EXCELLENT_FOCAL_STD = 0.001
@@ -32,6 +32,7 @@ _HALVES_AGREE = 0.002  # of the focal length: agreement better than this needs n
 _HALVES_REFUSED = 0.02
 _OUTLIER_FACTOR, _OUTLIER_LEAST_PX = 3.0, 0.25
 _BENT_MM = 0.3
+_FAIR_MAP_PX = 3 * MAP_GOAL_PX
 _HALF_METRE_MM = 500.0
 _TILT_ADVICE = "add views with the board tilted by 20 to 40 degrees towards each of its four sides"
 
@@ -59,7 +60,7 @@ class Verdict:
     """What a person wants to know of a calibration.
 
     Attributes:
-        grade: "refused" must not be used.
+        grade: "refused" must not be used; "fair" holds in the middle of the picture, not in its corners.
         headline: one sentence.
         reasons: what is wrong, worst first.
         advice: what to do about it; empty where nothing needs doing.
@@ -106,7 +107,8 @@ def judge(solution: Solution) -> Verdict:
     depth_mm = percent / 100.0 * _HALF_METRE_MM
     measure = f"focal length known to ±{percent:.2f} %, which is ±{depth_mm:.1f} mm of depth at 0.5 m"
     excellent = percent <= 200.0 * _EXCELLENT_FOCAL_STD and worst <= MAP_GOAL_PX and not outliers
-    grade: Grade = "refused" if reasons else "excellent" if excellent else "good"
+    known_all_over = worst <= _FAIR_MAP_PX  # False for NaN, too
+    grade: Grade = "refused" if reasons else "excellent" if excellent else "good" if known_all_over else "fair"
     headline = f"Not good enough yet: {reasons[0]}" if reasons else f"{grade.capitalize()}: {measure}"
     enough = not reasons and len(solution.views) >= VIEWS_GOAL
     enough = enough and solution.focal_std <= FOCAL_GOAL and worst <= MAP_GOAL_PX
