@@ -153,11 +153,17 @@ def _rays_by_map(camera: Camera, x: Array, y: Array) -> NDArray[np.float32]:
     return np.stack([*planes, np.ones_like(planes[0])], axis=-1).astype(np.float32)
 
 
+def _smear(length_px: float) -> Array:
+    """(1, n) n odd: a box of any length, its middle on the middle pixel, so that nothing is shifted."""
+    reach = int(np.ceil(0.5 * (length_px - 1)))
+    weights = np.clip(0.5 * length_px + 0.5 - np.abs(np.arange(-reach, reach + 1)), 0.0, 1.0)
+    return (weights / weights.sum())[None]
+
+
 def _spoilt(clean: Any, picture: Picture, random: np.random.Generator) -> NDArray[np.uint8]:
     if picture.blur_px > 0:
         clean = cv2.GaussianBlur(clean, (0, 0), picture.blur_px)
-    length = round(picture.motion_px)
-    if length > 1:
-        clean = cv2.blur(clean, (length, 1))
+    if picture.motion_px > 1:
+        clean = cv2.filter2D(clean, -1, _smear(picture.motion_px))
     noisy = clean + random.normal(0, picture.noise, clean.shape)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
