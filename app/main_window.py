@@ -289,13 +289,14 @@ class MainWindow(QMainWindow):
             self.motion.clear()
             self.scene.clear()
             self.weights.show_hand(None)
-            for topic in ("capture", "skipped"):
+            for topic in ("capture", "skipped", "camera profile"):
                 self.notices.remove(topic)
         if status.model_phase is ModelPhase.LOADING:
             self.notices.remove("inference")
         elif status.model_phase is ModelPhase.READY:
             self.form.set_models(self._model_names())
         self.camera.show_status(status)
+        self.form.show_profile(self._controller.profile.match.kind)
         self.sources.set_recent(self._settings.recent_sources)
         self.sources.set_current(status.spec)
         pause = self._action("pause")

@@ -80,6 +80,11 @@ class SettingsPanel(QWidget):
         for refresher in self._refreshers:
             refresher()
 
+    def show_profile(self, kind: str) -> None:
+        """Say in the empty field of the file that the stored calibration ("exact" or "derived") is used, or none."""
+        texts = {"exact": "stored for this camera", "derived": "derived for this camera"}
+        self.calibration.setPlaceholderText(texts.get(kind, "none"))
+
     def set_models(self, names: tuple[str, ...]) -> None:
         """What the list of models offers, beside the one in use."""
         for name in names:

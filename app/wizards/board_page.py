@@ -81,7 +81,8 @@ class BoardPage(QWidget):
         self.ruler.setDecimals(1)
         self.ruler.setValue(settings.board_ruler_mm)
         self.ruler.setToolTip(
-            "What the 100 mm line beside the board measures with a ruler. The camera needs it not; hand size does."
+            "What the 100 mm line beside the board measures with a ruler; for a board on a screen it follows from the "
+            "width you measure. The camera does not need it; hand size does."
         )
         self.ruler.valueChanged.connect(lambda value: self._on_change())
         self.problem = QLabel("", self)

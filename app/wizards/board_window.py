@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from PyQt6.QtCore import QRect, QRectF, Qt
-from PyQt6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QScreen
+from PyQt6.QtCore import QRect, QRectF, Qt, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QScreen
 from PyQt6.QtWidgets import QWidget
 
 from app.theme import figures_font
@@ -19,7 +19,12 @@ class BoardWindow(QWidget):
     Args:
         board: to show; its size in millimetres is what the screen makes of it.
         screen: where.
+
+    Signals:
+        closed(float): the window goes; about how wide the board was, in millimetres, as the screen says of itself.
     """
+
+    closed = pyqtSignal(float)
 
     def __init__(self, board: Board, screen: QScreen) -> None:
         super().__init__(None, Qt.WindowType.Window | Qt.WindowType.FramelessWindowHint)
@@ -40,6 +45,12 @@ class BoardWindow(QWidget):
     def width_px(self) -> int:
         """Device pixels of the board's width."""
         return self.square_px() * self._board.squares[0]
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        screen = self.screen()
+        per_mm = screen.physicalDotsPerInchX() * self.devicePixelRatioF() / 25.4 if screen is not None else 0.0
+        self.closed.emit(self.width_px() / per_mm if per_mm > 0 else 0.0)
+        super().closeEvent(event)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)

@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import (
     QDialog,
     QFileDialog,
     QHBoxLayout,
+    QInputDialog,
     QLabel,
     QMessageBox,
     QPushButton,
@@ -270,8 +271,21 @@ class CalibrationDialog(QDialog):
         if board is None or number >= len(screens):
             return
         window = BoardWindow(board, screens[number])
+        window.closed.connect(self._ask_width)
         window.showFullScreen()
-        self._say("Measure the width of the board on that screen: for the size of hands it must be true.")
+        self._say("Measure the width of the board on that screen, from outer edge to outer edge.")
+
+    def _ask_width(self, likely_mm: float) -> None:
+        """The screen's own word on its size is often wrong, so the person has the last one."""
+        board = self.boards.nominal_board()
+        if board is None or self._ended:
+            return
+        question = "How wide was the whole board on the screen, in millimetres? (Only hand size needs it.)"
+        width_mm, accepted = QInputDialog.getDouble(
+            self, "Size of the board", question, likely_mm or board.size_mm[0], 20.0, 2500.0, 1
+        )
+        if accepted:
+            self.boards.ruler.setValue(100.0 * width_mm / board.size_mm[0])
 
     def _export(self) -> None:
         camera = self._camera()
@@ -312,6 +326,7 @@ class CalibrationDialog(QDialog):
             if path and self.write_file(path, "ros"):
                 self.file_written.emit(path)
             return
+        key = replace(key, width=camera.width, height=camera.height)  # what came, not what the driver promised
         profile = new_profile(key, camera, solution.board, verdict.headline, verdict.focal_percent)
         self.review.save_button.setEnabled(False)
         self._controller.submit("save calibration", lambda: self._store.save(profile, solution.views))

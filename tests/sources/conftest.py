@@ -56,6 +56,7 @@ class ScriptedCamera:
         self.pictures = None  # iterable of what retrieve gives; None counts up
         self.silent = threading.Event()  # set: grab blocks, as a driver does
         self.open_captures = 0
+        self.properties = {}  # further answers of `get`
 
     def __call__(self, target, api, params=()):
         self.openings.append((target, api))
@@ -93,6 +94,7 @@ class _Capture:
             cv2.CAP_PROP_FRAME_WIDTH: width,
             cv2.CAP_PROP_FRAME_HEIGHT: height,
             cv2.CAP_PROP_FPS: self.camera.fps,
+            **self.camera.properties,
         }
         return float(answers.get(prop, 0.0))
 

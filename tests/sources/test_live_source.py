@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from handdgp_core.errors import SourceError, UsageError
 from handdgp_core.sources import NoFrameYet, SourceLost, WebcamInfo, WebcamSettings, WebcamSource
 from handdgp_core.sources.live import BLACK_FRAMES, MAX_AGE_NS, DriverStamps, LiveSource
-from handdgp_core.sources.webcam import open_webcam, webcam_index
+from handdgp_core.sources.webcam import LensState, open_webcam, webcam_index
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells more about its cameras")
 
@@ -63,6 +63,25 @@ def test_what_is_asked_and_what_came(scripted_camera):
     assert (cv2.CAP_PROP_BUFFERSIZE, 1) in scripted_camera.settings
     assert scripted_camera.openings[0][0] == 2
     assert scripted_camera.open_captures == 0
+
+
+def test_focus_is_locked_where_that_is_asked_and_read_back(scripted_camera):
+    fourcc = float(cv2.VideoWriter.fourcc(*"YUYV"))
+    answers = (cv2.CAP_PROP_AUTOFOCUS, 0.0), (cv2.CAP_PROP_FOCUS, 35.0), (cv2.CAP_PROP_ZOOM, 100.0)
+    scripted_camera.properties = {cv2.CAP_PROP_FOURCC: fourcc, **dict(answers)}
+    asked = WebcamSettings(lock_focus=True, focus=35.0)
+    with WebcamSource(0, asked, scripted_camera, no_cameras) as source:
+        assert source.pixel_format == "YUYV"
+        assert source.lens == LensState(0.0, 35.0, 100.0) and source.lens.locked
+    assert scripted_camera.settings[-2:] == [(cv2.CAP_PROP_AUTOFOCUS, 0), (cv2.CAP_PROP_FOCUS, 35.0)]
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, math.nan])
+def test_a_driver_that_says_nothing_of_its_lens_is_not_believed(scripted_camera, value):
+    for prop in (cv2.CAP_PROP_AUTOFOCUS, cv2.CAP_PROP_FOCUS, cv2.CAP_PROP_ZOOM, cv2.CAP_PROP_FOURCC):
+        scripted_camera.properties[prop] = value
+    with WebcamSource(0, None, scripted_camera, no_cameras) as source:
+        assert source.lens == LensState() and not source.lens.locked and source.pixel_format == ""
 
 
 @pytest.mark.parametrize("fps", [0.0, -1.0, math.nan])

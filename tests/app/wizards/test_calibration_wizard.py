@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QFileDialog, QMessageBox
+from PyQt6.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
 from app.controller import Phase
 from app.wizards.board_window import BoardWindow
@@ -85,6 +85,7 @@ def test_from_the_badge_to_a_saved_profile(rig, person):
     rig.controller.open_source("rendered")
     rig.until(lambda: rig.controller.status.phase is Phase.RUNNING)
     assert rig.controller.profile.match.kind == "exact"
+    assert rig.window.form.calibration.placeholderText() == "stored for this camera"
     assert rig.controller.options.calibration.focal_px == profile.camera.focal_px
 
 
@@ -203,7 +204,7 @@ def test_the_check_finds_a_calibration_that_does_not(rig, person):
     dialog.close()
 
 
-def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch, qtbot):
+def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch):
     dialog = opened(rig)
     path = tmp_path / "board.pdf"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a: (str(path), ""))
@@ -211,11 +212,15 @@ def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch, qtbot)
     dialog._print("a4")
     assert path.read_bytes().startswith(b"%PDF")
     window = BoardWindow(DEFAULT_BOARD, dialog.screen())
-    qtbot.addWidget(window)
     window.show()
     assert window.width_px() <= window.width() * window.devicePixelRatioF()
     grabbed = window.grab().toImage()
     assert grabbed.pixelColor(2, 2).lightness() > 250
+    monkeypatch.setattr(QInputDialog, "getDouble", lambda *a: (208.0, True))
+    window.closed.connect(dialog._ask_width)
+    window.close()
+    assert dialog.boards.ruler.value() == pytest.approx(80.0)
+    assert dialog.boards.chosen_board().size_mm[0] == pytest.approx(208.0)
     dialog.boards.board.setEditText("nonsense")
     assert not dialog.next.isEnabled() and not dialog.boards.problem.isHidden()
     dialog.close()
