@@ -43,7 +43,7 @@ class BoardDetector:
             name: kept with the view.
 
         Returns:
-            None where the board is not seen, or too few corners of it, or corners in one line.
+            None where the board is not seen, or too few corners of it, or all but two in one line.
 
         Raises:
             ShapeError: no grey picture.
@@ -54,7 +54,7 @@ class BoardDetector:
         if found is None:
             return None
         ids, corners = found
-        if len(ids) < MIN_CORNERS or _in_one_line(self.board.points_m[ids, :2]) or _in_one_line(corners):
+        if len(ids) < MIN_CORNERS or _hardly_plane(ids, self.board.grid[0]) or _in_one_line(corners):
             return None
         return View(ids, corners, (grey.shape[1], grey.shape[0]), name)
 
@@ -151,6 +151,12 @@ def _square_side_px(ids: NDArray[np.int32], corners: Array, across: int) -> floa
         if neighbour in place
     ]
     return float(np.percentile(sides, 10)) if sides else float("nan")
+
+
+def _hardly_plane(ids: NDArray[np.int32], across: int) -> bool:
+    """Whether fewer than three corners lie off one row or one column: a pose from them is guesswork."""
+    lines = (np.bincount(ids // across), np.bincount(ids % across))
+    return bool(min(len(ids) - line.max() for line in lines) < 3)
 
 
 def _in_one_line(points: Array) -> bool:

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from calib.boards import Board
 from calib.rotation import matrix_of, vector_of
-from calib.views import View
+from calib.views import MIN_CORNERS, View
 from handdgp_core.types import Array, Camera
 
 __all__ = ["BoardRenderer", "Picture", "bent_onto_cylinder", "look_at", "simulated_view"]
@@ -69,7 +69,7 @@ def simulated_view(points_m: Array, pose: Array, camera: Camera, noise_px: float
     pixels = camera.project(turned)
     limit = np.array(camera.size) - 1 - margin_px
     inside = np.flatnonzero(((pixels >= margin_px) & (pixels <= limit)).all(axis=1))
-    if len(inside) < 6:
+    if len(inside) < MIN_CORNERS:
         return None
     noisy = pixels[inside] + random.normal(0, noise_px, (len(inside), 2))
     return View(inside.astype(np.int32), noisy, camera.size)

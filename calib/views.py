@@ -14,7 +14,7 @@ from handdgp_core.types import Array
 
 __all__ = ["MIN_CORNERS", "View", "common_size"]
 
-MIN_CORNERS = 6  # a view with fewer says next to nothing beyond its own pose
+MIN_CORNERS = 8  # a view with fewer says next to nothing beyond its own pose
 
 
 @dataclass(frozen=True)
