@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from handdgp_core.types import Camera
 __all__ = ["NO_PROFILE", "ChosenProfile", "camera_key", "choose_profile", "locked_focus"]
 
 TOPIC = "camera profile"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,11 @@ def choose_profile(source: Source, store: ProfileStore | None = None) -> ChosenP
     key = camera_key(source)
     if key is None or source.camera is not None:
         return ChosenProfile(key)
-    return ChosenProfile(key, (store or ProfileStore()).find(key))
+    try:
+        return ChosenProfile(key, (store or ProfileStore()).find(key))
+    except OSError as error:  # a folder that cannot be read must not keep the camera from opening
+        log.warning("stored calibrations cannot be read: %s", error)
+        return ChosenProfile(key)
 
 
 def camera_key(source: Source) -> CameraKey | None:

@@ -488,9 +488,11 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Write the settings, then stop every worker; `stuck_threads` names those that would not end."""
+        if not self._closed and event is not None and not self.wizards.close():
+            event.ignore()
+            return
         if not self._closed:
             self._closed = True
-            self.wizards.close()
             self._timer.stop()
             self.stalls.stop()
             self._remember_layout()

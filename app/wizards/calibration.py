@@ -356,7 +356,8 @@ class CalibrationDialog(QDialog):
                 event.ignore()
             return
         self._end()
-        super().closeEvent(event)
+        if event is not None:
+            event.accept()  # QDialog's own handler would call `reject`, and that this one again
 
     def reject(self) -> None:
         """Esc is the same as closing."""

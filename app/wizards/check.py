@@ -40,6 +40,7 @@ class CheckDialog(QDialog):
         self.setWindowTitle("Check the calibration")
         self.resize(860, 600)
         self._controller = controller
+        self._ended = False
         self.view = CalibrationView(self)
         self.view.show_ghost = False
         self.view.mirrored = controller.status.is_live and settings.mirror_webcam
@@ -90,6 +91,9 @@ class CheckDialog(QDialog):
         self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        self._controller.dismiss(self._worker)
-        self._controller.divert(False)
-        super().closeEvent(event)
+        if not self._ended:
+            self._ended = True
+            self._controller.dismiss(self._worker)
+            self._controller.divert(False)
+        if event is not None:
+            event.accept()  # QDialog's own handler would call `reject`, and that this one again

@@ -239,4 +239,5 @@ class HandSizeDialog(QDialog):
             self._controller.dismiss(self._worker)
             self._worker = None
             self._controller.divert(False)
-        super().closeEvent(event)
+        if event is not None:
+            event.accept()  # QDialog's own handler would call `reject`, and that this one again

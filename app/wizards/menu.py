@@ -48,6 +48,8 @@ class Wizards(QObject):
 
     def calibrate(self) -> None:
         """The calibration wizard."""
+        if not self.close():  # before the new one takes the frames: the old one gives them back
+            return
         dialog = CalibrationDialog(self._controller, self._settings, self._webcams(), parent=self._window)
         dialog.told.connect(self._tell)
         dialog.file_written.connect(self._use_file)
@@ -56,6 +58,8 @@ class Wizards(QObject):
 
     def check(self) -> None:
         """The check of the calibration in use."""
+        if not self.close():
+            return
         camera = self._controller.options.calibration
         if camera is None or self._controller.status.phase is not Phase.RUNNING:
             text = "Open a camera and calibrate it first (Camera menu)."
@@ -67,6 +71,8 @@ class Wizards(QObject):
 
     def hand_size(self) -> None:
         """The hand size wizard."""
+        if not self.close():
+            return
         dialog = HandSizeDialog(self._controller, self._settings, parent=self._window)
         dialog.chosen.connect(self._use_hand)
         self._open(dialog)
@@ -84,10 +90,12 @@ class Wizards(QObject):
         else:
             self.check()
 
-    def close(self) -> None:
-        """Close whatever is open, e.g. because the window closes."""
-        if self.dialog is not None:
-            self.dialog.close()
+    def close(self) -> bool:
+        """Close whatever is open, e.g. because the window closes; False if the person wants to stay in it."""
+        if self.dialog is not None and self.dialog.isVisible() and not self.dialog.close():
+            return False
+        self.dialog = None
+        return True
 
     def _prefer_profile(self) -> None:
         """A file that was loaded by hand would hide what was just measured."""
@@ -95,7 +103,6 @@ class Wizards(QObject):
             self._use_file("")
 
     def _open(self, dialog: QDialog) -> None:
-        self.close()
         self.dialog = dialog
         dialog.destroyed.connect(lambda: self._forget(dialog))
         dialog.open()

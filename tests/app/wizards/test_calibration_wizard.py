@@ -112,6 +112,8 @@ def test_undo_key_and_dropping_a_view(rig, person, monkeypatch):
     monkeypatch.setattr(QMessageBox, "question", lambda *a: asked.append(a) or QMessageBox.StandardButton.Cancel)
     dialog.close()
     assert asked and dialog.isVisible()
+    rig.window.close()
+    assert rig.window.isVisible() and dialog.isVisible()
     monkeypatch.setattr(QMessageBox, "question", lambda *a: QMessageBox.StandardButton.Close)
     dialog.close()
 
@@ -201,7 +203,11 @@ def test_the_check_finds_a_calibration_that_does_not(rig, person):
     matrix[:2, :2] *= 1.25
     dialog = checked(rig, person, Camera(640, 360, matrix, CAMERA.distortion))
     rig.until(lambda: "does not fit" in dialog.answer.text())
-    dialog.close()
+    dialog._again()
+    follow_up = rig.window.wizards.dialog
+    assert isinstance(follow_up, CalibrationDialog)
+    rig.until(lambda: follow_up._snapshot.look is not None)  # the frames have not gone back to the model
+    follow_up.close()
 
 
 def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch):
