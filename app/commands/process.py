@@ -21,6 +21,7 @@ from handdgp_core.export.folder import prepare_output
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import Source, frames
+from handdgp_core.sources.session import SessionSource
 from handdgp_core.types import Camera, Hand
 
 _DEFAULT_FPS = 30.0
@@ -78,11 +79,12 @@ def process(options: ProcessOptions) -> bool:
     if options.every < 1:
         raise UsageError("--every of 1 or more", str(options.every))
     calibration = Camera.load(options.calibration) if options.calibration else None
-    chooser = CameraChooser(calibration, options.horizontal_fov_deg)
     counts, started_s = RunCounts(), time.perf_counter()
     with open_source(options.source) as source, cancellable() as cancelled:
+        chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(source, SessionSource))
         output = prepare_output(options.output)
-        estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, options.max_hands)
+        length_m = hand_length_for(source, options.hand_length_m)
+        estimator = HandEstimator.from_weights(options.model, options.device, length_m, options.max_hands)
         loaded_s = time.perf_counter()
         try:
             export = ExportOptions(
@@ -103,6 +105,15 @@ def process(options: ProcessOptions) -> bool:
     return not cancelled.is_set()
 
 
+def hand_length_for(source: Source, given_m: float | None) -> float | None:
+    """The hand length that was given, else the one that a session was recorded with."""
+    recorded_m = source.session.hand_length_m if isinstance(source, SessionSource) else None
+    if given_m is None and recorded_m is not None:
+        console.print(f"Hand length as recorded: {recorded_m * 1e3:.1f} mm.")
+        return recorded_m
+    return given_m
+
+
 def _run(
     source: Source,
     estimator: HandEstimator,
@@ -120,7 +131,7 @@ def _run(
             if frame.name is not None:  # pictures of a folder need not follow one another
                 estimator.reset()
             camera = chooser.camera_for(frame)
-            if counts.frames == 0 and chooser.calibration is not None and frame.camera is not None:
+            if counts.frames == 0 and chooser.calibration and frame.camera is not None and not chooser.overrides:
                 bar.console.print("This source knows its own camera: the calibration given is not used.")
             hands = estimator.estimate(frame, camera)
             exporters.add(frame, hands, camera)

@@ -22,7 +22,7 @@ from handdgp_core.errors import CameraError, OutputError, UsageError
 if TYPE_CHECKING:
     from handdgp_core.geometry.camera import Camera
 
-__all__ = ["Format", "read", "write"]
+__all__ = ["Format", "as_text", "read", "write"]
 
 Format = Literal["ros", "opencv", "kalibr"]
 
@@ -81,10 +81,15 @@ def write(camera: Camera, path: str | os.PathLike[str], format: Format) -> None:
         CameraError: a lens that Kalibr's model (k1 k2 p1 p2) cannot hold.
         OutputError: the place cannot be written.
     """
+    _write_whole(Path(path), as_text(camera, format))
+
+
+def as_text(camera: Camera, format: Format = "ros") -> str:
+    """What `write` puts into a file. Raises UsageError and CameraError as that does."""
     texts = {"ros": _ros_text, "opencv": _opencv_text, "kalibr": _kalibr_text}
     if format not in texts:
         raise UsageError('a camera file format of "ros", "opencv" or "kalibr"', repr(format))
-    _write_whole(Path(path), texts[format](camera))
+    return texts[format](camera)
 
 
 # Reading ------------------------------------------------------------------------------------------------------------

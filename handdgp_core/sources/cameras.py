@@ -17,10 +17,12 @@ class CameraChooser:
     Attributes:
         calibration: the user's calibration, for sources that do not know their own camera; or None.
         horizontal_fov_deg: field of view assumed where nobody knows better.
+        overrides: let the calibration go before what the source knows: for another look at a recorded session.
     """
 
     calibration: Camera | None = None
     horizontal_fov_deg: float = DEFAULT_FOV_DEG
+    overrides: bool = False
     _by_size: dict[tuple[int, int], Camera] = field(default_factory=dict)
 
     def camera_for(self, frame: Frame) -> Camera:
@@ -30,7 +32,7 @@ class CameraChooser:
             CameraError: the calibration is for another aspect ratio.
         """
         height, width = frame.image.shape[:2]
-        if frame.camera is not None:
+        if frame.camera is not None and not (self.overrides and self.calibration is not None):
             return check_fits(frame.camera, width, height)
         if (width, height) not in self._by_size:
             self._by_size[width, height] = self._make(width, height)

@@ -20,7 +20,7 @@ from handdgp_core.sources.webcam import WebcamSettings, WebcamSource, open_webca
 
 ACCEPTED = (
     "a webcam number (0), a device file (/dev/video0), a stream URL (rtsp://, http://, ...), a video file, "
-    "an image, a folder of images, or demo"
+    "an image, a folder of images, a recorded session (.mcap), or demo"
 )
 
 
@@ -36,9 +36,9 @@ def open_source(
     """Open whatever `spec` names.
 
     Args:
-        spec: "0", "/dev/video0", a URL, a video file, an image, a folder of images, or "demo".
+        spec: "0", "/dev/video0", a URL, a video file, an image, a folder of images, a session, or "demo".
         webcam: what to ask of a webcam.
-        loop: let videos and the demo start again at their end.
+        loop: let videos, sessions and the demo start again at their end.
         reconnect: let webcams and streams be looked for after a loss.
         demo_folder: where the demo lies.
         capture_factory: what opens webcams, streams and videos.
@@ -94,6 +94,10 @@ def _open_path(path: Path, loop: bool, capture_factory: CaptureFactory) -> Sourc
         raise SourceError(f"a source: {ACCEPTED}", f"no {path}", _suggestion(path))
     if path.suffix.lower() in SUFFIXES:
         return ImageFolderSource(path)
+    if path.suffix.lower() in (".mcap", ".part"):
+        from handdgp_core.sources.session import SessionSource  # here: its schemas take a moment to import
+
+        return SessionSource(path, loop)
     return VideoSource(path, loop=loop, capture_factory=capture_factory)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_right
 from typing import Protocol
 
 from handdgp_core.errors import UsageError
@@ -41,9 +42,9 @@ class SystemClock:
 class PacedSource(BaseSource):
     """A player over a seekable source: real time, pause, step, speed, seek. Controls may be called from any thread.
 
-    Frame number n is due n periods after the start, so that being late once does not delay all that follows: late
-    frames are left out by seeking forward (`dropped` counts them). Stamps stay those of the source: they are media
-    time and do not depend on speed or pauses.
+    Frame number n is due n periods after the start (after its own stamp where the source knows all stamps beforehand),
+    so that being late once does not delay all that follows: late frames are left out by seeking forward (`dropped`
+    counts them). Stamps stay those of the source: they are media time and do not depend on speed or pauses.
 
     Args:
         inner: what to play; closed with this player.
@@ -81,6 +82,9 @@ class PacedSource(BaseSource):
         self._wanted: int | None = None  # frame to wind to before the next one is read
         self._next = 0  # number of the frame that is read next
         self._anchor: tuple[float, int] | None = None  # (time, frame) that fix when every other frame is due
+        self._loop: tuple[int, int] | None = None  # first and last frame of the part that is played again and again
+        stamps_ns = getattr(inner, "stamps_ns", None)
+        self._due_s: list[float] | None = None if stamps_ns is None else (stamps_ns / 1e9).tolist()
         self.dropped = 0
 
     @property
@@ -123,6 +127,28 @@ class PacedSource(BaseSource):
     def position(self) -> int:
         """Number of the frame that comes next."""
         return self._next if self._wanted is None else self._wanted
+
+    @property
+    def loop(self) -> tuple[int, int] | None:
+        """(first, last) frame of the part that is played again and again, or None."""
+        return self._loop
+
+    def set_loop(self, part: tuple[int, int] | None) -> None:
+        """Play the frames from the first to the last of `part` (both included) again and again; None plays on.
+
+        Raises:
+            SourceError: a part that is not in the source, or whose end lies before its beginning.
+        """
+        with self._changed:
+            if part is not None:
+                check_index(part[0], self.frame_count or part[0] + 1, self.name)
+                check_index(part[1], self.frame_count or part[1] + 1, self.name)
+                if part[1] < part[0]:
+                    raise UsageError("a part to repeat that begins before it ends", f"{part[0]} to {part[1]}")
+            self._loop = part
+            if part is not None and not self._paused and not part[0] <= self.position <= part[1]:
+                self._go(part[0])
+            self._changed.notify_all()
 
     def pause(self) -> None:
         """Stand still; `read` raises NoFrameYet until `play`, `step` or `seek`."""
@@ -217,7 +243,14 @@ class PacedSource(BaseSource):
             return 0.0 if self._single else None
         if self._anchor is None:
             self._anchor = (now_s, self.position)
-        return self._anchor[0] + (self.position - self._anchor[1]) * self._period_s() - now_s
+        return self._anchor[0] + self._span_s(self._anchor[1], self.position) - now_s
+
+    def _span_s(self, first: int, last: int) -> float:
+        """Playing time from one frame to another."""
+        if self._due_s is None:
+            return (last - first) * self._period_s()
+        times_s, end = self._due_s, len(self._due_s) - 1
+        return (times_s[min(last, end)] - times_s[min(first, end)]) / self._speed
 
     def _target(self) -> int | None:
         """Hold the lock. Frame to wind to before reading: asked for, or further on because we are late."""
@@ -225,6 +258,9 @@ class PacedSource(BaseSource):
             target, self._wanted = self._wanted, None
             self._next = target
             return target
+        if self._loop is not None and not self._paused and self._next > self._loop[1]:
+            self._next, self._anchor = self._loop[0], None
+            return self._next
         now_s = self._clock.now_s()
         late = -(self._due_in_s(now_s) or 0.0) / self._period_s() if not self._paused else 0.0
         if late * self._period_s() > HELD_UP_S:
@@ -233,6 +269,10 @@ class PacedSource(BaseSource):
         if late < LATE_FRAMES:
             return None
         target = self._next + int(late)
+        if self._due_s is not None:
+            target = self._frame_at(now_s)
+        if self._loop is not None:
+            target = min(target, self._loop[1])
         if self.frame_count is not None:
             target = min(target, self.frame_count - 1)
         if target <= self._next:
@@ -240,6 +280,12 @@ class PacedSource(BaseSource):
         self.dropped += target - self._next
         self._next = target
         return target
+
+    def _frame_at(self, now_s: float) -> int:
+        """The last frame that is due by now, by the source's own stamps."""
+        assert self._due_s is not None and self._anchor is not None
+        start_s = self._due_s[min(self._anchor[1], len(self._due_s) - 1)]
+        return bisect_right(self._due_s, start_s + (now_s - self._anchor[0]) * self._speed) - 1
 
     def _standstill(self) -> str:
         return "at the end" if self._at_end else "paused"

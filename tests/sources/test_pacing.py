@@ -261,3 +261,59 @@ def test_the_rest_is_the_inner_sources(clock):
     tape.is_rendered = True
     assert (player.name, player.size, player.nominal_fps, player.frame_count) == ("tape", (1, 1), 10.0, 100)
     assert player.is_rendered and player.camera is None and player.warning is None and not player.is_live
+
+
+class UnevenTape(Tape):
+    """Frames at 0, 1, 2, 3, 13, 14, ... tenths of a second: a camera that paused."""
+
+    @property
+    def stamps_ns(self):
+        tenths = np.arange(self.count) + np.where(np.arange(self.count) >= 4, 9, 0)
+        return tenths.astype(np.int64) * 10**8
+
+
+def play_reads(player, clock, reads):
+    """(frame, time since the first read) of each frame that comes."""
+    start_s, seen = clock.time_s, []
+    for _ in range(reads):
+        with suppress(NoFrameYet):
+            frame = player.read(5.0)
+            seen.append((frame.index, round(clock.time_s - start_s, 6)))
+    return seen
+
+
+def test_frames_come_at_their_own_times_where_these_are_known():
+    clock = HandClock()
+    with PacedSource(UnevenTape(clock), clock, speed=2.0) as player:
+        assert play_reads(player, clock, 6) == [(0, 0.0), (1, 0.05), (2, 0.1), (3, 0.15), (4, 0.65), (5, 0.7)]
+        assert player.dropped == 0
+
+
+def test_late_frames_are_left_out_by_their_own_times():
+    clock = HandClock()
+    with PacedSource(UnevenTape(clock), clock) as player:
+        play_reads(player, clock, 2)
+        clock.time_s += 0.45  # the pause of the camera makes up for most of it
+        assert [index for index, _ in play_reads(player, clock, 3)] == [3, 4, 5]
+
+
+def test_a_part_is_played_again_and_again():
+    clock = HandClock()
+    with PacedSource(Tape(clock), clock) as player:
+        player.set_loop((3, 5))
+        assert [index for index, _ in play_reads(player, clock, 8)] == [3, 4, 5, 3, 4, 5, 3, 4]
+        player.set_loop(None)
+        assert [index for index, _ in play_reads(player, clock, 3)] == [5, 6, 7]
+        player.set_loop((0, 99))
+        player.seek(98)
+        assert [index for index, _ in play_reads(player, clock, 4)] == [98, 99, 0, 1]
+
+
+def test_a_part_outside_or_turned_round_is_refused():
+    with PacedSource(Tape(HandClock())) as player:
+        for part in ((3, 100), (-1, 5)):
+            with pytest.raises(SourceError):
+                player.set_loop(part)
+        with pytest.raises(UsageError, match="begins before it ends"):
+            player.set_loop((5, 3))
+        assert player.loop is None
