@@ -18,9 +18,12 @@ from app.command_line.calibrate import calibrate
 from app.command_line.doctor import doctor
 from app.command_line.evaluate import evaluate
 from app.command_line.exit_codes import BAD_INPUT, CANCELLED, DONE, INTERNAL
+from app.command_line.export import export
 from app.command_line.import_weights import import_weights
 from app.command_line.live import live
 from app.command_line.process import process
+from app.command_line.repair import repair
+from app.command_line.replay import replay
 from app.command_line.train import train
 from app.commands.console import console
 from handdgp_core.errors import HandDGPError
@@ -65,5 +68,8 @@ def _report(error: Exception) -> int:
     return INTERNAL
 
 
-for _command in (live, process, calibrate, board, evaluate, bench, train, import_weights, doctor):
+_COMMANDS = (
+    live, process, replay, export, repair, calibrate, board, evaluate, bench, train, import_weights, doctor,
+)  # fmt: skip
+for _command in _COMMANDS:
     app.command()(_command)

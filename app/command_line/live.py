@@ -15,7 +15,8 @@ from app.display import has_display
 
 def live(
     source: Annotated[
-        str | None, typer.Option("--source", help="Webcam number, URL, video, folder or demo. Default: webcam 0.")
+        str | None,
+        typer.Option("--source", help="Webcam number, URL, video, folder, session, demo. Default: webcam 0."),
     ] = None,
     calibration: Calibration = None,
     model: Annotated[str | None, typer.Option("--model", help="As in `process`; remembered.")] = None,

@@ -12,7 +12,9 @@ from app.command_line.options import Axes, Calibration, Device, DeviceOption, Fo
 
 
 def process(
-    source: Annotated[str, typer.Argument(help="Webcam number, URL, video, folder of images, or demo.")],
+    source: Annotated[
+        str, typer.Argument(help="Webcam number, URL, video, folder of images, recorded session, or demo.")
+    ],
     output: Annotated[Path, typer.Option("--output", help="Folder for the results.")],
     calibration: Calibration = None,
     fov: Fov = 60.0,
@@ -21,7 +23,10 @@ def process(
     hand_length_mm: HandLength = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
     export: Annotated[
-        list[str] | None, typer.Option("--export", help="Comma-separated: obj, ply, glb, csv, npz, video.")
+        list[str] | None,
+        typer.Option(
+            "--export", help="Comma-separated: obj, ply, glb, csv, npz, video, glb-animation, freihand, foxglove-scene."
+        ),
     ] = None,
     axes: Annotated[
         Axes | None, typer.Option("--axes", help="Axes of exported meshes. Default: opencv, and opengl for GLB.")

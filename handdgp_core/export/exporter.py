@@ -17,6 +17,8 @@ from handdgp_core.errors import HandDGPError, UsageError
 from handdgp_core.export import axes as camera_axes_names
 from handdgp_core.export.csv_table import CsvWriter
 from handdgp_core.export.folder import MIB, check_room, prepare_output
+from handdgp_core.export.freihand import FreiHandFolder
+from handdgp_core.export.glb_animation import HandAnimation
 from handdgp_core.export.hand_mesh import Colouring
 from handdgp_core.export.meshes import FORMATS, MeshSequence
 from handdgp_core.export.overlay import OverlayStyle
@@ -78,11 +80,20 @@ def _mesh_sequence(file_format: str) -> Callable[[Path, ExportOptions], Exporter
     )
 
 
+def _foxglove_scene(output: Path) -> Exporter:
+    from handdgp_core.sessions.scene_export import FoxgloveScene  # here: its message types take a moment to import
+
+    return FoxgloveScene(output / "scene.mcap")
+
+
 _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     **{file_format: _mesh_sequence(file_format) for file_format in FORMATS},
     "csv": lambda output, options: CsvWriter(output / "hands.csv"),
     "npz": lambda output, options: PredictionsWriter(output / "predictions.npz", options.faces, options.vertex_count),
     "video": lambda output, options: OverlayVideo(output / "overlay.mp4", options.fps, options.style),
+    "glb-animation": lambda output, options: HandAnimation(output / "hands.glb"),
+    "freihand": lambda output, options: FreiHandFolder(output / "freihand"),
+    "foxglove-scene": lambda output, options: _foxglove_scene(output),
 }
 NAMES = tuple(_OPEN)
 

@@ -107,7 +107,7 @@ def encode_glb(meshes: Sequence[HandMesh], axes: str) -> bytes:
 
     scene = trimesh.Scene()
     for mesh in meshes:
-        colours = None if mesh.colours is None else _linear_rgba(mesh.colours)
+        colours = None if mesh.colours is None else linear_rgba(mesh.colours)
         part = trimesh.Trimesh(
             mesh.vertices_m, mesh.faces, vertex_normals=mesh.normals, vertex_colors=colours, process=False
         )
@@ -123,7 +123,7 @@ def encode_glb(meshes: Sequence[HandMesh], axes: str) -> bytes:
     return bytes(scene.export(file_type="glb", include_normals=True, tree_postprocessor=complete))
 
 
-def _linear_rgba(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def linear_rgba(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(V, 4) uint8 linear light, as glTF wants vertex colours, of (V, 3) uint8 sRGB (IEC 61966-2-1)."""
     share = colours / 255.0
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
