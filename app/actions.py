@@ -39,6 +39,16 @@ COMMANDS: dict[str, Command] = {
     "open_folder": Command("Open folder of images…", ("Ctrl+Shift+O",), "Open a folder of images.", "File"),
     "open_url": Command("Open stream URL…", ("Ctrl+U",), "Open a network camera or stream.", "File"),
     "open_demo": Command("Open the demo", ("Ctrl+D",), "Open the rendered demo, whose truth is known.", "File"),
+    "open_session": Command("Open recording…", ("Ctrl+Alt+O",), "Replay a recorded session.", "File"),
+    "record": Command(
+        "Record", ("Ctrl+R",), "Record the source with all results, or end the recording. Never on by itself.",
+        "File", "record", checkable=True, in_tool_bar=True,
+    ),
+    "burst": Command(
+        "Record lossless burst", ("Ctrl+Shift+R",), "Record a few seconds with every bit of every picture.", "File",
+    ),
+    "recordings_folder": Command("Choose recordings folder…", (), "Where recordings are kept.", "File"),
+    "repair": Command("Repair recording…", (), "Rescue a recording that is damaged or was never finished.", "File"),
     "snapshot": Command(
         "Snapshot", ("S",), "Save the picture with its overlay as PNG.", "File", "snapshot", in_tool_bar=True
     ),
@@ -53,6 +63,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "step": Command("Step", (".", "Right"), "One frame further, while paused.", "Source", "step", in_tool_bar=True),
     "refresh": Command("Find webcams", ("F5",), "Look again which webcams are connected.", "Source", "refresh"),
+    "step_back": Command("Step back", (",", "Left"), "One frame back, in files and recordings.", "Source"),
+    "loop": Command("Repeat", ("L",), "Play the part between A and B, or all, again and again.", "Source",
+                    checkable=True),
+    "mark_a": Command("Set A", ("[",), "The part to repeat begins here.", "Source"),
+    "mark_b": Command("Set B", ("]",), "The part to repeat ends here.", "Source"),
     "reset": Command(
         "Reset tracking", ("R",), "Forget the followed hands and start afresh.", "Source", "reset", in_tool_bar=True
     ),
@@ -77,7 +92,7 @@ COMMANDS: dict[str, Command] = {
     "about": Command("About HandDGP Live", (), "Version and licences.", "Help"),
 }  # fmt: skip
 MENUS = ("File", "Source", "Camera", "View", "Help")
-_SEPARATOR_BEFORE = {"snapshot", "quit", "refresh", "full_screen", "log"}
+_SEPARATOR_BEFORE = {"record", "snapshot", "step_back", "quit", "refresh", "full_screen", "log"}
 
 
 def make_actions(window: QMainWindow) -> dict[str, QAction]:

@@ -16,6 +16,9 @@ from app.camera_profiles import NO_PROFILE, ChosenProfile, choose_profile
 from app.mailbox import Mailbox
 from app.notices import Action, Notice, Severity, notice_of_error
 from app.pipeline import Estimator, FrameResult, PipelineOptions
+from app.record_control import RecordControl
+from app.replay_control import ReplayControl
+from app.replay_view import ReplayView
 from app.settings import Settings
 from app.translate import overlay_style, smoothing_settings
 from app.truth import truth_of
@@ -39,6 +42,7 @@ from handdgp_core.types import Camera, Frame
 
 log = logging.getLogger(__name__)
 
+Taps = tuple[Callable[[Frame], None] | None, Callable[[FrameResult, str], None] | None]
 OpenSource = Callable[[str, Settings], Source]
 MakeEstimator = Callable[[Settings], Estimator]
 
@@ -148,6 +152,9 @@ class Controller(QObject):
         self._profile, self._found_profiles = NO_PROFILE, list[ChosenProfile]()
         self._diverted = False
         self._closed = False
+        self._taps: Taps = (None, None)
+        self.record = RecordControl(self, settings)
+        self.replay = ReplayControl(self, settings)
         # Emitted in worker threads, delivered in this one: the slot belongs to this object, which lives here.
         self._event.connect(self._on_event)
 
@@ -191,6 +198,8 @@ class Controller(QObject):
         """Leave the present source and open another; returns at once."""
         if self._closed:
             return
+        self.record.stop()  # a file holds one source
+        self.replay.source_left()
         previous = self._retire(self._capture)
         settings, found = replace(self._settings), list[ChosenProfile]()
         self._profile, self._found_profiles = NO_PROFILE, found
@@ -223,6 +232,10 @@ class Controller(QObject):
 
     def toggle_pause(self) -> None:
         """Pause or go on; a source that ended starts over."""
+        player = self.replay.player
+        if self._status.phase is Phase.RUNNING and player is not None and player.paused:
+            player.play()  # it stood at its end
+            return
         if self._status.phase is Phase.RUNNING:
             self.pause()
         elif self._status.phase is Phase.PAUSED:
@@ -249,6 +262,21 @@ class Controller(QObject):
         if self._status.phase is Phase.PAUSED and self._capture is not None:
             self._capture.step()
 
+    @property
+    def can_record(self) -> bool:
+        """Whether there is a source whose frames are not a recording already."""
+        return self._status.phase in (Phase.RUNNING, Phase.PAUSED) and self.replay.session is None
+
+    def set_taps(
+        self, on_frame: Callable[[Frame], None] | None, on_result: Callable[[FrameResult, str], None] | None
+    ) -> None:
+        """Hand every captured frame and every result to these as well, in the workers' threads; None to nobody."""
+        self._taps = (on_frame, on_result)
+        if self._capture is not None:
+            self._capture.on_frame = on_frame
+        if self._inference is not None:
+            self._inference.on_result = on_result
+
     # The treatment of frames
 
     def apply_settings(self) -> None:
@@ -263,12 +291,36 @@ class Controller(QObject):
             overlay=overlay_style(settings),
             mirror=self._mirror_wanted(),
         )
+        self.record.note_settings()
         if (settings.model, settings.device) != self._model_key:
             self._start_model()
 
     def set_muted(self, muted: frozenset[int]) -> None:
         """Give these keypoints (0 to 20) no say in the solve."""
         self._set_options(muted=muted)
+
+    def set_replay(self, view: ReplayView | None) -> None:
+        """How a session is looked at; None for every other source."""
+        self._set_options(replay=view)
+
+    def forget_tracks(self) -> None:
+        """The next frame does not follow the last one."""
+        if self._inference is not None:
+            self._inference.reset_tracking()
+
+    def adopt(self, worker: Worker) -> None:
+        """Start a worker of a panel; it is stopped with the others at the end, and may be stopped before."""
+        if not self._closed:
+            self._retired.append(worker)
+            worker.start()
+
+    def make_estimator(self, settings: Settings) -> Estimator:
+        """Load a model for these settings, in the thread that asks."""
+        return self._make_estimator(settings)
+
+    def tell(self, error: Exception) -> None:
+        """Show what went wrong."""
+        self.notice.emit(notice_of_error(error))
 
     def set_picture_size(self, width: int, height: int, pixel_ratio: float) -> None:
         """Size of the picture on screen in device pixels: nothing larger is drawn; and how dense those pixels are."""
@@ -337,11 +389,13 @@ class Controller(QObject):
             names of the threads that still run, e.g. one that a camera driver holds.
         """
         self._closed = True
+        written = self.record.shutdown()
         workers = [worker for worker in (self._capture, self._inference, self._jobs, *self._retired) if worker]
         for worker in workers:
             worker.request_stop()
         deadline_s = time.monotonic() + limit_s
         stuck = [worker.name for worker in workers if not worker.join(max(0.0, deadline_s - time.monotonic()))]
+        stuck += [] if written else ["recorder"]
         if stuck:
             log.warning("still running after %.1f s: %s", limit_s, ", ".join(stuck))
         return stuck
@@ -391,6 +445,7 @@ class Controller(QObject):
         self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source), calibration=self._calibration())
         if self._profile.notice is not None and not self._settings.calibration_path:
             self.notice.emit(self._profile.notice)
+        self.replay.source_opened(source)
         self._settings.remember_source(self._status.spec)
         self._tell_what_was_skipped(getattr(source, "inner", source))
 
@@ -419,13 +474,14 @@ class Controller(QObject):
         self._model_key = (settings.model, settings.device)
         previous = self._retire(self._inference)
         self._inference = InferenceWorker(lambda: self._make_estimator(settings), self._options, self._report, previous)
+        self._inference.on_result = self._taps[1]
         self._attach()
         self._set_status(model_phase=ModelPhase.LOADING, model_name="")
         self._inference.start()
 
     def _retire(self, worker: Worker | None) -> Worker | None:
         """Ask a worker to end; its successor waits for it, and so does `shutdown`."""
-        self._retired = [old for old in self._retired if not old.join(0.0)]
+        self._retired = [old for old in self._retired if not old.ended]
         if worker is not None:
             worker.request_stop()
             self._retired.append(worker)

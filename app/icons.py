@@ -9,6 +9,7 @@ from PyQt6.QtGui import QColor, QIcon, QIconEngine, QPainter, QPen, QPixmap, QPo
 
 from app.theme import tones
 
+_RED = QColor("#e5342c")  # the one colour that a recording has everywhere
 _GRID = 24.0  # the drawings below are made on a square of this side
 
 
@@ -120,6 +121,25 @@ def _close(painter: QPainter) -> None:
     painter.drawLine(QPointF(17, 7), QPointF(7, 17))
 
 
+def _record(painter: QPainter) -> None:
+    painter.setPen(QPen(_RED, 1.8))
+    painter.setBrush(_RED)
+    painter.drawEllipse(QPointF(12, 12), 6.5, 6.5)
+
+
+def _back(painter: QPainter) -> None:
+    _filled(painter)
+    _lines(painter, (19, 5), (9.5, 12), (19, 19), closed=True)
+    painter.drawRect(QRectF(5, 5, 2, 14))
+
+
+def _loop(painter: QPainter) -> None:
+    _lines(painter, (4, 12), (4, 8), (18, 8))
+    _lines(painter, (15, 5), (18.5, 8), (15, 11))
+    _lines(painter, (20, 12), (20, 16), (6, 16))
+    _lines(painter, (9, 13), (5.5, 16), (9, 19))
+
+
 _PICTURES: dict[str, Callable[[QPainter], None]] = {
     "play": _play,
     "pause": _pause,
@@ -131,4 +151,7 @@ _PICTURES: dict[str, Callable[[QPainter], None]] = {
     "open": _open,
     "refresh": _refresh,
     "close": _close,
+    "record": _record,
+    "back": _back,
+    "loop": _loop,
 }

@@ -24,6 +24,7 @@ from app.live_source import open_live_source
 from app.main_window import MainWindow
 from app.notices import Notice, Severity, notice_of_error
 from app.pipeline import Estimator
+from app.recording import model_hash
 from app.settings import Settings, load_settings
 from app.theme import apply_theme
 from handdgp_core.sources import Source
@@ -103,6 +104,7 @@ class LiveSession:
             self.window.open_any_source()
         else:
             self.window.find_webcams()
+        self.window.sessions.find_unfinished()
         for warning in self._warnings:
             self.window.notices.add(Notice(Severity.WARNING, warning, topic="settings"))
 
@@ -146,6 +148,7 @@ def load_estimator(settings: Settings) -> Estimator:
     """
     from handdgp_core.estimation.estimator import HandEstimator
 
+    model_hash(settings.model)  # so that a recording need not wait for it
     return HandEstimator.from_weights(settings.model, settings.device, max_hands=settings.max_hands)
 
 

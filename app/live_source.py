@@ -22,7 +22,8 @@ def open_live_source(spec: str, settings: Settings, loop: bool = False) -> Sourc
     focus = _locked_focus(spec, size) if settings.webcam_lock_focus else None
     webcam = WebcamSettings(size, settings.webcam_fps, lock_focus=settings.webcam_lock_focus, focus=focus)
     source = open_source(spec, webcam=webcam, loop=loop or spec == "demo")
-    return PacedSource(source) if source.is_seekable else source
+    # A session stands still at its end, so that one can wind back.
+    return PacedSource(source, hold_at_end=hasattr(source, "session")) if source.is_seekable else source
 
 
 def _locked_focus(spec: str, size: tuple[int, int]) -> float | None:

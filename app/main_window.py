@@ -38,6 +38,7 @@ from app.panels.weights import WeightsPanel
 from app.pipeline import FrameResult
 from app.readout import pick_hand
 from app.saving import Saver, saved_notice
+from app.session_parts import SessionParts
 from app.settings import Settings, save_settings
 from app.stall_monitor import StallMonitor
 from app.theme import apply_theme
@@ -106,6 +107,10 @@ class MainWindow(QMainWindow):
             controller, settings, tell=self.notices.add, use_file=self.load_calibration,
             webcams=lambda: self.sources.webcams, refresh=self.form.refresh, window=self,
         )  # fmt: skip
+        self.sessions = SessionParts(
+            self, controller, settings, self._saver, self.actions_by_name, self.form, self.open_source,
+            self.notices.add,
+        )  # fmt: skip
         self._guard = KeyGuard(self)
         self._compose()
         self._connect_actions()
@@ -144,6 +149,8 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.notices)
         column.addWidget(splitter, 1)
+        column.addWidget(self.sessions.transport)
+        self.camera.add_badge(self.sessions.mark)
         self.setCentralWidget(centre)
         self.setStatusBar(self.status_line)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
@@ -152,6 +159,10 @@ class MainWindow(QMainWindow):
         weights = self._dock("Weights", self.weights, Qt.DockWidgetArea.RightDockWidgetArea)
         form = self._dock("Settings", self.form, Qt.DockWidgetArea.RightDockWidgetArea)
         motion = self._dock("Motion", self.motion, Qt.DockWidgetArea.BottomDockWidgetArea)
+        comparison = self._dock("Comparison", self.sessions.comparison, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self.sessions.dock = comparison
+        self.tabifyDockWidget(motion, comparison)
+        comparison.hide()
         self.tabifyDockWidget(weights, form)
         weights.raise_()
         self.resizeDocks([weights], [310], Qt.Orientation.Horizontal)
@@ -159,7 +170,7 @@ class MainWindow(QMainWindow):
         view = menus.get("View")
         if view is not None:
             view.addSeparator()
-            for dock in (weights, form, motion):
+            for dock in (weights, form, motion, comparison):
                 view.addAction(dock.toggleViewAction())
 
     def _compose_tool_bar(self) -> None:
@@ -171,7 +182,7 @@ class MainWindow(QMainWindow):
         bar.addAction(self.actions_by_name["refresh"])
         for name, command in COMMANDS.items():
             if command.in_tool_bar:
-                if name in ("pause", "snapshot", "mirror"):
+                if name in ("pause", "record", "mirror"):
                     bar.addSeparator()
                 bar.addAction(self.actions_by_name[name])
         for name in ("refresh", "open"):
@@ -202,7 +213,6 @@ class MainWindow(QMainWindow):
             "export_folder": lambda: self._ask_output_folder("export_folder"),
             "quit": self.close,
             "pause": self._controller.toggle_pause,
-            "step": self._controller.step,
             "refresh": self.find_webcams,
             "reset": self._reset_tracking,
             "unmute": self.weights.unmute_all.click,
@@ -266,6 +276,7 @@ class MainWindow(QMainWindow):
         if self._count % WEIGHTS_EVERY == 0 or self._controller.status.phase is not Phase.RUNNING:
             self._show_weights()
         self._tell_camera_problem(result)
+        self.sessions.show_result(result)
 
     def _show_weights(self) -> None:
         if self._result is not None:
@@ -304,7 +315,8 @@ class MainWindow(QMainWindow):
         pause.setText("Pause" if running else "Play")
         pause.setIcon(icon("pause" if running else "play"))
         pause.setEnabled(status.phase in (Phase.RUNNING, Phase.PAUSED, Phase.ENDED))
-        self._action("step").setEnabled(status.phase is Phase.PAUSED)
+        playable = self._controller.replay.player is not None
+        self._action("step").setEnabled(status.phase is Phase.PAUSED or (running and playable))
         mirror = self._settings.mirror_webcam if status.is_live else self._settings.mirror_files
         self._action("mirror").setChecked(mirror)
         self.setWindowTitle(f"{status.source_name} – HandDGP Live" if status.source_name else "HandDGP Live")
@@ -400,6 +412,7 @@ class MainWindow(QMainWindow):
             if isinstance(application, QApplication):
                 apply_theme(application, self._settings.theme)
             return
+        self.sessions.on_setting(name)
         self._controller.apply_settings()
         self._on_status(self._controller.status)
 
@@ -411,6 +424,8 @@ class MainWindow(QMainWindow):
     def _act_on_notice(self, notice: Notice) -> None:
         if notice.action is Action.RETRY:
             self._controller.retry()
+        elif notice.path is not None:
+            self.sessions.act_on(notice)
         elif notice.action is Action.OPEN_FOLDER and notice.folder is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(notice.folder)))
 
@@ -496,6 +511,7 @@ class MainWindow(QMainWindow):
             self._timer.stop()
             self.stalls.stop()
             self._remember_layout()
+            self.sessions.shutdown()
             try:
                 save_settings(self._settings, self._settings_path)
             except OutputError as error:

@@ -24,6 +24,8 @@ class Action(Enum):
     NONE = ""
     RETRY = "Retry"
     OPEN_FOLDER = "Open folder"
+    REPLAY = "Replay"
+    REPAIR = "Repair"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Notice:
         details: what a developer wants to see; shown on request.
         action: what the button of the message does.
         folder: the folder that `Action.OPEN_FOLDER` opens.
+        path: the recording that `Action.REPLAY` opens and `Action.REPAIR` repairs.
         topic: a newer message of the same topic takes the place of an older one.
     """
 
@@ -46,6 +49,7 @@ class Notice:
     details: str = ""
     action: Action = Action.NONE
     folder: Path | None = None
+    path: Path | None = None
     topic: str = ""
 
 

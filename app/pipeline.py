@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.replay_view import ReplayMode, ReplayView
 from app.truth import TrueHand, compare
 from handdgp_core.errors import CameraError
 from handdgp_core.estimation.smoothing import HandSmoother, SmoothingSettings
 from handdgp_core.export.overlay import OverlayStyle, draw_hands
+from handdgp_core.sessions import RecordedHands
 from handdgp_core.sources.cameras import DEFAULT_FOV_DEG, CameraChooser
 from handdgp_core.sources.demo import DemoTruth
 from handdgp_core.types import Array, Camera, Frame, Hand
@@ -54,6 +56,7 @@ class PipelineOptions:
         pixel_ratio: device pixels in one pixel of the logical screen: lines and letters grow with it.
         overlay: what is drawn over the picture.
         truth: the true hands, where the source knows them.
+        replay: the session that is played, and what of it is shown.
     """
 
     calibration: Camera | None = None
@@ -67,6 +70,7 @@ class PipelineOptions:
     pixel_ratio: float = 1.0
     overlay: OverlayStyle = field(default_factory=OverlayStyle)
     truth: DemoTruth | None = field(default=None, compare=False)
+    replay: ReplayView | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class FrameResult:
         truth: beside `hands`, the true hand of each; None where there is no truth.
         problem: why the calibration is not used for this frame, or None.
         preview: True for a bare picture shown while the model is loaded.
+        recorded: of a session's frame, the recorded hands beside those that were made anew; None where only one of
+            the two is shown, or nothing was recorded.
     """
 
     frame: Frame
@@ -98,6 +104,7 @@ class FrameResult:
     truth: list[TrueHand | None]
     problem: CameraError | None = None
     preview: bool = False
+    recorded: list[Hand] | None = None
 
 
 class CameraChoice:
@@ -108,9 +115,11 @@ class CameraChoice:
 
     def choose(self, frame: Frame, options: PipelineOptions) -> tuple[Camera, CameraError | None]:
         """The camera of a frame; and why a calibration was refused, in favour of an assumed camera."""
-        known = (self._chooser.calibration, self._chooser.horizontal_fov_deg)
-        if known != (options.calibration, options.assumed_fov_deg):
-            self._chooser = CameraChooser(options.calibration, options.assumed_fov_deg)
+        wanted = CameraChooser(options.calibration, options.assumed_fov_deg, overrides=options.replay is not None)
+        if wanted != self._chooser:
+            self._chooser = wanted
+        if options.replay is not None and frame.camera is not None and frame.camera.source == "assumed":
+            frame = replace(frame, camera=None)  # then the field of view of the settings may be tried out
         try:
             return self._chooser.camera_for(frame), None
         except CameraError as error:
@@ -128,6 +137,7 @@ class HandPipeline:
         self._estimator = estimator
         self._smoother = HandSmoother()
         self._chooser = CameraChoice()
+        self._last_stamp_ns = -1
 
     @property
     def model_name(self) -> str:
@@ -138,6 +148,7 @@ class HandPipeline:
         """Forget tracks and smoothing, e.g. after a seek."""
         self._estimator.reset()
         self._smoother.reset()
+        self._last_stamp_ns = -1
 
     def close(self) -> None:
         """Give back what the estimator holds, if it holds anything."""
@@ -151,22 +162,41 @@ class HandPipeline:
         Raises:
             HandDGPError: what the estimator raises for frames it cannot use.
         """
+        if frame.stamp_ns < self._last_stamp_ns:
+            self.reset()  # wound back
+        self._last_stamp_ns = frame.stamp_ns
+        recorded = None if options.replay is None else options.replay.recorded(frame)
+        if options.replay is not None and options.replay.mode is ReplayMode.RECORDED:
+            return self._replayed(frame, recorded, options)
         camera, problem = self._chooser.choose(frame, options)
         self._configure(options)
         began = time.perf_counter()
         raw_hands = self._estimator.estimate(frame, camera)
         inference_ms = (time.perf_counter() - began) * 1e3
         hands = self._smoother.apply(raw_hands, frame.stamp_ns)
+        both = options.replay is not None and options.replay.mode is ReplayMode.BOTH
+        beside = recorded if both else None
         began = time.perf_counter()
-        image, small_camera, small_hands = _shrunk(frame.image, camera, hands, options.picture_size)
-        scale = max(1.0, LEGIBLE_WIDTH_PX * options.pixel_ratio / image.shape[1])
-        style = replace(options.overlay, mirrored=options.mirror, scale=options.overlay.scale * scale)
-        picture = draw_hands(image, small_hands, small_camera, style)
+        picture = _painted(frame, camera, hands, beside, options)
         stage_ms = {**self._estimator.stage_ms, "overlay": (time.perf_counter() - began) * 1e3}
         truth = compare(options.truth, frame.index, hands)
         return FrameResult(
-            frame, camera, hands, raw_hands, picture, options.mirror, stage_ms, inference_ms, truth, problem
-        )
+            frame, camera, hands, raw_hands, picture, options.mirror, stage_ms, inference_ms, truth, problem,
+            recorded=None if beside is None else beside.hands,
+        )  # fmt: skip
+
+    def _replayed(self, frame: Frame, recorded: RecordedHands | None, options: PipelineOptions) -> FrameResult:
+        """The recorded result, smoothed as the settings say; the model is not asked."""
+        raw_hands = [] if recorded is None else recorded.hands
+        camera = self._chooser.choose(frame, options)[0] if recorded is None else recorded.camera
+        self._configure(options)
+        hands = self._smoother.apply(raw_hands, frame.stamp_ns)
+        began = time.perf_counter()
+        picture = _painted(frame, camera, hands, None, options)
+        stage_ms = {"overlay": (time.perf_counter() - began) * 1e3}
+        spent_ms = 0.0 if recorded is None else recorded.inference_ms
+        none = [None] * len(hands)
+        return FrameResult(frame, camera, hands, raw_hands, picture, options.mirror, stage_ms, spent_ms, [*none])
 
     def _configure(self, options: PipelineOptions) -> None:
         self._estimator.hand_length_m = options.hand_length_m
@@ -175,6 +205,20 @@ class HandPipeline:
         if self._smoother.settings != options.smoothing:
             self._smoother.settings = options.smoothing
             self._smoother.reset()
+
+
+def _painted(
+    frame: Frame, camera: Camera, hands: list[Hand], beside: RecordedHands | None, options: PipelineOptions
+) -> NDArray[np.uint8]:
+    """The picture for the display, recorded hands `beside` the others as a wireframe below them."""
+    image, small_camera, small_hands = _shrunk(frame.image, camera, hands, options.picture_size)
+    scale = max(1.0, LEGIBLE_WIDTH_PX * options.pixel_ratio / image.shape[1])
+    style = replace(options.overlay, mirrored=options.mirror, scale=options.overlay.scale * scale)
+    if beside is not None and beside.hands:
+        recorded_camera = _camera_at(beside.camera, image.shape[1], image.shape[0])
+        below = replace(style, mirrored=False, mesh=False, wireframe=True, opacity=1.0, keypoints=False, labels=False)
+        image = draw_hands(image, beside.hands, recorded_camera, below)
+    return draw_hands(image, small_hands, small_camera, style)
 
 
 def preview(frame: Frame, options: PipelineOptions) -> FrameResult:

@@ -8,6 +8,7 @@ from pathlib import Path
 from PyQt6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 _VIDEOS = "Videos (*.mp4 *.mov *.avi *.mkv *.webm *.m4v *.mpg *.mpeg *.wmv);;All files (*)"
+_SESSIONS = "Recordings (*.mcap *.mcap.part);;All files (*)"
 _CALIBRATIONS = "Calibrations (*.yaml *.yml *.xml);;All files (*)"
 _CHECKPOINTS = "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
 
@@ -15,6 +16,11 @@ _CHECKPOINTS = "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
 def ask_video(parent: QWidget, folder: str) -> str:
     """A video file."""
     return QFileDialog.getOpenFileName(parent, "Open video", folder, _VIDEOS)[0]
+
+
+def ask_session(parent: QWidget, folder: str) -> str:
+    """A recorded session."""
+    return QFileDialog.getOpenFileName(parent, "Open recording", folder, _SESSIONS)[0]
 
 
 def ask_image_folder(parent: QWidget, folder: str) -> str:

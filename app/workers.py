@@ -137,6 +137,11 @@ class Worker(ABC):
         return not self._thread.is_alive()
 
     @property
+    def ended(self) -> bool:
+        """True once a worker that was started has ended."""
+        return self._thread.ident is not None and not self._thread.is_alive()
+
+    @property
     def stopping(self) -> bool:
         """True once `request_stop` was called."""
         return self._stop.is_set()
@@ -193,6 +198,7 @@ class CaptureWorker(Worker):
         self.source: Source | None = None
         self.rate = RateMeter()
         self.captured = 0
+        self.on_frame: Callable[[Frame], None] | None = None  # a recorder's; never blocks
         self.waiting = ""
         # Live sources cannot wait: while this is set their frames are read and dropped, but for one a step.
         self._dropping = threading.Event()
@@ -249,6 +255,9 @@ class CaptureWorker(Worker):
         if self._dropping.is_set() and not self._single.is_set():
             return
         self._single.clear()
+        on_frame = self.on_frame
+        if on_frame is not None:
+            on_frame(frame)
         self.captured += 1
         self.rate.tick()
         self.frames.put(frame)
@@ -289,6 +298,7 @@ class InferenceWorker(Worker):
         self._nudged = threading.Event()
         self._loaded = threading.Event()
         self.rate = RateMeter()
+        self.on_result: Callable[[FrameResult, str], None] | None = None  # a recorder's; never blocks
         self.model_name = ""
 
     @property
@@ -351,6 +361,9 @@ class InferenceWorker(Worker):
             self._reset_wanted.clear()
             pipeline.reset()
         result = pipeline.process(frame, self._options)
+        on_result = self.on_result
+        if on_result is not None:
+            on_result(result, self.model_name)
         self.rate.tick()
         if frames is self._frames:
             self._publish(result)

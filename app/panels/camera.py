@@ -40,10 +40,14 @@ class CameraPanel(QWidget):
         self._lay_out()
         self.show_status(self._status)
 
+    def add_badge(self, badge: QWidget) -> None:
+        """Put one more badge over the picture, above the others."""
+        self._badges.insertWidget(0, badge, 0, Qt.AlignmentFlag.AlignLeft)
+
     def _lay_out(self) -> None:
         over = QGridLayout(self.view)
         over.setContentsMargins(10, 10, 10, 10)
-        left = QVBoxLayout()
+        left = self._badges = QVBoxLayout()
         left.setSpacing(6)
         for badge in (self.badge, self.demo_badge):
             left.addWidget(badge, 0, Qt.AlignmentFlag.AlignLeft)

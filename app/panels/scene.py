@@ -146,6 +146,7 @@ class ScenePanel(QWidget):
                 result.frame.stamp_ns,
                 [hand.root_m for hand in result.raw_hands],
                 [None if true is None else true.root_m for true in result.truth],
+                result.recorded or (),
             )
         )
 

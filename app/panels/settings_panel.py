@@ -38,7 +38,7 @@ class SettingsPanel(QWidget):
         changed(str): the setting of this name has a new value.
         webcam_changed(): size or rate asked of the webcam changed: the webcam must be opened anew.
         calibrate(), measure_hand(): the person wants that wizard.
-        load_calibration(), load_model(): the person wants to choose a file.
+        load_calibration(), load_model(), choose_recordings(): the person wants to choose a file or folder.
     """
 
     changed = pyqtSignal(str)
@@ -47,6 +47,7 @@ class SettingsPanel(QWidget):
     calibrate = pyqtSignal()
     measure_hand = pyqtSignal()
     load_model = pyqtSignal()
+    choose_recordings = pyqtSignal()
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +63,7 @@ class SettingsPanel(QWidget):
         self._add_overlay()
         self._add_model()
         self._add_webcam()
+        self._add_recording()
         self._add_appearance()
         self._column.addStretch(1)
         area = QScrollArea(self)
@@ -84,6 +86,10 @@ class SettingsPanel(QWidget):
         """Say in the empty field of the file that the stored calibration ("exact" or "derived") is used, or none."""
         texts = {"exact": "stored for this camera", "derived": "derived for this camera"}
         self.calibration.setPlaceholderText(texts.get(kind, "none"))
+
+    def show_recorded_camera(self, name: str | None) -> None:
+        """Say which camera a session was taken with, where no other calibration is loaded; None for no session."""
+        self.calibration.setPlaceholderText("none" if name is None else f"as recorded: {name}")
 
     def set_models(self, names: tuple[str, ...]) -> None:
         """What the list of models offers, beside the one in use."""
@@ -197,6 +203,21 @@ class SettingsPanel(QWidget):
                     box.addItem(text)
                 box.setCurrentText(text)
             self.lock_focus.setChecked(self._settings.webcam_lock_focus)
+
+        self._refreshers.append(refresh)
+
+    def _add_recording(self) -> None:
+        form = self._group("Recording")
+        self.record_quality = self._whole_number(form, "record_quality")
+        self.burst_s = self._whole_number(form, "burst_s")
+        self.burst_s.setSuffix(" s")
+        folder = QPushButton("Folder…", self)
+        folder.clicked.connect(self.choose_recordings)
+        form.addRow("", folder)
+
+        def refresh() -> None:
+            chosen = self._settings.recordings_folder
+            folder.setToolTip(f"Where recordings are kept: {chosen or 'HandDGP Live/recordings in your home folder'}.")
 
         self._refreshers.append(refresh)
 

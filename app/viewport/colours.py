@@ -37,13 +37,14 @@ class Theme:
     truth: Rgb
     left: Rgb
     right: Rgb
+    recorded: Rgb = (0.97, 0.60, 0.13)
     axis_x: Rgb = (0.90, 0.26, 0.28)
     axis_y: Rgb = (0.32, 0.70, 0.30)
     axis_z: Rgb = (0.27, 0.50, 0.95)
 
-    def hand(self, side: str) -> Rgb:
-        """The colour of a "left" or "right" hand."""
-        return self.left if side == "left" else self.right
+    def hand(self, side: str, recorded: bool = False) -> Rgb:
+        """The colour of a "left" or "right" hand, or of a recorded one."""
+        return self.recorded if recorded else self.left if side == "left" else self.right
 
 
 THEMES: dict[ThemeName, Theme] = {

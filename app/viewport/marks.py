@@ -32,6 +32,7 @@ __all__ = [
 CELL_M, FLOOR_Y_M, GRID_HALF_WIDTH_M, GRID_LENGTH_M = 0.1, 0.2, 0.3, 1.0
 FRUSTUM_DEPTH_M, AXIS_LENGTH_M = 0.10, 0.06
 TRAIL_STROKES, RING_STROKES, FOOT_STROKES, DASHES = 48, 28, 24, 10
+RECORDED_BONE = (0.97, 0.60, 0.13)
 KEYPOINT_RADIUS_M, BONE_RADIUS_M, ROOT_RADIUS_M = 0.0040, 0.0019, 0.0058
 
 
@@ -80,7 +81,7 @@ def path_strokes(hand: SceneHand | None, theme: Theme, options: ViewOptions) -> 
     root = np.asarray(hand.root_m, dtype=np.float64)
     foot = np.array([root[0], FLOOR_Y_M, root[2]])
     shown = options.grid and root[1] < FLOOR_Y_M
-    colour = 0.55 * np.array(theme.hand(hand.side)) + 0.45 * np.array(theme.floor_strong)
+    colour = 0.55 * np.array(theme.hand(hand.side, hand.recorded)) + 0.45 * np.array(theme.floor_strong)
     cuts = np.linspace(0.0, 1.0, 2 * DASHES + 1)[:, None]
     points = root + cuts * (foot - root)
     dashes = Segments.make(np.stack([points[:-1:2], points[1::2]], axis=1), colour, 0.0006 if shown else 0.0, 0.6)
@@ -95,6 +96,8 @@ def bone_strokes(hand: SceneHand | None, options: ViewOptions) -> Segments:
     if hand is None:
         return Segments.hidden(len(BONES))
     pairs = np.array(BONES)
+    if hand.recorded:  # its skeleton would hide the other's: bones alone, thin
+        return Segments.make(hand.keypoints_m[pairs], RECORDED_BONE, 0.5 * BONE_RADIUS_M * options.skeleton, 0.8)
     rgb = weight_colours(hand.weights)
     return Segments.make(hand.keypoints_m[pairs], rgb[pairs], BONE_RADIUS_M if options.skeleton else 0.0, 1.0)
 
@@ -119,9 +122,10 @@ def balls(hand: SceneHand | None, theme: Theme, options: ViewOptions) -> Balls:
         return Balls(np.zeros((count, 3)), np.zeros((count, 3)), np.zeros(count))
     centres = np.zeros((count, 3))
     radii = np.zeros(count)
-    colours = np.concatenate([weight_colours(hand.weights), [theme.root, theme.ghost, theme.truth]])
+    root = theme.recorded if hand.recorded else theme.root
+    colours = np.concatenate([weight_colours(hand.weights), [root, theme.ghost, theme.truth]])
     centres[:COUNT] = hand.keypoints_m
-    radii[:COUNT] = KEYPOINT_RADIUS_M if options.skeleton else 0.0
+    radii[:COUNT] = KEYPOINT_RADIUS_M if options.skeleton and not hand.recorded else 0.0
     extras = ((hand.root_m, True), (hand.raw_root_m, options.raw_root), (hand.truth_root_m, options.truth_root))
     for index, (place, shown) in enumerate(extras, COUNT):
         if place is not None and shown and np.all(np.isfinite(place)):
@@ -136,7 +140,7 @@ def _trail(hand: SceneHand, theme: Theme, options: ViewOptions) -> Segments:
     index = np.linspace(0.0, len(rows) - 1.0, TRAIL_STROKES + 1)
     points = np.stack([np.interp(index, np.arange(len(rows)), column) for column in rows.T], axis=1)
     fresh = 1.0 - np.clip(points[:, 3:], 0.0, 1.0)
-    colours = fresh * np.array(theme.hand(hand.side)) + (1.0 - fresh) * np.array(theme.background)
+    colours = fresh * np.array(theme.hand(hand.side, hand.recorded)) + (1.0 - fresh) * np.array(theme.background)
     radii = 0.0004 + 0.0014 * 0.5 * (fresh[:-1, 0] + fresh[1:, 0])
     ends = np.stack([points[:-1, :3], points[1:, :3]], axis=1)
     return Segments.make(ends, np.stack([colours[:-1], colours[1:]], axis=1), radii, 0.8)

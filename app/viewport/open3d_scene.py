@@ -143,7 +143,7 @@ class Open3DScene:
 
 def _hand_mesh(hand: SceneHand, theme: Theme, request: RenderRequest) -> Mesh:
     normals = vertex_normals(hand.vertices_m, hand.faces)
-    return Mesh(hand.vertices_m, shaded(normals, theme.hand(hand.side), request.orbit), hand.faces)
+    return Mesh(hand.vertices_m, shaded(normals, theme.hand(hand.side, hand.recorded), request.orbit), hand.faces)
 
 
 def _inner_mesh(hand: SceneHand, theme: Theme, request: RenderRequest, px: float) -> Mesh:

@@ -53,7 +53,7 @@ def _hand(image: NDArray[np.uint8], hand: SceneHand, theme: Theme, request: Rend
 
 def _mesh(image: NDArray[np.uint8], hand: SceneHand, theme: Theme, orbit: Orbit) -> None:
     pixels, depths = orbit.project(hand.vertices_m, image.shape[1], image.shape[0])
-    colours = shaded(vertex_normals(hand.vertices_m, hand.faces), theme.hand(hand.side), orbit)
+    colours = shaded(vertex_normals(hand.vertices_m, hand.faces), theme.hand(hand.side, hand.recorded), orbit)
     corners = pixels[hand.faces]  # (F, 3, 2)
     (abx, aby), (acx, acy) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
     # Counter-clockwise seen from outside, and y points down in the picture.

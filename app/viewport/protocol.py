@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 Side = Literal["left", "right"]
-MAX_HANDS = 2
+MAX_HANDS = 4  # two, and as many recorded ones beside them
 MAX_VERTICES, MAX_FACES = 16384, 32768  # per hand; the open hand has about 1600 and 3200
 TRAIL_POINTS = 96
 MAX_PIXELS = 2560 * 1440
@@ -84,6 +84,8 @@ class SceneHand:
         truth_root_m: (3,) the true root, where the source knows it (the demo does).
         trail_m: (T, 4) where the root was lately, oldest first: x, y, z and age (1 about to vanish, 0 new).
         track_id: as in `Hand`.
+        recorded: a hand of a recording, shown beside the one made anew: in another colour, and with every second
+            triangle of its mesh left out, so that both can be seen where they overlap.
         distance_m: the distance that is written beside the hand, the same as everywhere in the window; None for none.
     """
 
@@ -99,6 +101,7 @@ class SceneHand:
     trail_m: Floats = field(default_factory=lambda: np.zeros((0, 4)))
     track_id: int = -1
     distance_m: float | None = None
+    recorded: bool = False
 
     @classmethod
     def from_hand(cls, hand: Hand, raw_root_m: Floats | None = None, truth_root_m: Floats | None = None) -> SceneHand:
@@ -116,7 +119,7 @@ class SceneState:
     """All that one picture of the scene depends on, the viewer's place aside.
 
     Attributes:
-        hands: at most two, none of them degenerate.
+        hands: at most four, none of them degenerate.
         camera: the real camera, for its frustum; None draws no frustum.
         stamp_ns: time of the frame; trails are measured with it.
         note: a short sentence shown in the view, e.g. why a hand has no root; "" for none.
@@ -135,6 +138,7 @@ class SceneState:
         stamp_ns: int,
         raw_roots_m: Sequence[Floats | None] = (),
         truth_roots_m: Sequence[Floats | None] = (),
+        recorded: Sequence[Hand] = (),
     ) -> SceneState:
         """The scene of a frame's hands. Degenerate ones are left out and their reason becomes the note.
 
@@ -143,6 +147,7 @@ class SceneState:
             camera: the frame's camera.
             stamp_ns: the frame's time.
             raw_roots_m, truth_roots_m: beside `hands`, each (3,) or None; may be shorter than `hands`.
+            recorded: hands of a recording, to be compared with the others; degenerate ones are left out.
         """
         shown, note = [], ""
         for index, hand in enumerate(hands):
@@ -154,8 +159,15 @@ class SceneState:
             raw = raw_roots_m[index] if index < len(raw_roots_m) else None
             truth = truth_roots_m[index] if index < len(truth_roots_m) else None
             shown.append(SceneHand.from_hand(hand, raw, truth))
+        del shown[MAX_HANDS // 2 :]
+        shown += [_recorded_hand(hand) for hand in recorded if hand.degenerate is None][: MAX_HANDS // 2]
         view = None if camera is None else CameraView.from_camera(camera)
-        return cls(tuple(shown[:MAX_HANDS]), view, stamp_ns, note)
+        return cls(tuple(shown), view, stamp_ns, note)
+
+
+def _recorded_hand(hand: Hand) -> SceneHand:
+    faces = hand.faces[::2]
+    return replace(SceneHand.from_hand(hand), faces=faces, track_id=-2 - hand.track_id, distance_m=None, recorded=True)
 
 
 @dataclass(frozen=True)
@@ -267,6 +279,7 @@ def _write_hand(slot: NDArray[np.void], hand: SceneHand) -> dict[str, Any]:
         raise ShapeError("hand arrays of the documented shapes", str(error)) from error
     return {
         "side": hand.side, "vertices": len(vertices), "faces": len(faces), "trail": len(trail),
+        "recorded": hand.recorded,
         "raw": hand.raw_root_m is not None, "truth": hand.truth_root_m is not None, "track_id": hand.track_id,
     }  # fmt: skip
 
@@ -284,6 +297,7 @@ def _read_hand(slot: NDArray[np.void], head: dict[str, Any]) -> SceneHand:
         truth_root_m=slot["truth_root"] if head["truth"] else None,
         trail_m=slot["trail"][: head["trail"]],
         track_id=head["track_id"],
+        recorded=head["recorded"],
     )
 
 

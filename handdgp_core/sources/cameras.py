@@ -23,7 +23,7 @@ class CameraChooser:
     calibration: Camera | None = None
     horizontal_fov_deg: float = DEFAULT_FOV_DEG
     overrides: bool = False
-    _by_size: dict[tuple[int, int], Camera] = field(default_factory=dict)
+    _by_size: dict[tuple[int, int], Camera] = field(default_factory=dict, compare=False)
 
     def camera_for(self, frame: Frame) -> Camera:
         """The camera for the size of this very frame.

@@ -8,6 +8,7 @@ import pytest
 from app.viewport.orbit import HOME
 from app.viewport.protocol import (
     BLOCK_BYTES,
+    MAX_HANDS,
     MAX_PIXELS,
     MAX_VERTICES,
     TRAIL_POINTS,
@@ -82,7 +83,7 @@ def test_arrays_that_do_not_fit_are_refused(block, scene, hand, change):
 
 def test_too_many_hands_or_pixels_are_refused(block, scene, hand):
     with pytest.raises(ShapeError):
-        block.write_request(RenderRequest(replace(scene, hands=(hand,) * 3), HOME, ViewOptions(), 64, 64))
+        block.write_request(RenderRequest(replace(scene, hands=(hand,) * (MAX_HANDS + 1)), HOME, ViewOptions(), 64, 64))
     with pytest.raises(ShapeError):
         block.write_request(RenderRequest(scene, HOME, ViewOptions(), MAX_PIXELS, 2))
 

@@ -1,0 +1,79 @@
+"""What a replayed frame shows: the recorded result, that of the model run anew, or both. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from handdgp_core.errors import SourceError
+from handdgp_core.sessions import RecordedHands, SessionReader
+from handdgp_core.types import Frame, Hand
+
+__all__ = ["Difference", "ReplayMode", "ReplayView", "differences"]
+
+
+class ReplayMode(Enum):
+    """Its value is the label in the transport bar."""
+
+    RECORDED = "Recorded"
+    ANEW = "Run anew"
+    BOTH = "Both"
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayView:
+    """How a session is looked at.
+
+    Attributes:
+        session: the open file.
+        mode: what is shown.
+    """
+
+    session: SessionReader
+    mode: ReplayMode = ReplayMode.RECORDED
+
+    def recorded(self, frame: Frame) -> RecordedHands | None:
+        """What was said about this frame; None where nothing was, or where it is damaged."""
+        try:
+            return self.session.hands(frame.index)
+        except SourceError:
+            return None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between a recorded hand and the one of the same side run anew; NaN where one of them has no place.
+
+    Attributes:
+        side: of the hand.
+        root_mm: distance of the roots.
+        depth_mm: anew minus recorded, along z.
+        keypoints_mm: mean distance of the keypoints, camera space.
+        shape_mm: the same with both roots at the origin.
+    """
+
+    side: str
+    root_mm: float
+    depth_mm: float
+    keypoints_mm: float
+    shape_mm: float
+
+
+def differences(recorded: list[Hand], anew: list[Hand]) -> list[Difference]:
+    """One for each side that both have."""
+    by_side = {hand.handedness: hand for hand in recorded}
+    return [_difference(by_side[hand.handedness], hand) for hand in anew if hand.handedness in by_side]
+
+
+def _difference(old: Hand, new: Hand) -> Difference:
+    root_m = new.root_m - old.root_m
+    keypoints_m = new.keypoints_m - old.keypoints_m
+    return Difference(
+        side=new.handedness,
+        root_mm=1e3 * float(np.linalg.norm(root_m)),
+        depth_mm=1e3 * float(root_m[2]),
+        keypoints_mm=1e3 * float(np.linalg.norm(keypoints_m, axis=1).mean()),
+        shape_mm=1e3 * float(np.linalg.norm(keypoints_m - root_m, axis=1).mean()),
+    )
