@@ -18,6 +18,7 @@ from handdgp_core.evaluation.qualitative import draw_example
 from handdgp_core.types import Array, Camera, Frame, Hand
 
 SIDES = ("left", "right")
+RECORDED = (235, 140, 30)  # the orange of recorded hands in the 3D view
 QUANTITIES = {
     "root_mm": "Distance of the roots",
     "depth_mm": "Depth: anew − recorded",
@@ -140,7 +141,7 @@ def comparison_picture(
 ) -> NDArray[np.uint8] | None:
     """One row for each side that both have: picture, projection, and 3D from three sides with the roots as balls.
 
-    Blue is made anew, red is recorded. None where there is nothing to compare.
+    Blue is made anew, orange is recorded. None where there is nothing to compare.
     """
     old = {hand.handedness: hand for hand in recorded if hand.degenerate is None}
     pairs = [(old[hand.handedness], hand) for hand in anew if hand.handedness in old and hand.degenerate is None]
@@ -154,7 +155,7 @@ def comparison_picture(
             image, camera.matrix, after.faces, after.vertices_m, after.root_m, before.root_m,
             keypoints(after.keypoints_px), after.weights, before.vertices_m if same_mesh else None,
         )  # fmt: skip
-        rows.append(draw_example(example, size))
+        rows.append(draw_example(example, size, RECORDED))
     return np.concatenate(rows, axis=0)
 
 

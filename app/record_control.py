@@ -148,6 +148,8 @@ class RecordControl(QObject):
 
 
 def _saved(status: RecorderStatus) -> Notice:
+    if status.frames == 0:
+        return Notice(Severity.INFO, "Nothing was recorded: no frame came.", topic="recorded")
     size = f"{status.bytes_written / 1e6:.0f} MB"
     missed = f" The camera left out {status.missed} frames." if status.missed else ""
     why = f" It ended because {status.reason}." if status.reason and status.error is None else ""

@@ -58,7 +58,8 @@ class ReplayControl(QObject):
 
     def source_opened(self, source: Source) -> None:
         """Take over a source that was just opened."""
-        self.player = source if isinstance(source, PacedSource) else None
+        # The demo repeats by itself for ever: there is nothing to steer.
+        self.player = source if isinstance(source, PacedSource) and not getattr(source.inner, "loop", False) else None
         session = getattr(getattr(source, "inner", source), "session", None)
         self.session = session if isinstance(session, SessionReader) else None
         self.part, self.repeats = (None, None), False
@@ -191,4 +192,5 @@ class ReplayControl(QObject):
 def _is_there(model: str) -> bool:
     """Whether a recorded model can be run here. Asks the list of models only once somebody has loaded it."""
     models = sys.modules.get("handdgp_core.estimation.models")
-    return Path(model).is_file() or (models is not None and model in models.MODEL_NAMES)
+    # While another thread is importing it, the module is there but still empty.
+    return Path(model).is_file() or model in getattr(models, "MODEL_NAMES", ())

@@ -91,7 +91,7 @@ class ComparisonPanel(QWidget):
         self.view.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.view.setToolTip(
             "The hand in the picture, its projection with keypoints by weight, and both hands in 3D from three sides. "
-            "Blue: made anew. Red: recorded. The balls are the roots."
+            "Blue: made anew. Orange: recorded. The balls are the roots."
         )
         parts = QSplitter(Qt.Orientation.Horizontal, self)
         parts.addWidget(self.plot)

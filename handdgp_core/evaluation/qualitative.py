@@ -27,21 +27,23 @@ _LEAST_REACH_M = 0.16
 _GAP = 6
 
 
-def draw_example(example: Example, size: int = 320) -> NDArray[np.uint8]:
+def draw_example(example: Example, size: int = 320, true_colour: Colour = TRUE) -> NDArray[np.uint8]:
     """One row of a figure: image, projection with keypoints coloured by weight, then the scene from three sides.
 
-    Blue is predicted, red is true. In the scenes the real camera lies in front ("from the left" sees it at the right).
+    Blue is predicted, red (or `true_colour`) is true. In the scenes the real camera lies in front ("from the left" sees
+    it at the right).
 
     Args:
         example: what to draw.
         size: side of each picture, pixels.
+        true_colour: RGB of what the prediction is compared with.
 
     Returns:
         (size, 5 * (size + gap) - gap, 3) uint8 RGB.
     """
     tiles = [_cut(example, size, painted=False), _cut(example, size, painted=True)]
     middle, reach = _extent(example)
-    items = _items(example)
+    items = _items(example, true_colour)
     for viewpoint in VIEWPOINTS:
         tile = draw_scene(items, middle, viewpoint, size, reach)
         draw_text(tile, viewpoint.title, (6, 6), size / 22, LIGHT)
@@ -50,12 +52,12 @@ def draw_example(example: Example, size: int = 320) -> NDArray[np.uint8]:
     return np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1)
 
 
-def _items(example: Example) -> list[Item]:
+def _items(example: Example, true_colour: Colour) -> list[Item]:
     items = [Item(example.vertices_m, example.faces, PREDICTED), sphere(example.root_m, _SPHERE_M, (30, 95, 200))]
     if example.true_vertices_m is not None:
-        items.append(Item(example.true_vertices_m, example.faces, TRUE, 0.35))
+        items.append(Item(example.true_vertices_m, example.faces, true_colour, 0.35))
     if np.isfinite(example.true_root_m).all():
-        items.append(sphere(example.true_root_m, _SPHERE_M, TRUE))
+        items.append(sphere(example.true_root_m, _SPHERE_M, true_colour))
     return items
 
 

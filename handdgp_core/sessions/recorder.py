@@ -62,7 +62,7 @@ class RecorderStatus:
 
     Attributes:
         state: see there.
-        path: of the finished file.
+        path: of the finished file; there is none where no frame came.
         frames, results: written.
         waiting: frames in the queue.
         most_waiting: the most there ever were.
@@ -273,6 +273,11 @@ class SessionRecorder:
     def _finish(self) -> None:
         self._note_progress()
         status = self.status
+        if self._writer.frames == 0:
+            self._writer.discard()
+            with self._changed:
+                self._update(state=RecorderState.FINISHED, waiting=0)
+            return
         self._writer.finish(
             {
                 "missed_by_source": str(status.missed),

@@ -16,7 +16,7 @@ from typing import Any
 from mcap.writer import CompressionType, Writer
 
 from handdgp_core.errors import OutputError, UsageError
-from handdgp_core.export.folder import MIB, as_output_error, check_room
+from handdgp_core.export.folder import MIB, as_output_error, check_room, remove
 from handdgp_core.geometry import camera_files
 from handdgp_core.sessions import codec, foxglove, schema
 from handdgp_core.sessions.parts import part_path, reserve_path
@@ -212,6 +212,11 @@ class SessionWriter:
         with self._guarded():
             os.replace(self._part, self.path)
         return self.path
+
+    def discard(self) -> None:
+        """Close and remove a file that holds nothing."""
+        self.abandon()
+        remove(self._part)
 
     def abandon(self) -> None:
         """Close without finishing; the part stays. Safe to repeat."""

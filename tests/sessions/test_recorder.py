@@ -73,6 +73,12 @@ def test_frames_that_the_camera_never_gave_are_counted(tmp_path: Path) -> None:
     assert finished(recorder).missed == 4
 
 
+def test_a_recording_without_a_frame_leaves_no_file(tmp_path: Path) -> None:
+    status = finished(record(tmp_path / "take.mcap"))
+    assert (status.state, status.frames) == (RecorderState.FINISHED, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_slow_disk_ends_the_recording_with_an_error_and_no_gap(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     gate = threading.Event()
     add = recorder_module.SessionWriter.add_frame
