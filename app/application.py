@@ -7,7 +7,7 @@ import multiprocessing
 from app.live_bench import Figures, measure_live
 from app.live_session import LiveOptions, LiveSession
 
-__all__ = ["LiveOptions", "bench_live", "run_live"]
+__all__ = ["LiveOptions", "bench_live", "bench_record", "run_live"]
 
 
 def run_live(options: LiveOptions) -> int:
@@ -22,6 +22,14 @@ def run_live(options: LiveOptions) -> int:
     code = session.application.exec()
     session.finish()
     return code
+
+
+def bench_record(options: LiveOptions, seconds: float = 60.0) -> Figures:
+    """Measure what a recording costs; see `app.record_bench.measure_recording`. Raises HandDGPError."""
+    from app.record_bench import measure_recording
+
+    multiprocessing.freeze_support()
+    return measure_recording(options, seconds)
 
 
 def bench_live(options: LiveOptions, seconds: float = 30.0) -> Figures:

@@ -263,6 +263,16 @@ class Controller(QObject):
             self._capture.step()
 
     @property
+    def source(self) -> Source | None:
+        """The present source, once it is open."""
+        return self._capture.source if self._capture is not None else None
+
+    @property
+    def captured(self) -> int:
+        """Frames that the present source has given."""
+        return self._capture.captured if self._capture is not None else 0
+
+    @property
     def can_record(self) -> bool:
         """Whether there is a source whose frames are not a recording already."""
         return self._status.phase in (Phase.RUNNING, Phase.PAUSED) and self.replay.session is None

@@ -14,9 +14,12 @@ from app.command_line.options import Device, DeviceOption, Model, Settings
 def bench(
     what: Annotated[
         str,
-        typer.Argument(help="live (the window, offscreen), stages (headless), network or training (of a --config)."),
+        typer.Argument(
+            help="live (the window, offscreen), record (what a recording costs it), stages (headless), network or "
+            "training (of a --config)."
+        ),
     ],
-    source: Annotated[str, typer.Option("--source", help="What live and stages run on.")] = "demo",
+    source: Annotated[str, typer.Option("--source", help="What live, record and stages run on.")] = "demo",
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="How long.")] = 20.0,
     model: Model = "landmarks",
     device: DeviceOption = Device.auto,

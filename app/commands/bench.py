@@ -21,7 +21,7 @@ from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import frames
 
 _WARM_UP_FRAMES = 5
-ON_A_SOURCE, ON_A_CONFIG = ("live", "stages"), ("network", "training")
+ON_A_SOURCE, ON_A_CONFIG = ("live", "record", "stages"), ("network", "training")
 BENCHES = (*ON_A_SOURCE, *ON_A_CONFIG)
 
 
@@ -31,7 +31,7 @@ class BenchOptions:
 
     Attributes:
         what: one of BENCHES.
-        source, model: of "live" and "stages".
+        source, model: of "live", "record" and "stages".
         config, settings: of "network" and "training".
     """
 
@@ -68,6 +68,11 @@ def _run(options: BenchOptions) -> dict[str, Any]:
         raise UsageError(f"a bench out of {', '.join(BENCHES)}", repr(options.what))
     if options.what == "live":
         return _live(options.source, options.seconds, options.model, options.device)
+    if options.what == "record":
+        from app.application import LiveOptions, bench_record
+
+        live = LiveOptions(source=options.source, model=options.model, device=options.device)
+        return bench_record(live, options.seconds)
     if options.what == "stages":
         return stages(options.source, options.seconds, options.model, options.device)
     if options.config is None:

@@ -63,6 +63,7 @@ class RecorderStatus:
     Attributes:
         state: see there.
         path: of the finished file; there is none where no frame came.
+        taken: frames that `add_frame` accepted.
         frames, results: written.
         waiting: frames in the queue.
         most_waiting: the most there ever were.
@@ -77,6 +78,7 @@ class RecorderStatus:
 
     state: RecorderState
     path: Path
+    taken: int = 0
     frames: int = 0
     results: int = 0
     waiting: int = 0
@@ -154,7 +156,8 @@ class SessionRecorder:
             self._count_missed(frame)
             self._frames_waiting += 1
             waiting = self._frames_waiting
-            self._update(waiting=waiting, most_waiting=max(waiting, self._status.most_waiting))
+            most = max(waiting, self._status.most_waiting)
+            self._update(taken=self._status.taken + 1, waiting=waiting, most_waiting=most)
             self._put(lambda: self._write_frame(frame, camera))
         return True
 
