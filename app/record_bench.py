@@ -153,12 +153,13 @@ class _Bench(QObject):
             self.ended.emit()
 
 
-def measure_recording(options: LiveOptions, seconds: float) -> Figures:
+def measure_recording(options: LiveOptions, seconds: float, session: LiveSession | None = None) -> Figures:
     """Run the window on a source and record it for `seconds`, with half as long before and after without.
 
     Args:
         options: as for `run_live`; without `settings_path` the person's settings are neither read nor written.
         seconds: length of the recording, which is thrown away.
+        session: made by the caller, for tests.
     Returns:
         figures by name: frames shown and inferred per second with and without, frames captured, in the file and lost,
         size of the file, share of one processor that the recorder took, and time to seek in the file.
@@ -170,7 +171,8 @@ def measure_recording(options: LiveOptions, seconds: float) -> Figures:
     ):
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     with tempfile.TemporaryDirectory() as folder:
-        session = LiveSession(replace(options, settings_path=Path(folder) / "settings.json", loop=True))
+        path = options.settings_path or Path(folder) / "settings.json"
+        session = session or LiveSession(replace(options, settings_path=path, loop=True))
         session.settings.recordings_folder = folder
         bench = _Bench(session, seconds)
         loop = QEventLoop()

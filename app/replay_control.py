@@ -53,6 +53,7 @@ class ReplayControl(QObject):
         self.repeats = False
         self._own: dict[str, Any] = {}
         self._shown: dict[str, Any] = {}
+        self._pending: int | None = None  # frame to show once the source is open again
 
     # Told by the controller
 
@@ -67,6 +68,9 @@ class ReplayControl(QObject):
             self.mode = ReplayMode.RECORDED if self.session.result_count else ReplayMode.ANEW
             self._borrow(self.session)
         self._tell_mode()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self.seek(pending)
         self.opened.emit()
 
     def source_left(self) -> None:
@@ -96,7 +100,10 @@ class ReplayControl(QObject):
 
     def seek(self, index: int) -> None:
         """Show frame `index`, then go on as before."""
-        if self.player is not None and self.count:
+        if self._controller.status.phase.name == "ENDED":  # a file that was closed at its end: open it there
+            self._pending = index
+            self._controller.retry()
+        elif self.player is not None and self.count:
             self._guarded(lambda player: player.seek(min(max(index, 0), self.count - 1)))
             self._controller.forget_tracks()
 

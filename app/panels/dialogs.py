@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QKeySequence
-from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from app.actions import COMMANDS, MENUS
 from app.theme import css, tones
@@ -41,7 +41,7 @@ class ShortcutsDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(18, 14, 18, 14)
         column.setSpacing(14)
-        column.addLayout(grid)
+        column.addWidget(_scrolling(grid, self))
         column.addWidget(buttons)
 
     def _add_group(self, grid: QGridLayout, row: int, title: str, lines: list[tuple[tuple[str, ...], str]]) -> int:
@@ -54,6 +54,22 @@ class ShortcutsDialog(QDialog):
             grid.addWidget(_key_label(keys, self), row + offset, 0)
             grid.addWidget(QLabel(tip, self), row + offset, 1)
         return row + len(lines) + 1
+
+
+def _scrolling(grid: QGridLayout, parent: QWidget) -> QScrollArea:
+    """The list at its full size, and a scroll bar on screens that are too low for it."""
+    content = QWidget(parent)
+    content.setLayout(grid)
+    area = QScrollArea(parent)
+    area.setWidget(content)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    wanted = content.sizeHint()
+    area.setMinimumWidth(wanted.width() + 24)
+    screen = parent.screen()
+    room = 600 if screen is None else round(0.75 * screen.availableGeometry().height())
+    area.setMinimumHeight(min(wanted.height() + 4, room))
+    return area
 
 
 def _key_label(keys: tuple[str, ...], parent: QWidget) -> QLabel:

@@ -49,7 +49,7 @@ class RecorderLimits:
     """
 
     queue_frames: int = 120
-    flush_s: float = 0.4
+    flush_s: float = 0.25
     disk_every_s: float = 1.0
     warn_free_bytes: int = 2_000 * MIB
     stop_free_bytes: int = 300 * MIB

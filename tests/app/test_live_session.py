@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PyQt6.QtWidgets import QApplication
 
-from app import live_bench
+from app import live_bench, record_bench
 from app.live_session import LiveOptions, LiveSession, make_application
 from app.settings import load_settings
 from handdgp_core.errors import HandDGPError
-from tests.app.doubles import ScriptedEstimator
+from tests.app.doubles import ScriptedEstimator, ScriptedSource
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,6 +102,16 @@ def loop_folder(session: LiveSession) -> None:
     """A folder of three pictures ends at once: play it again each time."""
     controller = session.controller
     controller.status_changed.connect(lambda status: controller.retry() if status.phase.name == "ENDED" else None)
+
+
+def test_bench_of_recording_compares_with_and_without(qapp, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(record_bench, "WARM_UP_S", 0.1)
+    session = _session(qapp, "live", tmp_path)
+    monkeypatch.setattr(session.controller, "_open_source", lambda spec, settings: ScriptedSource())
+    figures = record_bench.measure_recording(session.options, 0.6, session)
+    assert figures["frames_lost_by_recorder"] == 0 and figures["frames_in_file"] > 10
+    assert figures["shown_fps_recording"] > 0 and figures["shown_fps_without"] > 0
+    assert figures["results_in_file"] > 0 and 0 < figures["recorder_cpu_share"] < 2 and figures["seek_worst_ms"] > 0
 
 
 def test_bench_of_a_source_that_is_not_there_is_an_error(qapp, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
