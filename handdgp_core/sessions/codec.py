@@ -139,6 +139,7 @@ def hands_from(message: Any, meshes: dict[str, NDArray[np.int32]]) -> RecordedHa
 def _put_hand(entry: Any, hand: Hand, name: str) -> None:
     entry.handedness, entry.score, entry.track_id = hand.handedness, hand.score, hand.track_id
     entry.hand_scale, entry.degenerate, entry.mesh = hand.hand_scale, hand.degenerate or "", name
+    entry.distance_std = hand.distance_std
     for field in ("root_m", "root_covariance_m2", "weights", "keypoints_px", "keypoints_m", "vertices_m"):
         setattr(entry, field, _raw(getattr(hand, field)))
     if hand.root_unmuted_m is not None:
@@ -167,6 +168,7 @@ def _hand(entry: Any, meshes: dict[str, NDArray[np.int32]]) -> Hand:
         degenerate=entry.degenerate or None,
         track_id=entry.track_id,
         root_unmuted_m=_array(entry.root_unmuted_m, (3,)) if entry.root_unmuted_m else None,
+        distance_std=entry.distance_std,
     )
 
 

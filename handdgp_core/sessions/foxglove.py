@@ -92,16 +92,20 @@ def keypoint_marks(time_ns: int, hands: Sequence[Hand]) -> ImageAnnotations:
         seen: NDArray[np.bool_] = np.all(np.isfinite(pixels), axis=1)
         dots = message.points.add(type=PointsAnnotation.POINTS, thickness=_DOT_PX)
         set_time(dots.timestamp, time_ns)
-        for place in np.flatnonzero(seen).tolist():
-            dots.points.add(x=float(pixels[place, 0]), y=float(pixels[place, 1]))
-            dots.outline_colors.append(_colour(weight_colours(hand.weights[place : place + 1])[0]))
+        places = pixels.tolist()
+        colours = (weight_colours(hand.weights) / 255.0).tolist()
+        for number in np.flatnonzero(seen).tolist():
+            x, y = places[number]
+            red, green, blue = colours[number]
+            dots.points.add(x=x, y=y)
+            dots.outline_colors.add(r=red, g=green, b=blue, a=1.0)
         lines = message.points.add(type=PointsAnnotation.LINE_LIST, thickness=_LINE_PX)
         set_time(lines.timestamp, time_ns)
         lines.outline_color.CopyFrom(_colour(HAND_COLOURS[hand.handedness]))
-        for pair in BONES:
-            if seen[list(pair)].all():
-                for end in pair:
-                    lines.points.add(x=float(pixels[end, 0]), y=float(pixels[end, 1]))
+        for start, end in BONES:
+            if seen[start] and seen[end]:
+                lines.points.add(x=places[start][0], y=places[start][1])
+                lines.points.add(x=places[end][0], y=places[end][1])
     return message
 
 

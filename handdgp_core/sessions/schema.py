@@ -90,6 +90,7 @@ _MESSAGES: dict[str, list[tuple[str, str]]] = {
         ("keypoints_px", "bytes"),
         ("keypoints_m", "bytes"),
         ("vertices_m", "bytes"),
+        ("distance_std", "double"),
     ],
     "Hands": [
         ("frame_index", "sint64"),

@@ -50,6 +50,7 @@ def make_hand(index: int, side: str = "right", vertices: int = 40) -> Hand:
         faces=faces.astype(np.int32) if side == "right" else faces[:, ::-1].astype(np.int32),
         track_id=index % 3,
         root_unmuted_m=rng.random(3) if index % 2 else None,
+        distance_std=0.04 if index % 2 else float("nan"),
     )
 
 
