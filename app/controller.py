@@ -257,6 +257,12 @@ class Controller(QObject):
         self._capture.resume()
         self._set_status(phase=Phase.RUNNING)
 
+    def note_standstill(self) -> None:
+        """A recording has come to its end and stands there: that is a pause."""
+        player = self.replay.player
+        if self._status.phase is Phase.RUNNING and player is not None and player.paused:
+            self._set_status(phase=Phase.PAUSED)
+
     def step(self) -> None:
         """One frame further, while paused."""
         if self._status.phase is Phase.PAUSED and self._capture is not None:
@@ -445,6 +451,7 @@ class Controller(QObject):
         if worker is not self._capture or source is None:
             return
         self._profile = self._found_profiles[-1] if self._found_profiles else NO_PROFILE
+        self.replay.source_opened(source)
         self._set_status(
             phase=Phase.RUNNING,
             source_name=source.name,
@@ -455,7 +462,6 @@ class Controller(QObject):
         self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source), calibration=self._calibration())
         if self._profile.notice is not None and not self._settings.calibration_path:
             self.notice.emit(self._profile.notice)
-        self.replay.source_opened(source)
         self._settings.remember_source(self._status.spec)
         self._tell_what_was_skipped(getattr(source, "inner", source))
 

@@ -327,7 +327,10 @@ class MainWindow(QMainWindow):
         shown_fps = self.shown_rate.per_second
         self.camera.show_fps(shown_fps if status.phase is Phase.RUNNING else 0.0)
         if rates.waiting and rates.captured_fps == 0.0:
-            self.camera.show_waiting(rates.waiting)
+            if status.is_live:
+                self.camera.show_waiting(rates.waiting)
+            else:
+                self._controller.note_standstill()
         self._tell_source_warning(rates.warning if status.phase is Phase.RUNNING and not rates.waiting else "")
         self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.device)
 

@@ -16,7 +16,7 @@ _MOUSE = (
     ("Wheel in 3D", "Zoom to the pointer."),
     ("Double click in 3D", "Back to the first view."),
     ("Click a weight bar", "Mute or unmute that keypoint."),
-    ("Drop a file", "Open a video or a folder of images."),
+    ("Drop a file", "Open a video, a recording or a folder of images."),
 )
 
 

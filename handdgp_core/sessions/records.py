@@ -132,7 +132,7 @@ class SessionFile:
         if opcode not in _OPCODES:
             raise Damaged(f"no record (opcode {opcode})")
         if start + HEAD_BYTES + length > self.size:
-            raise Damaged(f"a record of {length} bytes that reaches beyond the end of the file")
+            raise Damaged("cut off, or a length that cannot be")
         return RecordHead(opcode, start, start + HEAD_BYTES, length)
 
     def body(self, head: RecordHead) -> bytes:

@@ -108,9 +108,10 @@ def describe_losses(losses: list[Loss], limit: int = 5) -> str:
     if not losses:
         return ""
     size = sum(loss.end - loss.start for loss in losses)
-    places = "; ".join(f"{loss.reason} at byte {loss.start}" for loss in losses[:limit])
+    amount = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+    places = "; ".join(f"at byte {loss.start}: {loss.reason}" for loss in losses[:limit])
     more = f"; and {len(losses) - limit} more" if len(losses) > limit else ""
-    return f"{len(losses)} damaged part{'s' * (len(losses) > 1)} of {size} bytes in all ({places}{more})"
+    return f"{len(losses)} damaged part{'s' * (len(losses) > 1)} of {amount} in all ({places}{more})"
 
 
 # By the index ---------------------------------------------------------------------------------------------------------

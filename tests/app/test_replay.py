@@ -15,6 +15,7 @@ from app.pipeline import HandPipeline, PipelineOptions
 from app.replay_view import ReplayMode, ReplayView, differences
 from app.settings import load_settings
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionReader, SessionWriter
+from handdgp_core.sources.pacing import PacedSource
 from handdgp_core.sources.session import SessionSource
 from handdgp_core.types import Camera, Hand
 from tests.app.doubles import HEIGHT, WIDTH, ScriptedEstimator, degenerate_hand, frame, hand
@@ -173,6 +174,19 @@ def test_playing_stepping_and_repeating_a_part(player) -> None:  # type: ignore[
     assert replay.player.loop is None
 
 
+def test_a_recording_stands_at_its_end_and_plays_again(player, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = write(tmp_path / "short.mcap")
+    controller = player.controller
+    controller._open_source = lambda spec, settings: PacedSource(SessionSource(path), hold_at_end=True)
+    window = opened(player)
+    controller.replay.seek(COUNT - 2)
+    player.until(lambda: controller.status.phase is Phase.PAUSED)  # found by the window's own timer
+    assert window.result.frame.index == COUNT - 1 and window.actions_by_name["pause"].text() == "Play"
+    window.actions_by_name["pause"].trigger()
+    player.until(lambda: window.result.frame.index < COUNT - 2)
+    assert controller.status.phase is Phase.RUNNING
+
+
 def test_dragging_seeks_and_hovering_shows_a_small_picture(player, qtbot) -> None:  # type: ignore[no-untyped-def]
     window = opened(player)
     bar = window.sessions.transport
@@ -194,6 +208,7 @@ def test_dragging_seeks_and_hovering_shows_a_small_picture(player, qtbot) -> Non
 def test_a_recording_cannot_be_recorded_again(player) -> None:  # type: ignore[no-untyped-def]
     window = opened(player)
     assert not window.actions_by_name["record"].isEnabled() and not player.controller.can_record
+    assert window.actions_by_name["step"].isEnabled()
 
 
 def test_all_frames_are_compared_in_the_background_and_it_can_be_cancelled(player) -> None:  # type: ignore[no-untyped-def]
