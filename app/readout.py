@@ -75,3 +75,9 @@ def pick_hand(hands: list[Hand], wanted: str) -> int | None:
     """
     chosen = [index for index, hand in enumerate(hands) if wanted in ("auto", hand.handedness)]
     return max(chosen, key=lambda index: hands[index].score, default=None)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds with one decimal: 1:02.3."""
+    minutes, rest = divmod(round(10 * max(0.0, seconds)), 600)
+    return f"{minutes}:{rest / 10:04.1f}"

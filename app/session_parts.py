@@ -18,8 +18,9 @@ from app.comparison import RerunProgress, RerunWorker, comparison_picture
 from app.controller import Controller
 from app.notices import Action, Notice, Severity
 from app.panels.comparison import ComparisonPanel
+from app.panels.record_mark import RecordMark
 from app.panels.settings_panel import SettingsPanel
-from app.panels.transport import RecordMark, TransportBar
+from app.panels.transport import TransportBar
 from app.pipeline import FrameResult
 from app.replay_control import CAPTURED
 from app.replay_view import ReplayMode, ReplayView

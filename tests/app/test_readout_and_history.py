@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.history import RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, Ring, Z
-from app.readout import depth_error_m, mute_shift_mm, palm_distance, pick_hand
+from app.readout import clock, depth_error_m, mute_shift_mm, palm_distance, pick_hand
 from app.settings import Settings
 from app.translate import overlay_style, smoothing_settings
 from handdgp_core.estimation.smoothing import SmoothingSettings
@@ -126,3 +126,10 @@ def test_the_middle_of_the_sliders_is_the_smoothers_default() -> None:
 def test_overlay_choices() -> None:
     style = overlay_style(Settings(show_mesh=False, mesh_opacity=30, show_residuals=True, show_keypoints=False))
     assert (style.mesh, style.opacity, style.projected, style.keypoints) == (False, 0.3, True, False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "0:00.0"), (62.34, "1:02.3"), (59.96, "1:00.0"), (-3.0, "0:00.0"), (754.0, "12:34.0")]
+)
+def test_times_are_minutes_and_seconds(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
