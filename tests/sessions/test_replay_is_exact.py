@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from app.cli import main
 from app.command_line.exit_codes import DONE
@@ -57,6 +58,19 @@ def test_running_a_model_again_gives_equal_bits(sessions: dict[bool, Path]) -> N
         for one, other in zip(before, after, strict=True):
             for name in ("vertices_m", "keypoints_m", "keypoints_px", "weights", "root_m", "root_covariance_m2"):
                 np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_another_engine_is_close_in_the_median(sessions: dict[bool, Path]) -> None:
+    """Another order of floating-point sums is carried on from frame to frame by the fit: no equality to be had."""
+    first = run(sessions[False])
+    with torch.backends.mkldnn.flags(enabled=False):
+        other = run(sessions[False])
+    distances_m = [
+        np.linalg.norm(one.root_m - two.root_m)
+        for before, after in zip(first, other, strict=True)
+        for one, two in zip(before, after, strict=True)
+    ]
+    assert 0.0 < np.median(distances_m) < 2e-3
 
 
 def test_a_lossless_recording_gives_exactly_what_was_seen_live(sessions: dict[bool, Path]) -> None:
