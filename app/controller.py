@@ -325,7 +325,7 @@ class Controller(QObject):
             self._inference.reset_tracking()
 
     def adopt(self, worker: Worker) -> None:
-        """Start a worker of a panel; it is stopped with the others at the end, and may be stopped before."""
+        """Start a worker of a panel or wizard and see to its end; `dismiss` ends it earlier."""
         if not self._closed:
             self._retired.append(worker)
             worker.start()
@@ -377,11 +377,6 @@ class Controller(QObject):
         if on != self._diverted:
             self._diverted = on
             self._attach()
-
-    def adopt(self, worker: Worker) -> None:
-        """Start a wizard's worker and see to its end; `dismiss` ends it earlier."""
-        self._retired.append(worker)
-        worker.start()
 
     def dismiss(self, worker: Worker) -> None:
         """Ask an adopted worker to end; the end of the program waits for it."""

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 # Where the person was and what the window looked like are nobody's business who gets the file.
 PRIVATE_SETTINGS = frozenset(
-    {"recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder"}
-)
+    {
+        "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
+        "calibration_path", "person",
+    }
+)  # fmt: skip
 BURST_RESERVE_BYTES = 64 << 20
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 

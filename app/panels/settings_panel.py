@@ -53,6 +53,7 @@ class SettingsPanel(QWidget):
         super().__init__(parent)
         self._settings = settings
         self._refreshers: list[Callable[[], None]] = []
+        self._own_camera = self._recorded_camera = ""
         content = QWidget(self)
         self._column = QVBoxLayout(content)
         self._column.setContentsMargins(8, 8, 8, 8)
@@ -85,11 +86,16 @@ class SettingsPanel(QWidget):
     def show_profile(self, kind: str) -> None:
         """Say in the empty field of the file that the stored calibration ("exact" or "derived") is used, or none."""
         texts = {"exact": "stored for this camera", "derived": "derived for this camera"}
-        self.calibration.setPlaceholderText(texts.get(kind, "none"))
+        self._own_camera = texts.get(kind, "")
+        self._show_camera_in_use()
 
     def show_recorded_camera(self, name: str | None) -> None:
         """Say which camera a session was taken with, where no other calibration is loaded; None for no session."""
-        self.calibration.setPlaceholderText("none" if name is None else f"as recorded: {name}")
+        self._recorded_camera = "" if name is None else f"as recorded: {name}"
+        self._show_camera_in_use()
+
+    def _show_camera_in_use(self) -> None:
+        self.calibration.setPlaceholderText(self._recorded_camera or self._own_camera or "none")
 
     def set_models(self, names: tuple[str, ...]) -> None:
         """What the list of models offers, beside the one in use."""
