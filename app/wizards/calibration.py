@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
 
-from PyQt6.QtCore import Qt, QUrl, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QDesktopServices, QGuiApplication
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import (
-    QApplication,
     QDialog,
     QFileDialog,
     QHBoxLayout,
-    QInputDialog,
     QLabel,
     QMessageBox,
     QPushButton,
@@ -28,7 +26,7 @@ from app.notices import Notice, Severity, notice_of_error
 from app.settings import Settings
 from app.theme import css, figures_font, tones
 from app.wizards.board_page import BoardPage
-from app.wizards.board_window import BoardWindow
+from app.wizards.board_tools import BoardTools
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import CalibrationWorker, Snapshot
@@ -36,7 +34,6 @@ from app.wizards.capture_page import CapturePage
 from app.wizards.click_sound import ClickSound
 from app.wizards.review_page import ReviewPage
 from app.workers import WorkerFailed
-from calib.board_pdf import write_board_pdf
 from calib.profiles import Profile, ProfileStore, new_profile
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sources import WebcamInfo
@@ -89,6 +86,7 @@ class CalibrationDialog(QDialog):
         self.boards = BoardPage(settings, webcams, self)
         self.capture = CapturePage(self)
         self.review = ReviewPage(self)
+        self.tools = BoardTools(self.boards, lambda text, is_error: self._say(text, error=is_error), self)
         self.sound = ClickSound(self)
         self.bridge = Bridge(self)
         self._lay_out()
@@ -137,8 +135,6 @@ class CalibrationDialog(QDialog):
         self.next.clicked.connect(lambda: self.show_step(self.pages.currentIndex() + 1))
         self.close_button.clicked.connect(self.close)
         self.boards.source_chosen.connect(self._controller.open_source)
-        self.boards.print_wanted.connect(self._print)
-        self.boards.screen_wanted.connect(self._show_board)
         self.boards.focus_lock.connect(self._lock_focus)
         self.boards.changed.connect(self._on_board)
         self.capture.take.connect(lambda: self._tell_worker(lambda worker: worker.take_now()))
@@ -249,43 +245,7 @@ class CalibrationDialog(QDialog):
         self._settings.webcam_lock_focus = on
         self._controller.open_source(self._controller.status.spec)
 
-    # Board and files
-
-    def _print(self, paper: str) -> None:
-        board = self.boards.nominal_board()
-        if board is None:
-            return
-        name = str(Path.home() / f"board-{paper}.pdf")
-        path = QFileDialog.getSaveFileName(self, "Write the board", name, "PDF (*.pdf)")[0]
-        if path:
-            try:
-                write_board_pdf(Path(path), board, paper)
-            except HandDGPError as error:
-                self._say(error.message, error=True)
-                return
-            self._say(f"Wrote {path}. Print it at 100 %.")
-            QDesktopServices.openUrl(QUrl.fromLocalFile(path))
-
-    def _show_board(self, number: int) -> None:
-        board, screens = self.boards.nominal_board(), QGuiApplication.screens()
-        if board is None or number >= len(screens):
-            return
-        window = BoardWindow(board, screens[number])
-        window.closed.connect(self._ask_width)
-        window.showFullScreen()
-        self._say("Measure the width of the board on that screen, from outer edge to outer edge.")
-
-    def _ask_width(self, likely_mm: float) -> None:
-        """The screen's own word on its size is often wrong, so the person has the last one."""
-        board = self.boards.nominal_board()
-        if board is None or self._ended:
-            return
-        question = "How wide was the whole board on the screen, in millimetres? (Only hand size needs it.)"
-        width_mm, accepted = QInputDialog.getDouble(
-            self, "Size of the board", question, likely_mm or board.size_mm[0], 20.0, 2500.0, 1
-        )
-        if accepted:
-            self.boards.ruler.setValue(100.0 * width_mm / board.size_mm[0])
+    # Files
 
     def _export(self) -> None:
         camera = self._camera()
@@ -380,6 +340,4 @@ class CalibrationDialog(QDialog):
             self._worker = None
         self.sound.close()
         self._controller.divert(False)
-        for window in QApplication.topLevelWidgets():
-            if isinstance(window, BoardWindow):
-                window.close()
+        self.tools.close()

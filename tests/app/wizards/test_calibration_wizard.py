@@ -214,8 +214,8 @@ def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch):
     dialog = opened(rig)
     path = tmp_path / "board.pdf"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a: (str(path), ""))
-    monkeypatch.setattr("app.wizards.calibration.QDesktopServices.openUrl", lambda url: None)
-    dialog._print("a4")
+    monkeypatch.setattr("app.wizards.board_tools.QDesktopServices.openUrl", lambda url: None)
+    dialog.tools.print("a4")
     assert path.read_bytes().startswith(b"%PDF")
     window = BoardWindow(DEFAULT_BOARD, dialog.screen())
     window.show()
@@ -223,7 +223,7 @@ def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch):
     grabbed = window.grab().toImage()
     assert grabbed.pixelColor(2, 2).lightness() > 250
     monkeypatch.setattr(QInputDialog, "getDouble", lambda *a: (208.0, True))
-    window.closed.connect(dialog._ask_width)
+    window.closed.connect(dialog.tools.ask_width)
     window.close()
     assert dialog.boards.ruler.value() == pytest.approx(80.0)
     assert dialog.boards.chosen_board().size_mm[0] == pytest.approx(208.0)
