@@ -29,6 +29,7 @@ class CameraPanel(QWidget):
         super().__init__(parent)
         self.view = PictureView(self)
         self.badge = Badge(self.view)
+        self.badge.setCursor(Qt.CursorShape.PointingHandCursor)
         self.demo_badge = Badge(self.view)
         self.fps_badge = Badge(self.view)
         self.fps_badge.set_text("", "Pictures shown per second")
