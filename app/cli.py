@@ -24,6 +24,7 @@ from app.command_line.live import live
 from app.command_line.process import process
 from app.command_line.repair import repair
 from app.command_line.replay import replay
+from app.command_line.synth import synth
 from app.command_line.train import train
 from app.commands.console import console
 from handdgp_core.errors import HandDGPError
@@ -69,7 +70,7 @@ def _report(error: Exception) -> int:
 
 
 _COMMANDS = (
-    live, process, replay, export, repair, calibrate, board, evaluate, bench, train, import_weights, doctor,
+    live, process, replay, export, repair, calibrate, board, evaluate, bench, synth, train, import_weights, doctor,
 )  # fmt: skip
 for _command in _COMMANDS:
     app.command()(_command)

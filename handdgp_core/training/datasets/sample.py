@@ -30,6 +30,9 @@ class LabelledHand:
         handedness: the person's true hand. Bodies are "right": they are never mirrored.
         name: where the sample came from, for messages.
         box_px: (4,) left, top, right, bottom of the hand in the image, where the data set says so.
+        occlusion: (K,) uint8, what hides each keypoint: 0 nothing, 1 the hand itself or another one, 2 a thing, 3 the
+            picture's edge. None where unknown.
+        skin_tone: step of the Monk Skin Tone scale, 1 to 10; 0 where unknown.
     """
 
     image: NDArray[np.uint8]
@@ -39,6 +42,8 @@ class LabelledHand:
     handedness: Handedness = "right"
     name: str = ""
     box_px: Array | None = None
+    occlusion: NDArray[np.uint8] | None = None
+    skin_tone: int = 0
 
 
 class LabelledHands(Protocol):

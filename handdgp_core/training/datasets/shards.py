@@ -29,7 +29,8 @@ from handdgp_core.training.datasets.sample import LabelledHand
 __all__ = ["ShardInfo", "ShardWriter", "Shards"]
 
 INDEX = "shards.json"
-VERSION = 1
+VERSION = 2
+_UNKNOWN = 255
 _NAME = re.compile(r"shard-(\d{5})\.npy")
 _OPEN_SHARDS = 64
 
@@ -58,6 +59,8 @@ class ShardInfo:
                 ("offset", "<u8"),
                 ("length", "<u4"),
                 ("left", "u1"),
+                ("skin_tone", "u1"),
+                ("occlusion", "u1", (self.keypoints,)),
                 ("matrix", "<f4", (3, 3)),
                 ("keypoints_m", "<f4", (self.keypoints, 3)),
                 ("relative_vertices_m", "<f2", (self.vertices, 3)),
@@ -134,6 +137,8 @@ class ShardWriter:
             raise ShapeError(wanted, f"{count} vertices, keypoints {keypoints.shape} in {sample.name!r}")
         row = np.zeros((), dtype=info.row)
         row["offset"], row["length"], row["left"] = offset, length, sample.handedness == "left"
+        row["skin_tone"] = sample.skin_tone
+        row["occlusion"] = _UNKNOWN if sample.occlusion is None else sample.occlusion
         row["matrix"], row["keypoints_m"] = sample.matrix, keypoints
         if sample.vertices_m is not None:
             row["relative_vertices_m"] = sample.vertices_m - keypoints[0]
@@ -194,7 +199,13 @@ class Shards:
             vertices,
             handedness="left" if row["left"] else "right",
             name=name,
+            occlusion=None if (row["occlusion"] == _UNKNOWN).any() else np.array(row["occlusion"]),
+            skin_tone=int(row["skin_tone"]),
         )
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One field of all rows, in order: no picture is read. Names are those of `ShardInfo.row`."""
+        return np.concatenate([np.array(self._shard(number).rows[name]) for number in range(len(self.lengths))])
 
     def __getstate__(self) -> dict[str, Any]:
         """For loader processes: maps stay behind, each process opens its own."""

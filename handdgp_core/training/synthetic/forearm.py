@@ -63,7 +63,9 @@ class HandOnForearm:
         t = np.clip(self.behind_m / _BLEND_M, 0, 1)
         self._bend = (t * t * (3 - 2 * t))[:, None]
 
-    def pose(self, dof_rad: Floats, rotation: Floats, elbow: Floats, scale: float = 1.0) -> PosedArm:
+    def pose(
+        self, dof_rad: Floats, rotation: Floats, elbow: Floats, scale: float = 1.0, shape: Floats | None = None
+    ) -> PosedArm:
         """Place hand and forearm with the wrist keypoint at the origin.
 
         Args:
@@ -71,15 +73,15 @@ class HandOnForearm:
             rotation: (3, 3) target_from_model rotation of the hand.
             elbow: (3,) where the elbow would like to be, target frame, seen from the wrist.
             scale: factor on the size of the hand.
+            shape: (S,) coefficients of the hand's shape modes; None for the mean hand.
 
         Returns:
             Vertices and keypoints in the target frame, metres.
         """
-        shape = np.zeros((1, self.hand.shape_count))
-        pose = HandPose(np.asarray(rotation)[None], dof_rad[None], shape, np.array([scale]))
+        form = np.zeros((1, self.hand.shape_count)) if shape is None else np.asarray(shape)[None]
+        pose = HandPose(np.asarray(rotation)[None], dof_rad[None], form, np.array([scale]))
         vertices, keypoints = self.hand.forward(pose)
-        unposed = HandPose(np.eye(3)[None], dof_rad[None], shape, np.ones(1))
-        root_shift = self._root_shift(unposed)
+        root_shift = self._root_shift(HandPose(np.eye(3)[None], dof_rad[None], form, np.ones(1)))
         swing = _swing(rotation @ self._back, elbow)
         rigid = scale * (self._rest - root_shift) @ rotation.T
         pivot = scale * rotation @ (self._wrist - root_shift)
@@ -92,7 +94,8 @@ class HandOnForearm:
         """Where the wrist keypoint went in the model frame: `forward` moves it to the origin."""
         vertices, _ = self.hand.forward(pose)
         still = np.argmax(self.hand.skinning_weights[:, 0])  # moves with the palm alone
-        return np.asarray(self.hand.vertices[still] - vertices[0, still])
+        formed = self.hand.vertices[still] + np.tensordot(pose.shape[0], self.hand.shape_basis[:, still], 1)
+        return np.asarray(formed - vertices[0, still])
 
 
 def _reordered(arm: Arm, order: Ints) -> Arm:

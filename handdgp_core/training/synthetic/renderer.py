@@ -54,16 +54,23 @@ class HandRenderer:
         supersample: samples per pixel and axis.
         shadow_size: side of the key light's shadow map.
         ambient_tile: side of one ambient shadow map (there are up to 32 in one atlas).
+        cull: leave out what faces away. A third faster; cloth then has no inside.
 
     Raises:
         RenderError: where no OpenGL context can be had.
     """
 
     def __init__(
-        self, width: int, height: int, supersample: int = 2, shadow_size: int = 1536, ambient_tile: int = 192
+        self,
+        width: int,
+        height: int,
+        supersample: int = 2,
+        shadow_size: int = 1536,
+        ambient_tile: int = 192,
+        cull: bool = False,
     ) -> None:
         self.width, self.height, self.supersample = width, height, supersample
-        self._tile = ambient_tile
+        self._tile, self._cull = ambient_tile, cull
         self._surfaces: list[_Surface] = []
         self._context = headless_context()
         with self._context:
@@ -280,7 +287,11 @@ class HandRenderer:
                 "winding": 1.0 if item.mirrored else -1.0,  # image rows run downwards, which reverses it, too
             },
         )
+        if self._cull:
+            self._context.enable(moderngl.CULL_FACE)
+            self._context.front_face = "ccw" if item.mirrored else "cw"
         surface.arrays["skin"].render()
+        self._context.disable(moderngl.CULL_FACE)
 
     def _develop(self, film: Film, seed: int, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         self._colour.use(0)

@@ -284,9 +284,11 @@ void main() {
     vec2 off = (gl_FragCoord.xy / image_size - 0.5) * vec2(1.0, image_size.y / image_size.x);
     light *= exposure * (1.0 - vignette * dot(off, off) * 4.0);
     vec3 c = srgb_from_linear(shoulder(max(light, 0.0)));
-    float luma = gaussian_noise(pixel, 0u);
-    vec3 chroma = vec3(gaussian_noise(pixel / 2, 1u), gaussian_noise(pixel / 2, 2u), gaussian_noise(pixel / 2, 3u));
-    c += grain * (0.8 * luma + 0.6 * chroma) * (1.2 - 0.7 * c);
+    if (grain > 0.0) {
+        float luma = gaussian_noise(pixel, 0u);
+        vec3 chroma = vec3(gaussian_noise(pixel / 2, 1u), gaussian_noise(pixel / 2, 2u), gaussian_noise(pixel / 2, 3u));
+        c += grain * (0.8 * luma + 0.6 * chroma) * (1.2 - 0.7 * c);
+    }
     colour = vec4(clamp(c, 0.0, 1.0), 1.0);
 }
 """

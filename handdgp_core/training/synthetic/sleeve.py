@@ -22,12 +22,13 @@ class Sleeve:
         body: the arm that wears it.
         start_m: distance of the cuff from the edge of the hand mesh.
         seed: of the folds.
+        levels: how often every triangle is split into four.
 
     Attributes:
         surface: render surface of the cloth.
     """
 
-    def __init__(self, body: HandOnForearm, start_m: float, seed: int) -> None:
+    def __init__(self, body: HandOnForearm, start_m: float, seed: int, levels: int = 2) -> None:
         faces = body.arm.faces
         worn = (body.behind_m[faces] > start_m).all(axis=1)
         self._index, own = np.unique(faces[worn], return_inverse=True)
@@ -37,7 +38,7 @@ class Sleeve:
         self._lift_m = _looseness(along - along.min(), around, seed)[:, None]
         self._coarse = SmoothSurface(own, levels=0)
         uv, uv_faces = _unrolled(own, around, along)
-        self.surface = SmoothSurface(own, uv, uv_faces, levels=2)
+        self.surface = SmoothSurface(own, uv, uv_faces, levels)
 
     def refine(self, arm_vertices: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Positions and normals of the cloth over a posed arm (Va, 3)."""
