@@ -113,7 +113,7 @@ def test_folders_of_another_form_are_refused(shards: Path, tmp_path: Path) -> No
     with pytest.raises(DatasetError, match="empty folder"):
         ShardWriter(shards, ShardInfo(vertices=60))
     content = json.loads((shards / "shards.json").read_text())
-    (shards / "shards.json").write_text(json.dumps(content | {"version": 2}))
+    (shards / "shards.json").write_text(json.dumps(content | {"version": 3}))
     with pytest.raises(DatasetError, match="version"):
         Shards(shards)
     (shards / "shards.json").write_text("{")
