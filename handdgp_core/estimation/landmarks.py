@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand import HandPose, OpenHand
-from handdgp_core.networks.mediapipe_landmarks import MediaPipeLandmarks
+from handdgp_core.networks.mediapipe_landmarks import LandmarkOutput, MediaPipeLandmarks
 from handdgp_core.types import Array, Camera, HandCrop
 
 # A keypoint whose 2D landmark lies this far (crop pixels) from the fitted hand gets weight one half.
@@ -40,6 +41,24 @@ class _Memory:
     frames: int
 
 
+class Landmarks(NamedTuple):
+    """What the landmark network says of B crops.
+
+    Attributes:
+        pixels: (B, 21, 2) crop pixels.
+        depth: (B, 21) crop pixels, relative to the wrist.
+        world_m: (B, 21, 3) metres, axes of the crop.
+        presence: (B,) of a hand, 0 to 1.
+        right: (B,) that it is a right one, 0 to 1.
+    """
+
+    pixels: Array
+    depth: Array
+    world_m: Array
+    presence: Array
+    right: Array
+
+
 class LandmarksPredictor:
     """MediaPipe landmarks -> open hand fit. See `Predictor` for the attributes."""
 
@@ -55,8 +74,8 @@ class LandmarksPredictor:
         self._fitter = HandFitter(hand)
         self._hand = hand
         self._device = device
-        self._mean_length_m = float(hand_length_m(hand.keypoints))
         self._memory: dict[int, _Memory] = {}
+        self._watch = Stopwatch()
 
     @classmethod
     def load(cls, device: torch.device) -> LandmarksPredictor:
@@ -71,65 +90,90 @@ class LandmarksPredictor:
         return Rectification.fit(camera, crop)
 
     def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
-        watch = Stopwatch()
-        with torch.inference_mode():
-            batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
-            output = self._network(batch)
-        seen = [part.double().cpu().numpy() for part in output]
-        landmarks = type(output)(*seen)
-        watch.lap("network")
-        matrices = np.stack([view.rectification.matrix for view in views])
-        observation = Observation(landmarks.world_m, landmarks.keypoints_px, matrices)
-        pose = self._fit(observation, [view.crop.track_id for view in views], stamp_ns)
+        landmarks, observation, pose = self._fitted(images, views, stamp_ns)
         vertices, keypoints = self._hand.forward(
             HandPose(pose.rotation, pose.dof_rad, pose.shape, np.exp(pose.log_scale))
         )
-        watch.lap("fit")
-        self.stage_ms = watch.laps_ms
+        self._watch.lap("fit")
+        self.stage_ms = self._watch.laps_ms
         weights = _consistency(keypoints + pose.translation_m[:, None], observation)
-        return Prediction(landmarks.keypoints_px, keypoints, vertices, weights, landmarks.presence, landmarks.right)
+        return Prediction(landmarks.pixels, keypoints, vertices, weights, landmarks.presence, landmarks.right)
+
+    def _fitted(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int
+    ) -> tuple[Landmarks, Observation, FittedPose]:
+        """What the landmark network says, what of it was fitted to, and the fit."""
+        self._watch = Stopwatch()
+        with torch.inference_mode():
+            batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+            landmarks = landmarks_from(self._network(batch))
+        self._watch.lap("network")
+        matrices = np.stack([view.rectification.matrix for view in views])
+        observation = Observation(landmarks.world_m, landmarks.pixels, matrices)
+        known = [self._recall(view.crop.track_id, stamp_ns) for view in views]
+        log_sizes = self._log_sizes(observation, known)
+        observation = sized(observation, self._hand, np.array(log_sizes))
+        pose = self._fit(observation, known)
+        self._remember([view.crop.track_id for view in views], pose, log_sizes, known, stamp_ns)
+        self._watch.lap("fit")
+        return landmarks, observation, pose
 
     def reset(self) -> None:
         self._memory.clear()
 
-    def _fit(self, observation: Observation, track_ids: Sequence[int], stamp_ns: int) -> FittedPose:
+    def _fit(self, observation: Observation, known: Sequence[_Memory | None]) -> FittedPose:
         """Hands seen a moment ago start from their last pose, the others from the mean pose."""
-        known = [self._recall(track_id, stamp_ns) for track_id in track_ids]
-        log_sizes = self._log_sizes(observation, known)
-        observation = self._sized(observation, log_sizes)
         if all(memory is not None for memory in known):
-            pose = self._fitter.fit(observation, stack([memory.pose for memory in known if memory is not None]))
-        else:
-            ones = [Observation(*(part[[index]] for part in observation)) for index in range(len(known))]
-            starts = [memory.pose if memory is not None else None for memory in known]
-            pose = stack([self._fitter.fit(one, start) for one, start in zip(ones, starts, strict=True)])
+            return self._fitter.fit(observation, stack([memory.pose for memory in known if memory is not None]))
+        ones = [Observation(*(part[[index]] for part in observation)) for index in range(len(known))]
+        starts = [memory.pose if memory is not None else None for memory in known]
+        return stack([self._fitter.fit(one, start) for one, start in zip(ones, starts, strict=True)])
+
+    def _remember(
+        self,
+        track_ids: Sequence[int],
+        pose: FittedPose,
+        log_sizes: Sequence[float],
+        known: Sequence[_Memory | None],
+        stamp_ns: int,
+    ) -> None:
         self._memory = {
             track_id: _Memory(pose.at(index), stamp_ns, log_sizes[index], 1 + (memory.frames if memory else 0))
             for index, (track_id, memory) in enumerate(zip(track_ids, known, strict=True))
             if track_id >= 0
         }
-        return pose
 
     def _log_sizes(self, observation: Observation, known: Sequence[_Memory | None]) -> list[float]:
         """Log size of each hand against the mean adult: believable, and steady over time."""
-        measured = np.log(hand_length_m(observation.world_m) / self._mean_length_m)
-        limit = _BELIEVED_SIZE_SD * self._hand.scale_sd
         sizes = []
-        for size, memory in zip(np.clip(measured, -limit, limit), known, strict=True):
+        for size, memory in zip(believed_log_size(observation.world_m, self._hand), known, strict=True):
             share = 1.0 / (1 + min(memory.frames, _SIZE_MEMORY_FRAMES)) if memory else 1.0
             sizes.append(float(share * size + (1 - share) * (memory.log_size if memory else 0.0)))
         return sizes
-
-    def _sized(self, observation: Observation, log_sizes: Sequence[float]) -> Observation:
-        """The 3D landmarks, scaled to the given sizes."""
-        factor = self._mean_length_m * np.exp(log_sizes) / hand_length_m(observation.world_m)
-        return observation._replace(world_m=observation.world_m * factor[:, None, None])
 
     def _recall(self, track_id: int, stamp_ns: int) -> _Memory | None:
         memory = self._memory.get(track_id)
         if memory is None or not 0 <= stamp_ns - memory.stamp_ns <= _FORGET_AFTER_NS:
             return None
         return memory
+
+
+def landmarks_from(output: LandmarkOutput) -> Landmarks:
+    """The network's output in NumPy, float64."""
+    return Landmarks(*(part.double().cpu().numpy() for part in output))
+
+
+def believed_log_size(world_m: Array, hand: OpenHand) -> Array:
+    """(B,) log size of 3D landmarks (B, 21, 3) against the mean adult, no further off than is believed."""
+    limit = _BELIEVED_SIZE_SD * hand.scale_sd
+    size: Array = np.clip(np.log(hand_length_m(world_m) / hand_length_m(hand.keypoints)), -limit, limit)
+    return size
+
+
+def sized(observation: Observation, hand: OpenHand, log_sizes: Array) -> Observation:
+    """The 3D landmarks, scaled to the given log sizes (B,) against the mean adult."""
+    factor = hand_length_m(hand.keypoints) * np.exp(log_sizes) / hand_length_m(observation.world_m)
+    return observation._replace(world_m=observation.world_m * factor[:, None, None])
 
 
 def _consistency(points_m: Array, observation: Observation) -> Array:

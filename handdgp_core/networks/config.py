@@ -49,7 +49,6 @@ class NetworkConfig:
         weight_latent: channels of the weight head's first convolution.
         weight_widths: hidden layers of the weight head's MLP.
         spiral_length: vertices in a spiral.
-        trunk_width: hidden layers of the heads on the backbone "mediapipe-landmarks", which have no other setting.
         positioning: which DGP solve.
         pixel_offset: a crop fraction f is the pixel f * image_size + pixel_offset. -0.5 where fractions count from the
             crop's edge and pixels from the first pixel's centre (docs/conventions.md); the published weights have 0.
@@ -68,7 +67,6 @@ class NetworkConfig:
     weight_latent: int = 1024
     weight_widths: tuple[int, ...] = (512, 256)
     spiral_length: int = LENGTH
-    trunk_width: int = 512
     positioning: Method = "refined"
     pixel_offset: float = -0.5
     rectification: RectificationConfig = field(default_factory=RectificationConfig)
@@ -78,7 +76,7 @@ class NetworkConfig:
         for name in ("keypoint_widths", "mesh_widths", "weight_widths"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists, from YAML or JSON
             _check_widths(name, getattr(self, name))
-        for name in ("image_size", "weight_latent", "spiral_length", "trunk_width"):
+        for name in ("image_size", "weight_latent", "spiral_length"):
             _check_widths(name, (getattr(self, name),))
         _check_choice("positioning", self.positioning, get_args(Method))
         if not math.isfinite(self.pixel_offset):

@@ -37,27 +37,23 @@ class HandDGP(nn.Module):
 
     def __init__(self, config: NetworkConfig, template: Template) -> None:
         super().__init__()
-        self._adopt(config, template)
+        if template.name != config.template:
+            raise UsageError(f'the template "{config.template}"', f'"{template.name}"')
+        self.config = config
+        self.template = template
         self.backbone = make_backbone(config.backbone, config.image_size, config.pretrained)
         channels, side, keypoints = self.backbone.channels, self.backbone.side, template.keypoint_count
         self.keypoint_head = KeypointHead(channels, side, keypoints, config.keypoint_widths)
         self.mesh_head = MeshHead(channels, template, config.mesh_widths, config.spiral_length)
         self.weight_head = WeightHead(channels, keypoints, config.weight_latent, config.weight_widths)
-
-    def _adopt(self, config: NetworkConfig, template: Template) -> None:
-        if template.name != config.template:
-            raise UsageError(f'the template "{config.template}"', f'"{template.name}"')
-        self.config = config
-        self.template = template
         regressor = torch.from_numpy(template.keypoint_regressor).to(torch.get_default_dtype())
         self.register_buffer("keypoint_regressor", regressor, persistent=False)
 
-    def relative(self, image: Tensor, intrinsics: Tensor | None = None) -> RelativeOutput:
+    def relative(self, image: Tensor) -> RelativeOutput:
         """What the heads say, before DGP.
 
         Args:
             image: (B, 3, S, S) RGB in [0, 1], S the config's image size.
-            intrinsics: (B, 3, 3) of the crops, for networks that look at them; this one does not.
 
         Raises:
             ShapeError: an image of another shape.
@@ -105,7 +101,7 @@ class HandDGP(nn.Module):
         Raises:
             ShapeError: arguments of another shape.
         """
-        return self.position(self.relative(image, intrinsics), intrinsics)
+        return self.position(self.relative(image), intrinsics)
 
     def keypoints(self, vertices: Tensor) -> Tensor:
         """Keypoints (B, K, 3) of vertices (B, V, 3), in the same unit and frame."""

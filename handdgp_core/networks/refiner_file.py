@@ -1,0 +1,86 @@
+"""The file of a `PoseRefiner`: .safetensors with the weights, and what they are in its metadata."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from handdgp_core.errors import OutputError, WeightsError
+from handdgp_core.networks.pose_refiner import PoseRefiner
+
+__all__ = ["OPEN_WEIGHTS", "is_refiner", "load_refiner", "save_refiner"]
+
+OPEN_WEIGHTS = Path(__file__).parents[2] / "assets" / "weights" / "open.safetensors"
+FORMAT = "handdgp-live refiner 1"
+_WANTED = "the weights of a pose refiner (.safetensors)"
+_CURE = "put the original file back (assets/README.md), or train it: python main.py train --config configs/open.yaml"
+
+
+def save_refiner(refiner: PoseRefiner, path: Path | str, notes: Mapping[str, str] | None = None) -> None:
+    """Write a refiner under a temporary name, then rename.
+
+    Args:
+        refiner: on any device.
+        path: the file; its folder is made where due.
+        notes: text to keep with it, such as its data and figures.
+
+    Raises:
+        OutputError: the place cannot be written.
+    """
+    file = Path(path)
+    sizes = {"dofs": refiner.dofs, "shapes": refiner.shapes, "width": refiner.width}
+    metadata = {**(notes or {}), "format": FORMAT, **{name: str(value) for name, value in sizes.items()}}
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {key: value.detach().cpu().contiguous() for key, value in refiner.state_dict().items()}, part, metadata
+        )
+        os.replace(part, file)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"to write {file}", str(error), "choose another place, or make room") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def load_refiner(path: Path | str = OPEN_WEIGHTS) -> PoseRefiner:
+    """The refiner in a file, in evaluation mode.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of another kind.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise WeightsError(f"{_WANTED} in {file}", "no such file", _CURE)
+    try:
+        with safe_open(file, framework="pt") as content:
+            metadata = dict(content.metadata() or {})
+            tensors = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{_WANTED} in {file}", f"a damaged or foreign file ({error})", _CURE) from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{_WANTED} in {file}", f"{metadata.get('format', 'a file of another program')}", _CURE)
+    try:
+        refiner = PoseRefiner(*(int(metadata[name]) for name in ("dofs", "shapes", "width")))
+        refiner.load_state_dict(tensors)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{_WANTED} in {file}", f"other contents ({error})", _CURE) from error
+    if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+        raise WeightsError(f"{_WANTED} in {file}", "numbers that are not finite", _CURE)
+    return refiner.eval()
+
+
+def is_refiner(path: Path) -> bool:
+    """Whether this is such a file, by its metadata alone. False for anything that cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as content:
+            return (content.metadata() or {}).get("format") == FORMAT
+    except (SafetensorError, OSError):
+        return False

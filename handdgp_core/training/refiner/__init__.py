@@ -1,0 +1,1 @@
+"""Training of the `open` model's network: the corrections of a hand that was fitted to landmarks."""
