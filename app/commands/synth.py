@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from app.commands.console import cancellable, console, progress_bar
-from handdgp_core.errors import UsageError
+from app.commands.extras import training_parts
 
 
 def synth(output: Path, count: int, seed: int, workers: int) -> bool:
@@ -15,14 +15,10 @@ def synth(output: Path, count: int, seed: int, workers: int) -> bool:
     Raises:
         HandDGPError: bad input, missing parts, or a folder that cannot be written.
     """
-    try:
+    with training_parts():
         from handdgp_core.training.datasets.shards import Shards
         from handdgp_core.training.synthetic.contact_sheet import write_contact_sheet
         from handdgp_core.training.synthetic.generate import generate
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "the packages for training", f"no {error.name}", 'pip install "handdgp-live[train]"'
-        ) from error
     started = time.perf_counter()
     with cancellable() as cancelled, progress_bar("drawing", None) as bar:
         task = bar.task_ids[0]

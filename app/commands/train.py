@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.commands.console import console
+from app.commands.console import console, progress_bar
 from app.commands.extras import training_parts
 
 
@@ -22,7 +22,10 @@ def train(config_path: Path, overrides: Sequence[str] = (), resume: bool = False
     """
     with training_parts():
         from handdgp_core.training.config import load_config
+        from handdgp_core.training.refiner.config import is_refiner_config
         from handdgp_core.training.trainer import train as run
+    if is_refiner_config(config_path):
+        return _train_refiner(config_path, overrides)
     config = load_config(config_path, overrides)
     try:
         result = run(config, resume)
@@ -35,3 +38,28 @@ def train(config_path: Path, overrides: Sequence[str] = (), resume: bool = False
         markup=False,
     )
     return result.finished
+
+
+def _train_refiner(config_path: Path, overrides: Sequence[str]) -> bool:
+    """The `open` model's network. What is in its cache when it is stopped is used by the next run."""
+    from handdgp_core.training.refiner.config import load_refiner_config
+    from handdgp_core.training.refiner.trainer import train_refiner
+
+    config = load_refiner_config(config_path, overrides)
+    try:
+        with progress_bar("views", None) as bar:
+            task = bar.task_ids[0]
+            path, figures = train_refiner(
+                config,
+                lambda name, done, total: bar.update(task, description=f"{name} views", completed=done, total=total),
+                lambda step, figures: console.print(f"step {step}: {_shown(figures)}", markup=False),
+            )
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on with the views that are in the cache.")
+        return False
+    console.print(f"{_shown(figures)}. Network: {path}", markup=False)
+    return True
+
+
+def _shown(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in figures.items())

@@ -10,9 +10,11 @@ from handdgp_core.errors import UsageError
 from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import Predictor
+from handdgp_core.estimation.refined import RefinedPredictor
+from handdgp_core.networks.refiner_file import is_refiner
 
 DEFAULT_MODEL = "landmarks"
-MODEL_NAMES = ("landmarks",)
+MODEL_NAMES = ("open", "landmarks")
 # Files that are meant as checkpoints; one that this program cannot load gets a message about what it is.
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
@@ -45,12 +47,17 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
         AssetError: a file of the program is missing or damaged.
         WeightsError: a checkpoint that is missing, damaged, foreign, or not for hands.
     """
-    if name_or_path == "landmarks":
+    if name_or_path in MODEL_NAMES:
         # One thread: it is a small network, and several wait for each other by spinning, which costs ten times the
         # time as soon as the window and the 3D view want the same cores.
         torch.set_num_threads(1)
+        if name_or_path == "open":
+            return RefinedPredictor.load_open(choose_device(device))
         return LandmarksPredictor.load(choose_device(device))
     path = Path(name_or_path).expanduser()
+    if is_refiner(path):
+        torch.set_num_threads(1)
+        return RefinedPredictor.load_open(choose_device(device), path, name_or_path)
     if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
         return NetworkPredictor.load(path, choose_device(device))
     raise UsageError(f"a model out of {', '.join(MODEL_NAMES)}, or the path of a checkpoint", repr(name_or_path))
