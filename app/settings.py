@@ -65,7 +65,7 @@ class Settings:
         100.0, "Ruler", "What the 100 mm line of the print measures.", low=10, high=1000, unit="mm"
     )
     model: str = _setting(
-        "landmarks",
+        "open",
         "Model",
         "What turns the picture of a hand into a mesh: a built-in name or the path of a checkpoint.",
     )

@@ -21,7 +21,7 @@ def bench(
     ],
     source: Annotated[str, typer.Option("--source", help="What live, record and stages run on.")] = "demo",
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="How long.")] = 20.0,
-    model: Model = "landmarks",
+    model: Model = "open",
     device: DeviceOption = Device.auto,
     config: Annotated[Path | None, typer.Option("--config", help="What network and training build.")] = None,
     settings: Settings = None,

@@ -19,7 +19,7 @@ def evaluate(
     ],
     output: Annotated[Path, typer.Option("--output", help="JSON file for the figures.")],
     root: Annotated[Path | None, typer.Option("--root", help="Folder of the data set.")] = None,
-    model: Model = "landmarks",
+    model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
     leave_out: Annotated[str, typer.Option("--leave-out", help="Joints left out of errors, comma-separated.")] = "0",

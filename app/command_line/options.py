@@ -28,7 +28,7 @@ Fov = Annotated[
     float, typer.Option("--fov", min=20.0, max=150.0, help="Horizontal field of view assumed without a calibration.")
 ]
 Model = Annotated[
-    str, typer.Option("--model", help="landmarks (MediaPipe's, with the open hand), or a .safetensors file.")
+    str, typer.Option("--model", help="open (trained), landmarks (its baseline), or a .safetensors file.")
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
 HandLength = Annotated[

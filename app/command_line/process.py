@@ -18,7 +18,7 @@ def process(
     output: Annotated[Path, typer.Option("--output", help="Folder for the results.")],
     calibration: Calibration = None,
     fov: Fov = 60.0,
-    model: Model = "landmarks",
+    model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,

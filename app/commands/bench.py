@@ -38,7 +38,7 @@ class BenchOptions:
     what: str
     source: str = "demo"
     seconds: float = 20.0
-    model: str = "landmarks"
+    model: str = "open"
     device: str = "auto"
     config: Path | None = None
     settings: tuple[str, ...] = ()

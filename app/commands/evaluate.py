@@ -46,7 +46,7 @@ class EvaluateOptions:
     dataset: str
     root: Path | None
     output: Path
-    model: str = "landmarks"
+    model: str = "open"
     device: str = "auto"
     hand_length_m: float | None = None
     left_out: tuple[int, ...] = (0,)

@@ -35,7 +35,7 @@ class ProcessOptions:
     output: Path
     calibration: Path | None = None
     horizontal_fov_deg: float = 60.0
-    model: str = "landmarks"
+    model: str = "open"
     device: str = "auto"
     hand_length_m: float | None = None
     max_hands: int = 2

@@ -36,7 +36,7 @@ class HandEstimator:
         stage_ms: milliseconds per stage of the last `estimate`.
 
     Example:
-        estimator = HandEstimator.from_weights("landmarks")
+        estimator = HandEstimator.from_weights()
         hands = estimator.estimate(frame, Camera.assumed(1280, 720))
     """
 
@@ -60,7 +60,7 @@ class HandEstimator:
     @classmethod
     def from_weights(
         cls,
-        name_or_path: str = "landmarks",
+        name_or_path: str = "open",
         device: str = "auto",
         hand_length_m: float | None = None,
         max_hands: int = 2,
@@ -69,7 +69,7 @@ class HandEstimator:
         """An estimator for a model by name or path.
 
         Args:
-            name_or_path: "landmarks", or the path of a checkpoint.
+            name_or_path: "open", "landmarks", or the path of a checkpoint.
             device: "auto", "cpu" or "cuda".
             hand_length_m: the person's own hand length, wrist to middle finger tip, or None.
             max_hands: 1 or 2.

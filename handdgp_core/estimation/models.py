@@ -13,7 +13,7 @@ from handdgp_core.estimation.predictor import Predictor
 from handdgp_core.estimation.refined import RefinedPredictor
 from handdgp_core.networks.refiner_file import is_refiner
 
-DEFAULT_MODEL = "landmarks"
+DEFAULT_MODEL = "open"
 MODEL_NAMES = ("open", "landmarks")
 # Files that are meant as checkpoints; one that this program cannot load gets a message about what it is.
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")

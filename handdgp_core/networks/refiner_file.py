@@ -19,7 +19,7 @@ __all__ = ["OPEN_WEIGHTS", "is_refiner", "load_refiner", "save_refiner"]
 OPEN_WEIGHTS = Path(__file__).parents[2] / "assets" / "weights" / "open.safetensors"
 FORMAT = "handdgp-live refiner 1"
 _WANTED = "the weights of a pose refiner (.safetensors)"
-_CURE = "put the original file back (assets/README.md), or train it: python main.py train --config configs/open.yaml"
+_CURE = "put the original file back (assets/README.md), use --model landmarks, or train it (configs/open.yaml)"
 
 
 def save_refiner(refiner: PoseRefiner, path: Path | str, notes: Mapping[str, str] | None = None) -> None:
@@ -42,6 +42,7 @@ def save_refiner(refiner: PoseRefiner, path: Path | str, notes: Mapping[str, str
         save_file(
             {key: value.detach().cpu().contiguous() for key, value in refiner.state_dict().items()}, part, metadata
         )
+        os.chmod(part, 0o644)
         os.replace(part, file)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"to write {file}", str(error), "choose another place, or make room") from error
