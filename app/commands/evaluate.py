@@ -18,6 +18,7 @@ from app.commands.extras import training_parts
 from app.commands.files import write_json
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.estimation.models import MODEL_NAMES
 from handdgp_core.estimation.predictor import PositioningMethod
 from handdgp_core.evaluation.examples import Examples
 from handdgp_core.evaluation.protocols import Progress, evaluate_demo, evaluate_folder
@@ -63,6 +64,8 @@ def evaluate(options: EvaluateOptions) -> bool:
         HandDGPError: bad input, or an output that cannot be written.
     """
     _check(options)
+    if options.dataset == "shards" and options.model in MODEL_NAMES:
+        return _break_down(options)
     examples = Examples(EXAMPLE_COUNT if options.report else 0)
     with cancellable() as cancelled:
         pairs = _all_pairs(options, cancelled, examples)
@@ -76,6 +79,41 @@ def evaluate(options: EvaluateOptions) -> bool:
         _report(options, options.report, results, examples)
     _show(results)
     return True
+
+
+def _break_down(options: EvaluateOptions) -> bool:
+    """A built-in model on synthetic shards: tables by distance, view, skin tone, occlusion and hand size."""
+    with training_parts():
+        from handdgp_core.evaluation.breakdown import break_down
+        from handdgp_core.training.datasets.shards import Shards
+    from handdgp_core.networks.refiner_file import load_refiner
+
+    assert options.root is not None
+    refiner = load_refiner() if options.model == "open" else None
+    try:
+        with _bar("shards") as progress:
+            tables = break_down(Shards(options.root), refiner, progress)
+    except KeyboardInterrupt:
+        return False
+    write_json(options.output, {"dataset": options.dataset, "model": options.model, "tables": tables})
+    table = Table("hands", "followed", "camera space", "length given", "length given, uniform weights")
+    for name, row in _rows(tables):
+        cells = (_spread(row, key) for key in ("joint_mm", "sized_mm", "uniform_mm"))
+        table.add_row(name, f"{row['followed_count']} of {row['count']}", *cells)
+    Console(width=120).print("error, mm (mean / median / 90 %)", table)
+    return True
+
+
+def _rows(tables: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "all", tables["all"]
+    for kind, groups in tables.items():
+        if kind not in ("all", "mean_weight", "skin_tone_spread"):
+            yield from ((f"{kind}: {name}", row) for name, row in groups.items())
+
+
+def _spread(row: dict[str, Any], key: str) -> str:
+    values = row.get(key)
+    return "" if values is None else " / ".join(f"{values[name]:.1f}" for name in ("mean", "median", "percentile_90"))
 
 
 def _check(options: EvaluateOptions) -> None:

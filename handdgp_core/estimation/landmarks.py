@@ -23,7 +23,7 @@ from handdgp_core.networks.mediapipe_landmarks import LandmarkOutput, MediaPipeL
 from handdgp_core.types import Array, Camera, HandCrop
 
 # A keypoint whose 2D landmark lies this far (crop pixels) from the fitted hand gets weight one half.
-_HALF_WEIGHT_PX = 8.0
+HALF_WEIGHT_PX = 8.0
 _FORGET_AFTER_NS = 500_000_000
 # The network sizes a hand anew in every picture and can be 30 % off in a hard view. Sizes beyond this many standard
 # deviations of adult hands are not believed, and the size of a hand that is followed is the mean of its last frames.
@@ -181,4 +181,4 @@ def _consistency(points_m: Array, observation: Observation) -> Array:
     projected = np.einsum("bij,bkj->bki", observation.matrix, points_m)
     pixels = projected[..., :2] / projected[..., 2:]
     distance = np.linalg.norm(pixels - observation.pixels, axis=-1)
-    return 1.0 / (1.0 + (distance / _HALF_WEIGHT_PX) ** 2)
+    return 1.0 / (1.0 + (distance / HALF_WEIGHT_PX) ** 2)
