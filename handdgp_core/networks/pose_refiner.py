@@ -24,7 +24,7 @@ __all__ = ["Evidence", "PoseRefiner", "Refined", "rotation_from_vector"]
 _KEYPOINTS = 21
 _MOST_TURN_RAD, _MOST_SHIFT_PX = 0.8, 16.0
 _USUAL_TRUST = 1.0  # logit of a keypoint that is seen as well as most
-_DIRECTIONS = 10  # terms of a quadratic function of a direction
+_DIRECTIONS = 9  # terms of a quadratic function of a direction
 
 
 class Evidence(NamedTuple):
@@ -80,7 +80,7 @@ class PoseRefiner(nn.Module):
         dropout: while training.
 
     Attributes:
-        means: (10, 66) of the outputs, by direction of view; see the module.
+        means: (9, 66) of the outputs, by direction of view; see the module.
     """
 
     means: Tensor
@@ -151,9 +151,9 @@ def _toward(evidence: Evidence) -> Tensor:
 
 
 def _quadratic(direction: Tensor) -> Tensor:
-    """(B, 10) all terms of up to second order of a direction (B, 3)."""
+    """(B, 9) the independent terms of up to second order of a unit direction (B, 3): z z follows from the others."""
     x, y, z = direction.unbind(-1)
-    terms = [torch.ones_like(x), x, y, z, x * x, y * y, z * z, x * y, y * z, x * z]
+    terms = [torch.ones_like(x), x, y, z, x * x, y * y, x * y, y * z, x * z]
     return torch.stack(terms, dim=1)
 
 
