@@ -28,9 +28,10 @@ class Person:
     """Holds the board where the wizard asks for it, once the picture shows the outline."""
 
     def __init__(self) -> None:
-        self.pose = None
+        self.pose, self.asked = None, 0
 
     def __call__(self):
+        self.asked += 1
         return self.pose
 
 
@@ -97,8 +98,10 @@ def test_undo_key_and_dropping_a_view(rig, person, monkeypatch):
     rig.until(dialog.capture.take_button.isEnabled)
     assert not dialog._snapshot.taken
     for count in range(1, 5):
-        person.pose = look_at(DEFAULT_BOARD, 0.4, 0.5, count * 1.5)
-        QTest.qWait(60)
+        person.pose, asked_before = look_at(DEFAULT_BOARD, 0.4, 0.5, count * 1.5), person.asked
+        # Frames of the new pose alone are under way then, and the board is found in them.
+        rig.until(lambda before=asked_before: person.asked > before + 4)
+        rig.until(dialog.capture.take_button.isEnabled)
         QTest.keyClick(dialog, Qt.Key.Key_Space)
         rig.until(lambda count=count: len(dialog._snapshot.taken) == count)
     QTest.keyClick(dialog, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
