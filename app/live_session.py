@@ -15,7 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import cv2
-from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QWidget
 
 from app import logs
@@ -211,7 +211,7 @@ class _Hooks(QObject):
 
     def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            self._window.close()
+            self._close_soon()
             return
         details = "".join(traceback.format_exception(kind, error, trace))
         log.error("nobody caught:\n%s", details)
@@ -222,7 +222,11 @@ class _Hooks(QObject):
             self._on_exception(hook.exc_type, hook.exc_value, hook.exc_traceback)
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._window.close()
+        self._close_soon()
+
+    def _close_soon(self) -> None:
+        """From the event loop: Python calls signal handlers anywhere, also while a widget of the window is painted."""
+        QTimer.singleShot(0, self._window.close)
 
     def _show(self, caught: tuple[Exception, str]) -> None:
         error, details = caught
