@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QTimer
 
-from app.controller import ModelPhase, Phase
 from app.live_session import LiveOptions, LiveSession
+from app.window_bench import WindowBench, bench_session
 from handdgp_core.errors import HandDGPError
 
 WARM_UP_S = 3.0  # after the first hand: caches, fonts and the 3D process are part of the start, not of the run
-START_LIMIT_S = 60.0
 MEMORY_EVERY_S = 10.0
 Figures = dict[str, Any]
 
@@ -34,14 +31,12 @@ class _Samples:
     memory_mb: list[float] = field(default_factory=list)
 
 
-class _Bench(QObject):
+class _Bench(WindowBench):
     """Waits for the first hand, lets things settle, measures for a time, then says `ended`."""
 
-    ended = pyqtSignal()
-
     def __init__(self, session: LiveSession, seconds: float) -> None:
-        super().__init__()
-        self._session, self._seconds = session, seconds
+        super().__init__(session)
+        self._seconds = seconds
         self._began_s = time.monotonic()
         self._first_picture_s: float | None = None
         self._first_hand_s: float | None = None
@@ -49,26 +44,9 @@ class _Bench(QObject):
         self._measuring = False
         self._left_out_before = 0
         self.figures: Figures = {}
-        self.error = ""
         self._memory_timer = QTimer(self)
         self._memory_timer.setInterval(int(MEMORY_EVERY_S * 1e3))
         self._memory_timer.timeout.connect(self._sample_memory)
-        session.controller.result_ready.connect(self._on_result)
-        session.controller.status_changed.connect(self._on_status)
-        self._after(START_LIMIT_S, self._give_up)
-
-    def _after(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call it once, unless this object is gone by then."""
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.timeout.connect(call)
-        timer.start(int(seconds * 1e3))
-
-    def _on_status(self) -> None:
-        status = self._session.controller.status
-        if status.phase is Phase.FAILED or status.model_phase is ModelPhase.FAILED:
-            self.error = status.error
-            self._end()
 
     def _on_result(self) -> None:
         result = self._session.window.result
@@ -76,8 +54,8 @@ class _Bench(QObject):
             return
         now_s = time.monotonic()
         self._first_picture_s = self._first_picture_s or now_s - self._began_s
-        if result.hands and self._first_hand_s is None:
-            self._first_hand_s = now_s - self._began_s
+        if result.hands and not self._hand_seen:
+            self._hand_seen, self._first_hand_s = True, now_s - self._began_s
             self._after(WARM_UP_S, self._measure)
         if self._measuring and not result.preview:
             self._samples.results += 1
@@ -121,14 +99,9 @@ class _Bench(QObject):
         }
         self._end()
 
-    def _give_up(self) -> None:
-        if self._first_hand_s is None:
-            self.error = self.error or f"no hand within {START_LIMIT_S:.0f} s"
-            self._end()
-
     def _end(self) -> None:
         self._memory_timer.stop()
-        self.ended.emit()
+        super()._end()
 
 
 def measure_live(options: LiveOptions, seconds: float = 30.0, session: LiveSession | None = None) -> Figures:
@@ -145,19 +118,9 @@ def measure_live(options: LiveOptions, seconds: float = 30.0, session: LiveSessi
     Raises:
         HandDGPError: the source or the model failed, or no hand was seen within a minute.
     """
-    if not sys.platform.startswith(("win", "darwin")) and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    with tempfile.TemporaryDirectory() as folder:
-        path = options.settings_path or Path(folder) / "settings.json"
-        session = session or LiveSession(replace(options, settings_path=path, loop=True))
-        bench = _Bench(session, seconds)
-        loop = QEventLoop()
-        bench.ended.connect(loop.quit)
-        session.start()
-        loop.exec()
-        session.finish()
+    with bench_session(options, session) as (measured, _):
+        bench = _Bench(measured, seconds)
+        bench.run()
     if bench.error:
         raise HandDGPError("a window that shows a hand", bench.error, "try the source with the command live first")
     return bench.figures

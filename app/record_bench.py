@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
 
-from app.controller import ModelPhase, Phase
-from app.live_bench import START_LIMIT_S, WARM_UP_S, Figures
+from app.controller import Phase
+from app.live_bench import WARM_UP_S, Figures
 from app.live_session import LiveOptions, LiveSession
 from app.truth import truth_of
+from app.window_bench import WindowBench, bench_session
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions import SessionReader
-from handdgp_core.sessions.recorder import RecorderStatus
+from handdgp_core.sessions.recorder import RecorderStatus, SessionRecorder
 from handdgp_core.sources.pacing import PacedSource
 
 _REST_SHARE = 0.5  # length of each part without a recording, as a share of the one with
@@ -41,38 +37,23 @@ class _Part:
     stalls: int
 
 
-class _Bench(QObject):
+class _Bench(WindowBench):
     """Waits for a hand, then measures part after part."""
 
-    ended = pyqtSignal()
-
     def __init__(self, session: LiveSession, seconds: float) -> None:
-        super().__init__()
-        self._session, self._seconds = session, seconds
+        super().__init__(session)
+        self._seconds = seconds
         self._plan = [False, True, False]
         self.parts: list[_Part] = []
         self.status: RecorderStatus | None = None
-        self.error = ""
-        self._began = False
+        self._recorder: SessionRecorder | None = None
         self._inference_ms: list[float] = []
         self._marks: dict[str, float] = {}
-        session.controller.result_ready.connect(self._on_result)
-        session.controller.status_changed.connect(self._on_status)
         session.controller.record.changed.connect(self._on_recording)
-        self._after(START_LIMIT_S, self._give_up)
-
-    def _after(self, seconds: float, call: Callable[[], None]) -> None:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.timeout.connect(call)
-        timer.start(int(seconds * 1e3))
 
     def _on_status(self) -> None:
-        status = self._session.controller.status
-        if status.phase is Phase.FAILED or status.model_phase is ModelPhase.FAILED:
-            self.error = status.error
-            self.ended.emit()
-        elif status.phase is Phase.RUNNING:
+        super()._on_status()
+        if not self.error and self._session.controller.status.phase is Phase.RUNNING:
             self._play_two_hands()
 
     def _play_two_hands(self) -> None:
@@ -91,13 +72,13 @@ class _Bench(QObject):
         if result is None or result.preview:
             return
         self._inference_ms.append(result.inference_ms)
-        if result.hands and not self._began:
-            self._began = True
+        if result.hands and not self._hand_seen:
+            self._hand_seen = True
             self._after(WARM_UP_S, self._next_part)
 
     def _next_part(self) -> None:
         if not self._plan:
-            self.ended.emit()
+            self._end()
             return
         recorded = self._plan.pop(0)
         controller, window = self._session.controller, self._session.window
@@ -105,7 +86,7 @@ class _Bench(QObject):
             controller.record.start()
             if controller.record.recording is None:
                 self.error = "the recording could not be started"
-                self.ended.emit()
+                self._end()
                 return
         self._inference_ms.clear()
         source = controller.source
@@ -144,13 +125,8 @@ class _Bench(QObject):
         recording = self._session.controller.record.recording
         if status is not None and recording is not None:
             self._recorder = recording.recorder
-        elif hasattr(self, "_recorder"):
+        elif self._recorder is not None:
             self.status = self._recorder.status
-
-    def _give_up(self) -> None:
-        if not self._began:
-            self.error = self.error or f"no hand within {START_LIMIT_S:.0f} s"
-            self.ended.emit()
 
 
 def measure_recording(options: LiveOptions, seconds: float, session: LiveSession | None = None) -> Figures:
@@ -166,25 +142,15 @@ def measure_recording(options: LiveOptions, seconds: float, session: LiveSession
     Raises:
         HandDGPError: the source, the model or the recording failed.
     """
-    if not sys.platform.startswith(("win", "darwin")) and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    with tempfile.TemporaryDirectory() as folder:
-        path = options.settings_path or Path(folder) / "settings.json"
-        session = session or LiveSession(replace(options, settings_path=path, loop=True))
-        session.settings.recordings_folder = folder
-        bench = _Bench(session, seconds)
-        loop = QEventLoop()
-        bench.ended.connect(loop.quit)
-        session.start()
-        loop.exec()
-        session.finish()
+    with bench_session(options, session) as (measured, folder):
+        measured.settings.recordings_folder = str(folder)
+        bench = _Bench(measured, seconds)
+        bench.run()
         status = bench.status
         if bench.error or status is None:
             cure = "try the source with the command live first"
             raise HandDGPError("a window that shows a hand, and records it", bench.error or "no recording", cure)
-        return _figures(session.controller.status.source_name, bench.parts, status)
+        return _figures(measured.controller.status.source_name, bench.parts, status)
 
 
 def _figures(source: str, parts: list[_Part], status: RecorderStatus) -> Figures:

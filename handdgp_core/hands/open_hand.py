@@ -201,8 +201,8 @@ class OpenHand:
         jacobian = np.empty((hands, COUNT, 3, self.dof_count + self.shape_count + 1))
         jacobian[..., : self.dof_count] = by_dof.transpose(0, 2, 3, 1)
         jacobian[..., self.dof_count : -1] = by_shape.transpose(0, 2, 3, 1)
-        jacobian -= jacobian[:, :1]
-        jacobian *= scale[..., None]
+        jacobian[..., :-1] -= jacobian[:, :1, :, :-1]
+        jacobian[..., :-1] *= scale[..., None]
         jacobian[..., -1] = points
         return points * scale, jacobian
 
