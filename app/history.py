@@ -53,7 +53,7 @@ class Ring:
 
 # Columns of the motion ring.
 TIME, X, Y, Z, RAW_X, RAW_Y, RAW_Z, Z_ERROR = range(8)
-STAGES = ("detection", "rectification", "network", "fit", "refinement", "positioning", "overlay")
+STAGES = ("detection", "rectification", "network", "fit", "positioning", "overlay")
 
 
 class MotionHistory:

@@ -91,6 +91,7 @@ class FrameResult:
         preview: True for a bare picture shown while the model is loaded.
         recorded: of a session's frame, the recorded hands beside those that were made anew; None where only one of
             the two is shown, or nothing was recorded.
+        frames_ago: of a session's frame without a recorded result: how many frames earlier `hands` were recorded.
     """
 
     frame: Frame
@@ -105,6 +106,7 @@ class FrameResult:
     problem: CameraError | None = None
     preview: bool = False
     recorded: list[Hand] | None = None
+    frames_ago: int = 0
 
 
 class CameraChoice:
@@ -165,17 +167,16 @@ class HandPipeline:
         if frame.stamp_ns < self._last_stamp_ns:
             self.reset()  # wound back
         self._last_stamp_ns = frame.stamp_ns
-        recorded = None if options.replay is None else options.replay.recorded(frame)
         if options.replay is not None and options.replay.mode is ReplayMode.RECORDED:
-            return self._replayed(frame, recorded, options)
+            return self._replayed(frame, *options.replay.latest(frame), options)
         camera, problem = self._chooser.choose(frame, options)
         self._configure(options)
         began = time.perf_counter()
         raw_hands = self._estimator.estimate(frame, camera)
         inference_ms = (time.perf_counter() - began) * 1e3
         hands = self._smoother.apply(raw_hands, frame.stamp_ns)
-        both = options.replay is not None and options.replay.mode is ReplayMode.BOTH
-        beside = recorded if both else None
+        both = options.replay if options.replay is not None and options.replay.mode is ReplayMode.BOTH else None
+        beside = None if both is None else both.recorded(frame)
         began = time.perf_counter()
         picture = _painted(frame, camera, hands, beside, options)
         stage_ms = {**self._estimator.stage_ms, "overlay": (time.perf_counter() - began) * 1e3}
@@ -185,7 +186,9 @@ class HandPipeline:
             recorded=None if beside is None else beside.hands,
         )  # fmt: skip
 
-    def _replayed(self, frame: Frame, recorded: RecordedHands | None, options: PipelineOptions) -> FrameResult:
+    def _replayed(
+        self, frame: Frame, recorded: RecordedHands | None, frames_ago: int, options: PipelineOptions
+    ) -> FrameResult:
         """The recorded result, smoothed as the settings say; the model is not asked."""
         raw_hands = [] if recorded is None else recorded.hands
         camera = self._chooser.choose(frame, options)[0] if recorded is None else recorded.camera
@@ -196,7 +199,10 @@ class HandPipeline:
         stage_ms = {"overlay": (time.perf_counter() - began) * 1e3}
         spent_ms = 0.0 if recorded is None else recorded.inference_ms
         none = [None] * len(hands)
-        return FrameResult(frame, camera, hands, raw_hands, picture, options.mirror, stage_ms, spent_ms, [*none])
+        return FrameResult(
+            frame, camera, hands, raw_hands, picture, options.mirror, stage_ms, spent_ms, [*none],
+            frames_ago=frames_ago,
+        )  # fmt: skip
 
     def _configure(self, options: PipelineOptions) -> None:
         self._estimator.hand_length_m = options.hand_length_m

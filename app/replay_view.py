@@ -14,6 +14,9 @@ from handdgp_core.types import Frame, Hand
 __all__ = ["Difference", "ReplayMode", "ReplayView", "differences"]
 
 
+HELD_NS = 250_000_000
+
+
 class ReplayMode(Enum):
     """Its value is the label in the transport bar."""
 
@@ -36,8 +39,26 @@ class ReplayView:
 
     def recorded(self, frame: Frame) -> RecordedHands | None:
         """What was said about this frame; None where nothing was, or where it is damaged."""
+        return self._said_of(frame.index)
+
+    def latest(self, frame: Frame) -> tuple[RecordedHands | None, int]:
+        """What was said last, and how many frames ago: a busy machine leaves frames out while it records.
+
+        Returns:
+            (None, 0) where nothing was said for `HELD_NS`.
+        """
+        times_ns = self.session.times_ns
+        for ago in range(frame.index + 1):
+            if times_ns[frame.index] - times_ns[frame.index - ago] > HELD_NS:
+                break
+            said = self._said_of(frame.index - ago)
+            if said is not None:
+                return said, ago
+        return None, 0
+
+    def _said_of(self, number: int) -> RecordedHands | None:
         try:
-            return self.session.hands(frame.index)
+            return self.session.hands(number)
         except SourceError:
             return None
 

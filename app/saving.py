@@ -37,6 +37,9 @@ class Saver:
         if result is None or all(hand.degenerate is not None for hand in result.hands):
             cure = "Hold a hand in view until its mesh is shown."
             return Notice(Severity.WARNING, "No hand to export.", cure, topic="mesh")
+        if result.frames_ago:
+            cure = "Step to a frame that has one, or run the model anew."
+            return Notice(Severity.WARNING, "Nothing was recorded for this very frame.", cure, topic="mesh")
         folder, stem = self.folder("export_folder"), self._stem(result)
         self._controller.submit("mesh", lambda: save_mesh(result, folder, stem))
         return None

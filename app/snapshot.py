@@ -38,7 +38,8 @@ def save_snapshot(result: FrameResult, style: OverlayStyle, folder: Path, stem: 
     Raises:
         OutputError: the folder cannot be written.
     """
-    picture = draw_hands(result.frame.image, result.hands, result.camera, style)
+    hands = [] if result.frames_ago else result.hands  # another frame's hands are for the eye alone
+    picture = draw_hands(result.frame.image, hands, result.camera, style)
     done, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not done:
         raise OutputError("a picture that PNG can hold", f"one of {picture.shape[1]}x{picture.shape[0]} pixels")

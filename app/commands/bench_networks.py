@@ -14,6 +14,7 @@ from torch.utils.data import default_collate
 
 from app.commands.extras import training_parts
 from handdgp_core.estimation.models import choose_device
+from handdgp_core.networks.guided_handdgp import make_network
 from handdgp_core.networks.handdgp import HandDGP
 
 _WARM_UP = 2
@@ -100,7 +101,7 @@ def _network(config_path: Path, overrides: Sequence[str], device_name: str) -> t
     config = load_config(config_path, overrides)
     template = open_template(config.network.template, config.data.model_folder)
     device = choose_device(device_name)
-    return HandDGP(replace(config.network, pretrained=""), template).to(device), device
+    return make_network(replace(config.network, pretrained=""), template).to(device), device
 
 
 def _batch(config: Any, network: HandDGP) -> dict[str, Any]:

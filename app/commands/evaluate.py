@@ -18,7 +18,7 @@ from app.commands.extras import training_parts
 from app.commands.files import write_json
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
-from handdgp_core.estimation.models import MODEL_NAMES
+from handdgp_core.estimation.models import load_predictor
 from handdgp_core.estimation.predictor import PositioningMethod
 from handdgp_core.evaluation.examples import Examples
 from handdgp_core.evaluation.protocols import Progress, evaluate_demo, evaluate_folder
@@ -64,7 +64,7 @@ def evaluate(options: EvaluateOptions) -> bool:
         HandDGPError: bad input, or an output that cannot be written.
     """
     _check(options)
-    if options.dataset == "shards" and options.model in MODEL_NAMES:
+    if options.dataset == "shards" and options.report is None:
         return _break_down(options)
     examples = Examples(EXAMPLE_COUNT if options.report else 0)
     with cancellable() as cancelled:
@@ -82,17 +82,15 @@ def evaluate(options: EvaluateOptions) -> bool:
 
 
 def _break_down(options: EvaluateOptions) -> bool:
-    """A built-in model on synthetic shards: tables by distance, view, skin tone, occlusion and hand size."""
+    """Any model on synthetic shards: tables by distance, view, skin tone, occlusion and hand size."""
     with training_parts():
         from handdgp_core.evaluation.breakdown import break_down
         from handdgp_core.training.datasets.shards import Shards
-    from handdgp_core.networks.refiner_file import load_refiner
-
     assert options.root is not None
-    refiner = load_refiner() if options.model == "open" else None
+    model = load_predictor(options.model, options.device)
     try:
         with _bar("shards") as progress:
-            tables = break_down(Shards(options.root), refiner, progress)
+            tables = break_down(Shards(options.root), model, progress)
     except KeyboardInterrupt:
         return False
     write_json(options.output, {"dataset": options.dataset, "model": options.model, "tables": tables})

@@ -28,7 +28,16 @@ def train(config_path: Path, overrides: Sequence[str] = (), resume: bool = False
         return _train_refiner(config_path, overrides)
     config = load_config(config_path, overrides)
     try:
-        result = run(config, resume)
+        with progress_bar("pictures", None) as bar:
+            task = bar.task_ids[0]
+            bar.update(task, visible=bool(config.teacher.weights))
+            result = run(
+                config,
+                resume,
+                loading=lambda name, done, total: bar.update(
+                    task, description=f"{name} pictures", completed=done, total=total, visible=done < total
+                ),
+            )
     except KeyboardInterrupt:
         console.print(f"Stopped. --resume goes on from the last checkpoint in {config.run_folder}.")
         return False

@@ -19,7 +19,7 @@ REDRAW_MS = 50  # one of the three plots each time, so that no single turn is lo
 SPANS_S = (5, 10, 30, 60)
 _SIDES = {"Auto": "auto", "Right hand": "right", "Left hand": "left"}
 # Distinguishable for people who confuse red and green, on white and on black.
-_STAGE_COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee7733", "#ee6677", "#aa3377", "#999999")
+_STAGE_COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#999999")
 _STAGE_NAMES = (*STAGES, "other")
 
 
@@ -83,7 +83,7 @@ class MotionPanel(QWidget):
 
     def add(self, result: FrameResult) -> None:
         """Take in a result."""
-        if result.preview:
+        if result.preview or result.frames_ago:
             return
         self.history.add(result)
         if result.hands and self.side.currentData() == "auto":

@@ -36,13 +36,21 @@ class StatusLine(QStatusBar):
         _set(self.source, _source_text(status, result))
         running = status.phase is Phase.RUNNING
         _set(self.rates, f"{rates.captured_fps:.0f} captured · {shown_fps:.0f} shown fps" if running else "")
-        _set(self.inference, f"{result.inference_ms:.0f} ms" if result and not result.preview else "")
+        _set(self.inference, _inference_text(result))
         _set(self.left_out, f"{rates.left_out} left out" if rates.left_out else "")
         _set(self.model, _model_text(status, device))
 
     def show_scene(self, text: str) -> None:
         """Show who draws the 3D view."""
         _set(self.scene, text)
+
+
+def _inference_text(result: FrameResult | None) -> str:
+    if result is None or result.preview:
+        return ""
+    if result.frames_ago:  # the model left this frame out while it was recorded
+        return f"result of {result.frames_ago} frame{'s' if result.frames_ago > 1 else ''} earlier"
+    return f"{result.inference_ms:.0f} ms"
 
 
 def _source_text(status: Status, result: FrameResult | None) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from handdgp_core.estimation.hand_fit import FittedPose, HandFitter, Observation, stack
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
+from handdgp_core.estimation.size_memory import FORGET_AFTER_NS, SizeMemory
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.measure import hand_length_m
@@ -24,21 +25,17 @@ from handdgp_core.types import Array, Camera, HandCrop
 
 # A keypoint whose 2D landmark lies this far (crop pixels) from the fitted hand gets weight one half.
 HALF_WEIGHT_PX = 8.0
-_FORGET_AFTER_NS = 500_000_000
 # The network sizes a hand anew in every picture and can be 30 % off in a hard view. Sizes beyond this many standard
 # deviations of adult hands are not believed, and the size of a hand that is followed is the mean of its last frames.
 _BELIEVED_SIZE_SD = 1.5
-_SIZE_MEMORY_FRAMES = 90
 
 
 @dataclass
 class _Memory:
-    """What is known of a hand that is followed: its last pose, and its mean log size over `frames` frames."""
+    """The last pose of a hand that is followed."""
 
     pose: FittedPose
     stamp_ns: int
-    log_size: float
-    frames: int
 
 
 class Landmarks(NamedTuple):
@@ -75,6 +72,7 @@ class LandmarksPredictor:
         self._hand = hand
         self._device = device
         self._memory: dict[int, _Memory] = {}
+        self._sizes = SizeMemory()
         self._watch = Stopwatch()
 
     @classmethod
@@ -111,15 +109,19 @@ class LandmarksPredictor:
         matrices = np.stack([view.rectification.matrix for view in views])
         observation = Observation(landmarks.world_m, landmarks.pixels, matrices)
         known = [self._recall(view.crop.track_id, stamp_ns) for view in views]
-        log_sizes = self._log_sizes(observation, known)
-        observation = sized(observation, self._hand, np.array(log_sizes))
+        track_ids = [view.crop.track_id for view in views]
+        log_sizes = self._sizes.steady(track_ids, believed_log_size(observation.world_m, self._hand), stamp_ns)
+        observation = sized(observation, self._hand, log_sizes)
         pose = self._fit(observation, known)
-        self._remember([view.crop.track_id for view in views], pose, log_sizes, known, stamp_ns)
+        self._memory = {
+            track_id: _Memory(pose.at(index), stamp_ns) for index, track_id in enumerate(track_ids) if track_id >= 0
+        }
         self._watch.lap("fit")
         return landmarks, observation, pose
 
     def reset(self) -> None:
         self._memory.clear()
+        self._sizes.reset()
 
     def _fit(self, observation: Observation, known: Sequence[_Memory | None]) -> FittedPose:
         """Hands seen a moment ago start from their last pose, the others from the mean pose."""
@@ -129,31 +131,9 @@ class LandmarksPredictor:
         starts = [memory.pose if memory is not None else None for memory in known]
         return stack([self._fitter.fit(one, start) for one, start in zip(ones, starts, strict=True)])
 
-    def _remember(
-        self,
-        track_ids: Sequence[int],
-        pose: FittedPose,
-        log_sizes: Sequence[float],
-        known: Sequence[_Memory | None],
-        stamp_ns: int,
-    ) -> None:
-        self._memory = {
-            track_id: _Memory(pose.at(index), stamp_ns, log_sizes[index], 1 + (memory.frames if memory else 0))
-            for index, (track_id, memory) in enumerate(zip(track_ids, known, strict=True))
-            if track_id >= 0
-        }
-
-    def _log_sizes(self, observation: Observation, known: Sequence[_Memory | None]) -> list[float]:
-        """Log size of each hand against the mean adult: believable, and steady over time."""
-        sizes = []
-        for size, memory in zip(believed_log_size(observation.world_m, self._hand), known, strict=True):
-            share = 1.0 / (1 + min(memory.frames, _SIZE_MEMORY_FRAMES)) if memory else 1.0
-            sizes.append(float(share * size + (1 - share) * (memory.log_size if memory else 0.0)))
-        return sizes
-
     def _recall(self, track_id: int, stamp_ns: int) -> _Memory | None:
         memory = self._memory.get(track_id)
-        if memory is None or not 0 <= stamp_ns - memory.stamp_ns <= _FORGET_AFTER_NS:
+        if memory is None or not 0 <= stamp_ns - memory.stamp_ns <= FORGET_AFTER_NS:
             return None
         return memory
 

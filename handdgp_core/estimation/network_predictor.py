@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,32 +10,43 @@ from numpy.typing import NDArray
 
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
+from handdgp_core.estimation.size_memory import SizeMemory
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.keypoints import COUNT
+from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import RelativeOutput
-from handdgp_core.networks.weights import load_network
 from handdgp_core.types import Array, Camera, HandCrop
 
-__all__ = ["NetworkPredictor"]
+__all__ = ["UNMEASURED", "NetworkPredictor"]
+
+UNMEASURED = (float("nan"), float("nan"))
 
 
 class NetworkPredictor:
     """Any HandDGP network. See `Predictor` for the attributes.
 
-    The network says neither whether there is a hand nor which one: `Prediction.score` and `right` are NaN.
+    Most networks say neither whether there is a hand nor which one: then `Prediction.score` and `right` are NaN.
 
     Args:
         network: for hands, 21 keypoints.
         device: where it runs.
         name: as given to `--model`.
+        distance_std: see `Predictor`, where somebody has measured it.
 
     Raises:
         WeightsError: a network that is not for hands.
     """
 
-    def __init__(self, network: HandDGP, device: torch.device, name: str = "network") -> None:
+    def __init__(
+        self,
+        network: HandDGP,
+        device: torch.device,
+        name: str = "network",
+        distance_std: tuple[float, float] = UNMEASURED,
+    ) -> None:
         if network.template.keypoint_count != COUNT:
             found = f"one with {network.template.keypoint_count} (template {network.template.name})"
             raise WeightsError(f"a network for hands, with {COUNT} keypoints", found, "choose another model")
@@ -44,18 +54,11 @@ class NetworkPredictor:
         self.method: PositioningMethod = network.config.positioning
         self.faces: NDArray[np.int32] = network.template.faces
         self.stage_ms: dict[str, float] = {}
-        self.distance_std = (float("nan"), float("nan"))
+        self.distance_std = distance_std
+        # A guided network takes the size from landmarks, which say something else in every picture.
+        self._sizes = SizeMemory() if isinstance(network, GuidedHandDGP) else None
         self._network = network.to(device).eval()
         self._device = device
-
-    @classmethod
-    def load(cls, path: Path | str, device: torch.device) -> NetworkPredictor:
-        """From a checkpoint of this program.
-
-        Raises:
-            WeightsError: the file is missing, damaged, foreign, or not for hands.
-        """
-        return cls(load_network(path), device, str(path))
 
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
         size, wish = self._network.config.image_size, self._network.config.rectification
@@ -67,24 +70,40 @@ class NetworkPredictor:
         watch = Stopwatch()
         with torch.inference_mode():
             batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
-            prediction = self._prediction(self._network.relative(batch))
+            prediction = self._seen(batch, views)
+        if self._sizes is not None:
+            prediction = self._steady(prediction, [view.crop.track_id for view in views], stamp_ns, self._sizes)
         watch.lap("network")
         self.stage_ms = watch.laps_ms
         return prediction
 
     def reset(self) -> None:
-        """There is nothing to forget: every picture is seen by itself."""
+        if self._sizes is not None:
+            self._sizes.reset()
 
-    def _prediction(self, seen: RelativeOutput) -> Prediction:
+    def _steady(self, seen: Prediction, track_ids: Sequence[int], stamp_ns: int, memory: SizeMemory) -> Prediction:
+        """The hands at their mean size. Their shape and turn, and so the place in the picture, stay."""
+        own = np.log(hand_length_m(seen.keypoints_m))
+        scale = np.exp(memory.steady(track_ids, own, stamp_ns) - own)[:, None, None]
+        return seen._replace(keypoints_m=seen.keypoints_m * scale, vertices_m=seen.vertices_m * scale)
+
+    def _seen(self, batch: torch.Tensor, views: Sequence[View]) -> Prediction:
+        if not isinstance(self._network, GuidedHandDGP):
+            unknown = torch.full((len(batch),), torch.nan)
+            return self._prediction(self._network.relative(batch), unknown, unknown)
+        matrices = np.stack([view.rectification.matrix for view in views]).astype(np.float32)
+        seen, landmarks = self._network.read(batch, torch.from_numpy(matrices).to(self._device))
+        return self._prediction(seen, landmarks.presence, landmarks.right)
+
+    def _prediction(self, seen: RelativeOutput, score: torch.Tensor, right: torch.Tensor) -> Prediction:
         vertices_m = seen.vertices * self._network.template.hand_scale_m
-        unknown = np.full(len(seen.weights), np.nan)
         return Prediction(
             keypoints_px=_numpy(self._network.pixels(seen.keypoints_uv)),
             keypoints_m=_numpy(self._network.keypoints(vertices_m)),
             vertices_m=_numpy(vertices_m),
             weights=_numpy(seen.weights),
-            score=unknown,
-            right=unknown,
+            score=_numpy(score),
+            right=_numpy(right),
         )
 
 

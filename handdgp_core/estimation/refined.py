@@ -1,4 +1,4 @@
-"""The `open` model: MediaPipe's landmarks and the hand fitted to them, corrected by a network of this project."""
+"""Landmarks and the hand fitted to them, corrected by a refiner: the teacher of the `open` model, seen at work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handdgp_core.estimation.predictor import Prediction, View
 from handdgp_core.hands.open_hand import HandPose, OpenHand
 from handdgp_core.networks.mediapipe_landmarks import MediaPipeLandmarks
 from handdgp_core.networks.pose_refiner import Evidence, PoseRefiner
-from handdgp_core.networks.refiner_file import OPEN_WEIGHTS, load_refiner
+from handdgp_core.networks.refiner_file import load_refiner
 
 __all__ = ["RefinedPredictor", "evidence_of"]
 
@@ -24,9 +24,7 @@ __all__ = ["RefinedPredictor", "evidence_of"]
 class RefinedPredictor(LandmarksPredictor):
     """Landmarks -> open hand fit -> learned corrections. See `Predictor` for the attributes."""
 
-    # Corrected keypoints fit the mesh less tightly, so the solve's own covariance holds more than with landmarks alone.
-    # With these two standard deviations hold 94 % of the palm distances of the demo and 98 % of 200 real pictures.
-    distance_std = (0.03, 0.01)
+    distance_std = (float("nan"), float("nan"))
 
     def __init__(
         self,
@@ -34,20 +32,20 @@ class RefinedPredictor(LandmarksPredictor):
         hand: OpenHand,
         refiner: PoseRefiner,
         device: torch.device,
-        name: str = "open",
+        name: str = "refined",
     ) -> None:
         super().__init__(network, hand, device)
         self.name = name
         self._refiner = refiner.eval()
 
     @classmethod
-    def load_open(cls, device: torch.device, path: Path | str = OPEN_WEIGHTS, name: str = "open") -> RefinedPredictor:
-        """From the program's assets, or with the weights of a training run.
+    def load_refined(cls, path: Path | str, device: torch.device) -> RefinedPredictor:
+        """With the weights of a training run; named as they are.
 
         Raises:
             AssetError, WeightsError: a file is missing or damaged.
         """
-        return cls(MediaPipeLandmarks.load(), OpenHand.load(), load_refiner(path), device, name)
+        return cls(MediaPipeLandmarks.load(), OpenHand.load(), load_refiner(path), device, str(path))
 
     def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
         landmarks, observation, pose = self._fitted(images, views, stamp_ns)

@@ -1,28 +1,27 @@
-"""The `open` and `landmarks` models on synthetic shards: errors by distance, view, skin tone, occlusion and hand size.
+"""Any model on synthetic shards: errors by distance, view, skin tone, occlusion and hand size.
 
-Every hand is looked at in the crop around its labelled keypoints, each picture by itself. Hands that the landmark
-network does not see (presence below one half) are not followed by the program: they are counted and left out of errors.
+Every hand is looked at in the crop around its labelled keypoints, each picture by itself. Hands that the model doubts
+(score below one half) are not followed by the program: they are counted and left out of errors. A model without a score
+doubts none.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from handdgp_core.detection.crops import crop_from_keypoints
+from handdgp_core.estimation.predictor import Prediction, Predictor, View
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.positioning import position
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand import OpenHand
-from handdgp_core.networks.pose_refiner import PoseRefiner
-from handdgp_core.training.augmentation import AppearanceSettings, ViewSettings
+from handdgp_core.training.datasets.sample import LabelledHand
 from handdgp_core.training.datasets.shards import Shards
-from handdgp_core.training.refiner.data import RefinerSet, load_set
-from handdgp_core.training.refiner.scores import refined_or_fit, score
 from handdgp_core.types import Array
 
 __all__ = ["break_down"]
@@ -33,52 +32,119 @@ _ANGLES_DEG = (0.0, 30.0, 60.0, 90.01)
 _TONES = (1, 4, 7, 11)
 _HIDDEN = (0.0, 0.2, 0.4, 0.6, 1.01)
 _LENGTHS_MM = (0.0, 150.0, 165.0, 180.0, 195.0, np.inf)
-_ERRORS = ("joint_mm", "sized_mm", "uniform_mm", "root_mm", "uniform_root_mm", "relative_mm", "keypoints_px")
+_BATCH = 32
 Mask = NDArray[np.bool_]
 _STATES = ("visible", "behind_a_hand", "behind_a_thing", "outside")
 
 
-def break_down(shards: Shards, refiner: PoseRefiner | None, progress: Callable[[int, int], None]) -> dict[str, Any]:
+class _Seen(NamedTuple):
+    """What a model says of N hands, and the truth, root-relative in each virtual camera's frame.
+
+    Attributes:
+        errors: (N,) by name.
+        weights: (N, 21).
+        score: (N,), 1 where the model has none.
+        keypoints_m: (N, 21, 3) true, relative to the root.
+        root_m: (N, 3) true.
+    """
+
+    errors: dict[str, Array]
+    weights: Array
+    score: Array
+    keypoints_m: Array
+    root_m: Array
+
+
+def break_down(shards: Shards, model: Predictor, progress: Callable[[int, int], None]) -> dict[str, Any]:
     """Tables for JSON.
 
     Args:
         shards: with skin tones and occlusion, as `synth` writes them.
-        refiner: of the `open` model; None for `landmarks`.
-        progress: told (views done, views in all).
+        model: whose errors these are.
+        progress: told (pictures done, pictures in all).
 
     Returns:
         "all" and, for every kind of group, its groups: count, followed (part), and mean, median and 90th percentile of
-        each error of `scores.score`. "mean_weight": by what hides the keypoint. "skin_tone_spread": the largest
-        over the smallest mean error (length given) of the three groups of tones, less 1.
+        each error. joint_mm: 20 keypoints without the wrist in camera space. sized_mm: the same with the true hand
+        length given; uniform_mm: the same with uniform weights in DGP. root_mm, uniform_root_mm: the root, true length.
+        relative_mm: keypoints relative to the root, true length. keypoints_px: 2D, crop pixels. "mean_weight": by what
+        hides the keypoint. "skin_tone_spread": the largest over the smallest mean error (length given) of the three
+        groups of tones, less 1.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        steady, plain = ViewSettings().steady(), AppearanceSettings.none()
-        views = load_set(shards, Path(folder), 1, 0, steady, plain, progress)
-    errors = {name: value.double().numpy() for name, value in score(refiner, views).items() if name in _ERRORS}
-    followed = views.evidence.presence.numpy() > _FOLLOWED
-    occlusion = shards.column("occlusion")[views.sample.numpy()]
-    tables: dict[str, Any] = {"all": _row(np.ones(len(views), bool), followed, errors)}
-    for kind, (values, edges) in _groups(shards, views, occlusion).items():
+    seen = _joined([_look(model, part) for part in _batches(shards, progress)])
+    followed = seen.score > _FOLLOWED
+    occlusion = shards.column("occlusion")
+    tables: dict[str, Any] = {"all": _row(np.ones(len(followed), bool), followed, seen.errors)}
+    for kind, (values, edges) in _groups(shards, seen, occlusion).items():
         tables[kind] = {
-            _range(low, high): _row((values >= low) & (values < high), followed, errors)
+            _range(low, high): _row((values >= low) & (values < high), followed, seen.errors)
             for low, high in pairwise(edges)
         }
-    tables["mean_weight"] = _weights(refiner, views, followed, occlusion)
+    tables["mean_weight"] = _weights(seen.weights[followed], occlusion[followed])
     means = [row["sized_mm"]["mean"] for row in tables["skin_tone"].values() if row["followed_count"]]
     tables["skin_tone_spread"] = max(means) / min(means) - 1 if means else None
     return tables
 
 
-def _groups(shards: Shards, views: RefinerSet, occlusion: Array) -> dict[str, tuple[Array, tuple[float, ...]]]:
-    keypoints = views.labels["keypoints_m"].double().numpy()
-    root = views.labels["root_m"].double().numpy()
-    tones = shards.column("skin_tone")[views.sample.numpy()]
+def _batches(shards: Shards, progress: Callable[[int, int], None]) -> Iterator[list[LabelledHand]]:
+    for first in range(0, len(shards), _BATCH):
+        last = min(first + _BATCH, len(shards))
+        yield [shards[index] for index in range(first, last)]
+        progress(last, len(shards))
+
+
+def _look(model: Predictor, hands: list[LabelledHand]) -> _Seen:
+    views, images = [], []
+    for hand in hands:
+        height, width = hand.image.shape[:2]
+        camera = Camera(width, height, hand.matrix)
+        crop = crop_from_keypoints(camera.project(hand.keypoints_m), hand.handedness, 1.0)
+        views.append(View(crop, model.rectify(camera, crop)))
+        images.append(views[-1].rectification.warp(hand.image))
+    said = model.predict(np.stack(images).astype(np.uint8, copy=False), views, 0)
+    placed = [
+        hand.keypoints_m @ view.rectification.virtual_from_camera.T for hand, view in zip(hands, views, strict=True)
+    ]
+    return _compared(said, np.stack(placed), views)
+
+
+def _compared(said: Prediction, true_m: Array, views: list[View]) -> _Seen:
+    root, relative = true_m[:, 0], true_m - true_m[:, :1]
+    matrices = np.stack([view.rectification.matrix for view in views])
+    true_px = np.einsum("bij,bkj->bki", matrices, true_m)
+    plane = np.stack([view.rectification.normalised(px) for view, px in zip(views, said.keypoints_px, strict=True)])
+    sized = said.keypoints_m * (hand_length_m(relative) / hand_length_m(said.keypoints_m))[:, None, None]
+    uniform = np.ones_like(said.weights)
+    errors = {}
+    for name, root_name, points, weights in (
+        ("joint_mm", "", said.keypoints_m, said.weights),
+        ("sized_mm", "root_mm", sized, said.weights),
+        ("uniform_mm", "uniform_root_mm", sized, uniform),
+    ):
+        found = position(points, plane, weights).root_m
+        errors[name] = 1e3 * np.linalg.norm(points + found[:, None] - true_m, axis=-1)[:, 1:].mean(-1)
+        if root_name:
+            errors[root_name] = 1e3 * np.linalg.norm(found - root, axis=-1)
+    errors["relative_mm"] = 1e3 * np.linalg.norm(sized - relative, axis=-1).mean(-1)
+    off_px = said.keypoints_px - true_px[..., :2] / true_px[..., 2:]
+    errors["keypoints_px"] = np.linalg.norm(off_px, axis=-1).mean(-1)
+    return _Seen(errors, said.weights, np.where(np.isnan(said.score), 1.0, said.score), relative, root)
+
+
+def _joined(parts: list[_Seen]) -> _Seen:
+    errors = {name: np.concatenate([part.errors[name] for part in parts]) for name in parts[0].errors}
+    rest = (np.concatenate(column) for column in zip(*(part[1:] for part in parts), strict=True))
+    return _Seen(errors, *rest)
+
+
+def _groups(shards: Shards, seen: _Seen, occlusion: Array) -> dict[str, tuple[Array, tuple[float, ...]]]:
+    tones = shards.column("skin_tone")
     # Lengths from wrist crease to tip, as people measure them: the mean hand's keypoint chain is a little shorter.
     hand = OpenHand.load()
-    crease_mm = 1e3 * hand_length_m(keypoints) * hand.hand_length_mean_m / hand_length_m(hand.keypoints)
+    crease_mm = 1e3 * hand_length_m(seen.keypoints_m) * hand.hand_length_mean_m / hand_length_m(hand.keypoints)
     return {
-        "distance_m": (np.linalg.norm(root, axis=1), _DISTANCES_M),
-        "palm_angle_deg": (_palm_angle_deg(keypoints, root), _ANGLES_DEG),
+        "distance_m": (np.linalg.norm(seen.root_m, axis=1), _DISTANCES_M),
+        "palm_angle_deg": (_palm_angle_deg(seen.keypoints_m, seen.root_m), _ANGLES_DEG),
         "skin_tone": (tones, _TONES),
         "skin_tone_step": (tones, tuple(range(1, 12))),
         "hidden_part": ((occlusion > 0).mean(axis=1), _HIDDEN),
@@ -112,12 +178,7 @@ def _range(low: float, high: float) -> str:
     return f"{low:g} and more" if not np.isfinite(high) else f"{low:g} to {high:.3g}"
 
 
-@torch.inference_mode()
-def _weights(
-    refiner: PoseRefiner | None, views: RefinerSet, followed: Mask, occlusion: Array
-) -> dict[str, float | None]:
-    weights = refined_or_fit(refiner, views.evidence).weights.numpy()[followed]
-    states = occlusion[followed]
+def _weights(weights: Array, states: Array) -> dict[str, float | None]:
     return {
         name: float(weights[states == number].mean()) if (states == number).any() else None
         for number, name in enumerate(_STATES)

@@ -140,7 +140,7 @@ def _solve(network: HandDGP, batch: dict[str, Any]) -> dict[PositioningMethod, N
     solved: dict[PositioningMethod, NetworkOutput] = {}
     with torch.no_grad():
         view = render_views(batch, network.config.image_size)["view1"]
-        relative = network.relative(view["image"])
+        relative = network.relative(view["image"], view["intrinsics"])
         for method in METHODS:
             twin = copy.copy(network)  # shares the weights
             twin.config = replace(network.config, positioning=method)

@@ -6,6 +6,7 @@
 | resnet50, resnet101 | 2048 x 7 x 7 | ResNet |
 | mediapipe | 192 x 7 x 7 | MediaPipe's hand-landmark network, which has seen real hands |
 | mediapipe-fine | 304 x 14 x 14 | the same, with the stride-16 map beside the (enlarged) stride-32 map |
+| mediapipe-guided | 304 x 14 x 14 | the same, with MediaPipe's own landmarks beside it, for `GuidedHandDGP` |
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ from torch import Tensor, nn
 
 from handdgp_core.errors import ShapeError, UsageError, WeightsError
 from handdgp_core.networks.foreign_weights import read_state_dict
-from handdgp_core.networks.mediapipe_landmarks import BLOCKS, STRIDE_16_BLOCKS, MediaPipeLandmarks
+from handdgp_core.networks.mediapipe_landmarks import BLOCKS, STRIDE_16_BLOCKS, LandmarkOutput, MediaPipeLandmarks
 from handdgp_core.networks.resnet import DEPTHS, ResNet
 
-__all__ = ["BACKBONES", "Backbone", "make_backbone"]
+__all__ = ["BACKBONES", "GUIDED", "Backbone", "MediaPipeGuideBackbone", "make_backbone"]
 
-BACKBONES = (*(f"resnet{depth}" for depth in DEPTHS), "mediapipe", "mediapipe-fine")
+GUIDED = "mediapipe-guided"
+BACKBONES = (*(f"resnet{depth}" for depth in DEPTHS), "mediapipe", "mediapipe-fine", GUIDED)
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _STRIDE = 32
 _MEDIAPIPE_SIZE = 224
+_COLOURS = 3
 
 
 class Backbone(nn.Module):
@@ -63,8 +66,7 @@ class MediaPipeBackbone(Backbone):
 
     def __init__(self, fine: bool, image_size: int, pretrained: bool) -> None:
         super().__init__()
-        if image_size != _MEDIAPIPE_SIZE:
-            raise UsageError(f"an image size of {_MEDIAPIPE_SIZE} with MediaPipe's backbone", str(image_size))
+        _check_mediapipe_size(image_size)
         network = MediaPipeLandmarks.load() if pretrained else MediaPipeLandmarks()
         self.stem, self.blocks = network.stem, network.blocks
         self.fine = fine
@@ -79,10 +81,38 @@ class MediaPipeBackbone(Backbone):
         fine = coarse
         for block in self.blocks[STRIDE_16_BLOCKS:]:
             coarse = block(coarse)
-        if not self.fine:
-            return coarse
-        enlarged = F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        return torch.cat([fine, enlarged.to(fine.dtype)], dim=1)
+        return _beside(fine, coarse) if self.fine else coarse
+
+
+class MediaPipeGuideBackbone(Backbone):
+    """The whole of MediaPipe's landmark network: its maps as features, and its own heads' landmarks."""
+
+    def __init__(self, image_size: int, pretrained: bool) -> None:
+        super().__init__()
+        _check_mediapipe_size(image_size)
+        network = MediaPipeLandmarks.load() if pretrained else MediaPipeLandmarks()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.channels = BLOCKS[STRIDE_16_BLOCKS - 1][-1] + BLOCKS[-1][-1]
+        self.side = image_size // 16
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.read(image)[0]
+
+    def read(self, image: Tensor) -> tuple[Tensor, LandmarkOutput]:
+        """Features and landmarks of crops (B, 3, 224, 224), or of what `trunk` made of them."""
+        trunk = self.network.trunk(image) if image.shape[1] == _COLOURS else image.to(self.network.stem.weight.dtype)
+        found = self.network.from_trunk(trunk)
+        return _beside(found.stride_16, found.stride_32), self.network.heads(found.pooled)
+
+
+def _beside(fine: Tensor, coarse: Tensor) -> Tensor:
+    enlarged = F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.cat([fine, enlarged.to(fine.dtype)], dim=1)
+
+
+def _check_mediapipe_size(image_size: int) -> None:
+    if image_size != _MEDIAPIPE_SIZE:
+        raise UsageError(f"an image size of {_MEDIAPIPE_SIZE} with MediaPipe's backbone", str(image_size))
 
 
 def make_backbone(name: str, image_size: int, pretrained: str = "") -> Backbone:
@@ -103,6 +133,8 @@ def make_backbone(name: str, image_size: int, pretrained: str = "") -> Backbone:
     if name.startswith("mediapipe"):
         if pretrained not in ("", "assets"):
             raise UsageError('pretrained weights "assets" or none for MediaPipe\'s backbone', repr(pretrained))
+        if name == GUIDED:
+            return MediaPipeGuideBackbone(image_size, pretrained == "assets")
         return MediaPipeBackbone(name == "mediapipe-fine", image_size, pretrained == "assets")
     backbone = ResNetBackbone(int(name.removeprefix("resnet")), image_size)
     if pretrained == "assets":

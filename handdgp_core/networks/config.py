@@ -53,6 +53,8 @@ class NetworkConfig:
         pixel_offset: a crop fraction f is the pixel f * image_size + pixel_offset. -0.5 where fractions count from the
             crop's edge and pixels from the first pixel's centre (docs/conventions.md); the published weights have 0.
         rectification: the virtual camera that the network was trained for.
+        guide_width, guide_dropout, token_width: of a guided network (`guided_handdgp`): hidden layers of its guide, and
+            the channels that the guide gives each keypoint for the mesh head.
         pretrained: weights that the backbone starts from, see `backbones.make_backbone`. Not used for a checkpoint.
 
     Raises:
@@ -70,14 +72,19 @@ class NetworkConfig:
     positioning: Method = "refined"
     pixel_offset: float = -0.5
     rectification: RectificationConfig = field(default_factory=RectificationConfig)
+    guide_width: int = 384
+    guide_dropout: float = 0.1
+    token_width: int = 64
     pretrained: str = ""
 
     def __post_init__(self) -> None:
         for name in ("keypoint_widths", "mesh_widths", "weight_widths"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists, from YAML or JSON
             _check_widths(name, getattr(self, name))
-        for name in ("image_size", "weight_latent", "spiral_length"):
+        for name in ("image_size", "weight_latent", "spiral_length", "guide_width", "token_width"):
             _check_widths(name, (getattr(self, name),))
+        if not 0 <= self.guide_dropout < 1:
+            raise UsageError("a guide_dropout from 0 to below 1", f"{self.guide_dropout}")
         _check_choice("positioning", self.positioning, get_args(Method))
         if not math.isfinite(self.pixel_offset):
             raise UsageError("a finite pixel_offset", f"{self.pixel_offset}")

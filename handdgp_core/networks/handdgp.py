@@ -49,11 +49,12 @@ class HandDGP(nn.Module):
         regressor = torch.from_numpy(template.keypoint_regressor).to(torch.get_default_dtype())
         self.register_buffer("keypoint_regressor", regressor, persistent=False)
 
-    def relative(self, image: Tensor) -> RelativeOutput:
+    def relative(self, image: Tensor, intrinsics: Tensor | None = None) -> RelativeOutput:
         """What the heads say, before DGP.
 
         Args:
             image: (B, 3, S, S) RGB in [0, 1], S the config's image size.
+            intrinsics: (B, 3, 3) of the crops, for networks whose heads want to know them; this one's do not.
 
         Raises:
             ShapeError: an image of another shape.
@@ -82,11 +83,10 @@ class HandDGP(nn.Module):
         """The heads' output, placed in camera space. Arguments as in `solve`."""
         solution = self.solve(relative, intrinsics)
         with torch.autocast(intrinsics.device.type, enabled=False):
-            relative = RelativeOutput(*(_full(part) for part in relative))
-            vertices_m = relative.vertices * self.template.hand_scale_m + solution.root_m[:, None]
-            return NetworkOutput(
-                *relative, solution.root_m, vertices_m, self.keypoints(vertices_m), solution.degenerate
-            )
+            uv, vertices, weights = (_full(part) for part in relative)
+            vertices_m = vertices * self.template.hand_scale_m + solution.root_m[:, None]
+            keypoints_m = self.keypoints(vertices_m)
+            return NetworkOutput(uv, vertices, weights, solution.root_m, vertices_m, keypoints_m, solution.degenerate)
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> NetworkOutput:
         """Hands in camera space.
@@ -101,7 +101,7 @@ class HandDGP(nn.Module):
         Raises:
             ShapeError: arguments of another shape.
         """
-        return self.position(self.relative(image), intrinsics)
+        return self.position(self.relative(image, intrinsics), intrinsics)
 
     def keypoints(self, vertices: Tensor) -> Tensor:
         """Keypoints (B, K, 3) of vertices (B, V, 3), in the same unit and frame."""

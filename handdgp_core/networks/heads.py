@@ -87,7 +87,12 @@ class WeightHead(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise((sampled * keypoints, *widths, keypoints)))
 
     def forward(self, features: Tensor, keypoints_uv: Tensor) -> Tensor:
+        return torch.sigmoid(self.logits(features, keypoints_uv))
+
+    def logits(self, features: Tensor, keypoints_uv: Tensor) -> Tensor:
+        """The weights before the logistic function."""
         x = sample_at(self.latent(features), keypoints_uv).flatten(1)  # the channel varies slowest
         for layer in self.layers[:-1]:
             x = F.leaky_relu(layer(x))
-        return torch.sigmoid(self.layers[-1](x))
+        last: Tensor = self.layers[-1](x)
+        return last

@@ -169,13 +169,21 @@ class MediaPipeLandmarks(nn.Module):
         Raises:
             ShapeError: `image` has another shape or is not floating point.
         """
+        return self.from_trunk(self.trunk(image))
+
+    def trunk(self, image: Tensor) -> Tensor:
+        """The stride-16 map (B, 112, 14, 14) of `image`; arguments and errors as of `features`."""
         _check_image(image)
         x = _relu6(self.stem(image.contiguous(memory_format=torch.channels_last)))
-        stride_16 = x
-        for number, block in enumerate(self.blocks, start=1):
+        for block in self.blocks[:STRIDE_16_BLOCKS]:
             x = block(x)
-            if number == STRIDE_16_BLOCKS:
-                stride_16 = x
+        return x
+
+    def from_trunk(self, stride_16: Tensor) -> LandmarkFeatures:
+        """All feature maps from the stride-16 map."""
+        x = stride_16
+        for block in self.blocks[STRIDE_16_BLOCKS:]:
+            x = block(x)
         tail = _relu6(self.tail_depthwise(_relu6(self.tail_expand(x))))
         return LandmarkFeatures(stride_16, x, tail.mean(dim=(2, 3)))
 

@@ -19,7 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Evidence", "PoseRefiner", "Refined", "rotation_from_vector"]
+from handdgp_core.geometry.rotations import rotation_from_vector
+
+__all__ = ["Evidence", "PoseRefiner", "Refined"]
 
 _KEYPOINTS = 21
 _MOST_TURN_RAD, _MOST_SHIFT_PX = 0.8, 16.0
@@ -134,14 +136,6 @@ class _Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         inner: Tensor = self.second(self.dropout(F.silu(self.first(self.norm(x)))))
         return x + inner
-
-
-def rotation_from_vector(vector: Tensor) -> Tensor:
-    """Rotation matrices (B, 3, 3) of rotation vectors (B, 3), radians; smooth at zero."""
-    x, y, z = vector.unbind(-1)
-    zero = torch.zeros_like(x)
-    rows = [torch.stack(row, dim=-1) for row in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
-    return torch.linalg.matrix_exp(torch.stack(rows, dim=-2))
 
 
 def _toward(evidence: Evidence) -> Tensor:

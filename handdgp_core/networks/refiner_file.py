@@ -14,12 +14,11 @@ from safetensors.torch import save_file
 from handdgp_core.errors import OutputError, WeightsError
 from handdgp_core.networks.pose_refiner import PoseRefiner
 
-__all__ = ["OPEN_WEIGHTS", "is_refiner", "load_refiner", "save_refiner"]
+__all__ = ["is_refiner", "load_refiner", "save_refiner"]
 
-OPEN_WEIGHTS = Path(__file__).parents[2] / "assets" / "weights" / "open.safetensors"
 FORMAT = "handdgp-live refiner 1"
 _WANTED = "the weights of a pose refiner (.safetensors)"
-_CURE = "put the original file back (assets/README.md), use --model landmarks, or train it (configs/open.yaml)"
+_CURE = "train it: python main.py train --config configs/teacher.yaml"
 
 
 def save_refiner(refiner: PoseRefiner, path: Path | str, notes: Mapping[str, str] | None = None) -> None:
@@ -51,7 +50,7 @@ def save_refiner(refiner: PoseRefiner, path: Path | str, notes: Mapping[str, str
             part.unlink(missing_ok=True)
 
 
-def load_refiner(path: Path | str = OPEN_WEIGHTS) -> PoseRefiner:
+def load_refiner(path: Path | str) -> PoseRefiner:
     """The refiner in a file, in evaluation mode.
 
     Raises:

@@ -25,6 +25,7 @@ from torch import Tensor
 from handdgp_core.errors import OutputError, ShapeError, UsageError, WeightsError
 from handdgp_core.hands.template import Template
 from handdgp_core.networks.config import NetworkConfig
+from handdgp_core.networks.guided_handdgp import make_network
 from handdgp_core.networks.handdgp import HandDGP
 
 __all__ = ["load_network", "read_metadata", "save_network"]
@@ -78,7 +79,7 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> HandDG
     template = _template(metadata, tensors, file)
     config = _config(metadata, file)
     try:
-        network = HandDGP(replace(config, pretrained=""), template)
+        network = make_network(replace(config, pretrained=""), template)
     except (UsageError, ShapeError) as error:
         raise _wrong(file, f"a description that makes no sense ({error.message})") from error
     network.config = config

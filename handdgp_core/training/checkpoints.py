@@ -111,7 +111,8 @@ class NetworkExport(Checkpoint):
             return
         notes = {"run": module.config.name, "step": str(module.global_step), "stage": module.curriculum.stage}
         errors = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("validation/")}
-        save_network(module.network, self._folder / f"{name}.safetensors", notes)
+        half = module.config.output.half_precision
+        save_network(module.network, self._folder / f"{name}.safetensors", notes, half)
         text = yaml.safe_dump({**notes, **errors, "config": module.config.to_plain()}, sort_keys=False)
         write_text(self._folder / f"{name}.yaml", text)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from handdgp_core.detection.crops import HALF_SIZE_FACTOR
 from handdgp_core.errors import UsageError
+from handdgp_core.networks.backbones import GUIDED
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.training.augmentation.settings import AppearanceSettings, ViewSettings
 from handdgp_core.training.losses import LossWeights
@@ -24,6 +25,7 @@ __all__ = [
     "OptimiserConfig",
     "OutputConfig",
     "StageConfig",
+    "TeacherConfig",
     "TrainingConfig",
     "load_config",
     "parse_config",
@@ -141,6 +143,7 @@ class StageConfig:
         step_factor: of "steps".
         freeze_norms: batch norms keep their statistics. With few samples a device those of a batch differ from the
             running ones that the network is used with, and camera-space depth feels the difference.
+        frozen: parts of the network that rest during this stage, by their names' beginnings, such as "guide".
     """
 
     epochs: int = 25
@@ -153,6 +156,7 @@ class StageConfig:
     milestones: tuple[float, ...] = (0.8,)
     step_factor: float = 0.1
     freeze_norms: bool = False
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _at_least("epochs", self.epochs, 0)
@@ -189,6 +193,7 @@ class OptimiserConfig:
         betas: of Adam.
         gradient_clip: largest norm of the gradient; 0 for no limit.
         accumulate: batches per step.
+        frozen: parts of the network that stay as they begin in all stages, such as "backbone".
     """
 
     name: Literal["adam", "adamw"] = "adamw"
@@ -197,6 +202,7 @@ class OptimiserConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     gradient_clip: float = 1.0
     accumulate: int = 1
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _positive("learning_rate", self.learning_rate)
@@ -242,17 +248,45 @@ class OutputConfig:
         log_every_steps: steps between two rows of the logs.
         checkpoint_every_steps: steps between two checkpoints for resuming.
         pictures: how many validation samples are drawn at each validation; 0 for none.
+        half_precision: write networks as float16, half as large.
     """
 
     folder: str = "runs"
     log_every_steps: int = 50
     checkpoint_every_steps: int = 500
     pictures: int = 8
+    half_precision: bool = False
 
     def __post_init__(self) -> None:
         _at_least("log_every_steps", self.log_every_steps, 1)
         _at_least("checkpoint_every_steps", self.checkpoint_every_steps, 1)
         _at_least("pictures", self.pictures, 0)
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """Training on a teacher's word in place of the labels (`training.distillation`), for a guided network.
+
+    Attributes:
+        weights: file of the teacher; empty for none.
+        cache: folder for views and what the teacher says of them, 110 kB for a picture in two views.
+        draws: pairs of views of every picture.
+        guide_steps: steps of the guide alone, before the curriculum (`distillation.guide_first`); 0 for none.
+        guide_batch, guide_learning_rate: views in such a step, and the peak of its learning rate.
+    """
+
+    weights: str = ""
+    cache: str = "data/synthetic/taught"
+    draws: int = 1
+    guide_steps: int = 2000
+    guide_batch: int = 512
+    guide_learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _at_least("draws", self.draws, 1)
+        _at_least("guide_steps", self.guide_steps, 0)
+        _at_least("guide_batch", self.guide_batch, 1)
+        _positive("guide_learning_rate", self.guide_learning_rate)
 
 
 @dataclass(frozen=True)
@@ -267,6 +301,7 @@ class TrainingConfig:
     seed: int = 0
     network: NetworkConfig = field(default_factory=NetworkConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
@@ -280,6 +315,11 @@ class TrainingConfig:
         _at_least("seed", self.seed, 0)
         for name, value in vars(self.losses).items():
             _not_negative(f"losses.{name}", value)
+        if self.teacher.weights and (self.network.backbone != GUIDED or self.output.pictures):
+            found = f"{self.network.backbone} and {self.output.pictures}"
+            raise UsageError(f"with a teacher: network.backbone {GUIDED} and output.pictures 0", found)
+        if self.losses.weights and not self.teacher.weights:
+            raise UsageError("losses.weights 0 without a teacher, who alone has weights", f"{self.losses.weights}")
 
     @property
     def run_folder(self) -> Path:

@@ -61,6 +61,11 @@ class Curriculum:
         return self._stages[self.stage].freeze_norms
 
     @property
+    def frozen(self) -> tuple[str, ...]:
+        """Beginnings of the names of parameters that rest now."""
+        return self._config.optimiser.frozen + self._stages[self.stage].frozen
+
+    @property
     def most_epochs(self) -> int:
         """Epochs of a run whose stages all take their time."""
         return sum(stage.epochs for stage in self._stages.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -128,6 +129,6 @@ def make_loader(dataset: EpochDataset, order: BlockShuffle, config: TrainingConf
         batch_size=data.batch_size,
         num_workers=data.workers,
         drop_last=drop_last and len(order) >= data.batch_size,
-        pin_memory=config.hardware.accelerator != "cpu",
+        pin_memory=config.hardware.accelerator != "cpu" and torch.cuda.is_available(),
         persistent_workers=data.workers > 0,
     )

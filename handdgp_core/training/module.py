@@ -50,7 +50,12 @@ class HandModule(LightningModule):
         self.config = config
         self.curriculum = Curriculum(config)
         template = network.template
-        self.losses = HandLosses(template.faces, config.losses, template.hand_scale_m)
+        self.losses = HandLosses(
+            template.faces, config.losses, template.hand_scale_m, image_size=config.network.image_size
+        )
+        for name, parameter in network.named_parameters():
+            if name.startswith(config.optimiser.frozen):
+                parameter.requires_grad_(False)
         self._render = render
         self._validated: float | None = None
         self._step: tuple[Batch, dict[str, Tensor]] | None = None
@@ -75,7 +80,7 @@ class HandModule(LightningModule):
         return [NetworkOutput(*(part[number] for part in parts)) for number in range(len(views))]
 
     def _relative_alone(self, image: Tensor, intrinsics: Tensor) -> NetworkOutput:
-        relative = self.network.relative(image)
+        relative = self.network.relative(image, intrinsics)
         with torch.no_grad():
             placed = self.network.position(RelativeOutput(*(part.detach() for part in relative)), intrinsics)
         return placed._replace(keypoints_uv=relative.keypoints_uv, vertices=relative.vertices, weights=relative.weights)
@@ -87,6 +92,8 @@ class HandModule(LightningModule):
         rate = self.curriculum.learning_rate(self.global_step, self._steps_per_epoch)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(not name.startswith(self.curriculum.frozen))
         if self.curriculum.freezes_norms:  # at every step: after a validation Lightning turns them on again
             for module in self.network.modules():
                 if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
@@ -140,8 +147,9 @@ class HandModule(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         options = self.config.optimiser
-        plain = [p for p in self.parameters() if p.ndim < 2]
-        heavy = [p for p in self.parameters() if p.ndim >= 2]
+        trained = [p for p in self.parameters() if p.requires_grad]
+        plain = [p for p in trained if p.ndim < 2]
+        heavy = [p for p in trained if p.ndim >= 2]
         groups: list[dict[str, Any]] = [{"params": heavy}, {"params": plain, "weight_decay": 0.0}]
         kind = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
         return kind(groups, lr=options.learning_rate, betas=options.betas, weight_decay=options.weight_decay)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +14,20 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_every
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from handdgp_core.errors import UsageError
-from handdgp_core.networks.handdgp import HandDGP
+from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
 from handdgp_core.training.augmentation import render_views
 from handdgp_core.training.callbacks import PredictionPictures
 from handdgp_core.training.checkpoints import LAST, NetworkExport, ResumePoints, write_text
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
+from handdgp_core.training.distillation import TaughtData, guided_start
+from handdgp_core.training.memory import keep_freed_memory
 from handdgp_core.training.module import HandModule
 from handdgp_core.training.readers import open_template
 
 __all__ = ["RunResult", "make_trainer", "train"]
 
+Loading = Callable[[str, int, int], None]
 _PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 _DDP = "ddp_find_unused_parameters_true"
 
@@ -51,6 +55,7 @@ def train(
     data: LightningDataModule | None = None,
     callbacks: tuple[Callback, ...] = (),
     progress: bool = True,
+    loading: Loading = lambda name, done, total: None,
 ) -> RunResult:
     """Run a training, or go on with one.
 
@@ -60,6 +65,7 @@ def train(
         data: loaders of batches with images, in place of the configured data sets.
         callbacks: more of Lightning's.
         progress: show a bar.
+        loading: told (which data, pictures done, pictures in all) while a teacher looks at them.
 
     Raises:
         UsageError: nothing to resume, a run of that name that is not to be overwritten, or impossible hardware.
@@ -67,17 +73,22 @@ def train(
         TrainingDiverged: numbers that are not finite; the batch is saved.
     """
     quieten()
+    keep_freed_memory()
     folder = config.run_folder
     checkpoint = _checkpoint(folder, resume)
     seed_everything(config.seed, verbose=False)
     template = open_template(config.network.template, config.data.model_folder)
-    network = HandDGP(config.network, template)
-    loaders = HandData(config, template) if data is None else data
-    render = functools.partial(render_views, size=config.network.image_size) if data is None else None
+    network = make_network(config.network, template)
+    taught = bool(config.teacher.weights)
+    loaders = data or (TaughtData(config, template, loading) if taught else HandData(config, template))
+    draws = data is None and not taught
+    render = functools.partial(render_views, size=config.network.image_size) if draws else None
     module = HandModule(network, config, render)
     trainer = make_trainer(config, callbacks, progress)
     if trainer.is_global_zero:
         write_text(folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
+    if isinstance(loaders, TaughtData) and isinstance(network, GuidedHandDGP) and checkpoint is None:
+        guided_start(network, loaders.training, config, trainer.is_global_zero, loading)
     trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     errors = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
     return RunResult(folder, trainer.global_step, module.curriculum.state.finished, errors)

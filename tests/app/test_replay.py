@@ -70,8 +70,42 @@ def test_recorded_results_are_shown_without_asking_the_model(player) -> None:  #
     asked = player.estimator.calls  # the very first frame may come before the window knows that it is a recording
     np.testing.assert_array_equal(result.raw_hands[0].vertices_m, hand(0.312).vertices_m)
     assert result.camera == CAMERA and result.inference_ms == 7.0 and result.recorded is None
-    assert show_frame(player, window, 19).hands == []  # nothing was recorded there
     assert player.estimator.calls == asked <= 1
+
+
+def test_a_frame_that_the_model_left_out_shows_the_last_result_and_says_so(player) -> None:  # type: ignore[no-untyped-def]
+    window = opened(player)
+    kept = show_frame(player, window, 19)  # nothing was recorded there
+    assert kept.frames_ago == 1
+    np.testing.assert_array_equal(kept.raw_hands[0].vertices_m, hand(0.318).vertices_m)
+    player.until(lambda: window.status_line.inference.text() == "result of 1 frame earlier")
+    notice = window._saver.export_mesh(kept)
+    assert notice is not None and "this very frame" in notice.title
+    window.motion.clear()
+    window.motion.add(kept)
+    assert not len(window.motion.history.motion["right"].rows)
+    window.motion.add(show_frame(player, window, 18))
+    assert len(window.motion.history.motion["right"].rows) == 1
+    assert show_frame(player, window, 18).frames_ago == 0
+
+
+def test_a_result_is_held_for_a_quarter_of_a_second_alone(tmp_path: Path) -> None:
+    path = tmp_path / "gap.mcap"
+    with SessionWriter(path, SessionInfo(source="test", model="other", settings={}), OPTIONS) as writer:
+        for index in range(20):
+            shown = frame(index)
+            writer.add_frame(shown, CAMERA)
+            if index == 1:
+                writer.add_hands(shown, RecordedHands([hand(0.3)], CAMERA, "other", 7.0))
+    with SessionReader(path) as session:
+        view = ReplayView(session)
+        ages = [view.latest(frame(index)) for index in range(20)]
+    step_ns = frame(1).stamp_ns - frame(0).stamp_ns
+    held = 250_000_000 // step_ns
+    assert ages[0] == (None, 0)
+    assert [ago for _, ago in ages[1 : 2 + held]] == list(range(1 + held))
+    assert all(said is not None for said, _ in ages[1 : 2 + held])
+    assert ages[2 + held :] and all(age == (None, 0) for age in ages[2 + held :])
 
 
 def test_anew_runs_the_model_on_the_recorded_pictures_with_the_recorded_camera(player) -> None:  # type: ignore[no-untyped-def]

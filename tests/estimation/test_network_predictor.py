@@ -14,6 +14,7 @@ from torch import Tensor
 from handdgp_core.detection.landmarker import Detection
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.estimation.models import load_predictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.networks import HandDGP, RectificationConfig, RelativeOutput, save_network
@@ -26,7 +27,7 @@ CAMERA = Camera(320, 240, np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1
 class CalmNetwork(HandDGP):
     """A random network, held close to the template half a metre away, so that every picture gives a hand."""
 
-    def relative(self, image: Tensor) -> RelativeOutput:
+    def relative(self, image: Tensor, intrinsics: Tensor | None = None) -> RelativeOutput:
         wild = super().relative(image)
         points = torch.from_numpy(self.template.keypoint_regressor @ self.template.vertices).float()
         vertices = torch.from_numpy(self.template.vertices).float() / self.template.hand_scale_m
@@ -75,7 +76,7 @@ def estimator(network: HandDGP, handedness: Handedness = "right") -> HandEstimat
 def test_a_checkpoint_with_random_weights_gives_hands_of_the_right_shapes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_network(HandDGP(SMALL_NETWORK, small_template()), tmp_path / "random.safetensors")
-    predictor = NetworkPredictor.load(tmp_path / "random.safetensors", torch.device("cpu"))
+    predictor = load_predictor(str(tmp_path / "random.safetensors"), "cpu")
     assert predictor.name == str(tmp_path / "random.safetensors")
     seen = predictor.predict(np.zeros((2, 64, 64, 3), np.uint8), [None, None], 0)  # type: ignore[list-item]
     shapes = [(2, 21, 2), (2, 21, 3), (2, 162, 3), (2, 21), (2,), (2,)]

@@ -55,7 +55,7 @@ class Oracle(HandDGP):
             weights = torch.ones(view["keypoints_uv"].shape[:2])
             self._answers.append(RelativeOutput(view["keypoints_uv"], view["vertices"] * (1 + error), weights))
 
-    def relative(self, image: Tensor) -> RelativeOutput:
+    def relative(self, image: Tensor, intrinsics: Tensor | None = None) -> RelativeOutput:
         return self._answers.pop(0)
 
 

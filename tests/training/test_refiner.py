@@ -111,9 +111,9 @@ def test_hands_that_the_landmarks_lose_are_left_out() -> None:
 
 
 def test_configurations_are_checked(tmp_path: Path) -> None:
-    assert is_refiner_config(CONFIGS / "open.yaml")
+    assert is_refiner_config(CONFIGS / "teacher.yaml")
     assert not is_refiner_config(CONFIGS / "open-mobile.yaml")
-    found = load_refiner_config(CONFIGS / "open.yaml", ["schedule.steps=7", "data.train=elsewhere"])
+    found = load_refiner_config(CONFIGS / "teacher.yaml", ["schedule.steps=7", "data.train=elsewhere"])
     assert (found.schedule.steps, found.data.train) == (7, "elsewhere")
     for wrong, message in (
         ("schedule.steps=0", "at least 1"),
@@ -121,4 +121,4 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
         ("schedul.steps=1", "schedul"),
     ):
         with pytest.raises(UsageError, match=message):
-            load_refiner_config(CONFIGS / "open.yaml", [wrong])
+            load_refiner_config(CONFIGS / "teacher.yaml", [wrong])

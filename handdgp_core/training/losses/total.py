@@ -23,7 +23,11 @@ Stage = Literal["relative", "all"]
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Factors of equation (10), in its order."""
+    """Factors of equation (10), in its order.
+
+    `weights` is ours: L1 between the weights and a teacher's (`training.distillation`). With the true root alone to
+    learn from, weights say little of photographs.
+    """
 
     vertices: float = 1.0
     keypoints_uv: float = 1.0
@@ -34,6 +38,7 @@ class LossWeights:
     root: float = 1.0
     vertices_uv: float = 1.0
     keypoint_consistency: float = 0.5
+    weights: float = 0.0
 
 
 class HandLosses(nn.Module):
@@ -47,12 +52,18 @@ class HandLosses(nn.Module):
         weights: factors of equation (10).
         hand_scale_m: metres in one unit of the root-relative vertices.
         edge_order: norm of the edge lengths, see `equations.edge_loss`.
+        image_size: side of the views, pixels; None for that of the batch's images.
     """
 
     faces: Tensor
 
     def __init__(
-        self, faces: Any, weights: LossWeights | None = None, hand_scale_m: float = 0.2, edge_order: int = 1
+        self,
+        faces: Any,
+        weights: LossWeights | None = None,
+        hand_scale_m: float = 0.2,
+        edge_order: int = 1,
+        image_size: int | None = None,
     ) -> None:
         super().__init__()
         self.register_buffer("faces", torch.as_tensor(faces, dtype=torch.int64), persistent=False)
@@ -61,6 +72,7 @@ class HandLosses(nn.Module):
         if edge_order not in (1, 2):
             raise UsageError("an edge norm of order 1 or 2", f"{edge_order}")
         self.edge_order = edge_order
+        self.image_size = image_size
 
     def forward(self, outputs: Sequence[NetworkOutput], batch: Mapping[str, Any], stage: Stage) -> dict[str, Tensor]:
         """Losses by name, before their weights, and "total", their weighted sum.
@@ -97,7 +109,10 @@ class HandLosses(nn.Module):
             losses |= _between_views(output, batch["uv2_from_uv1"])
         has_root = ~output["degenerate"] & torch.isfinite(output["root_m"]).all(-1)
         if stage == "all":
-            losses |= self._camera_space(output, labels, views[0]["image"].shape[-1], has_root)
+            losses |= self._camera_space(output, labels, self.image_size or views[0]["image"].shape[-1], has_root)
+        if self.weights.weights:
+            taught = torch.cat([view["weights"] for view in views])
+            losses["weights"] = (output["weights"] - taught).abs().mean()
         total = torch.stack([getattr(self.weights, name) * value for name, value in losses.items()]).sum()
         return losses | {"total": total, "degenerate_count": (~has_root).sum()}
 
@@ -139,7 +154,7 @@ def _between_views(output: dict[str, Tensor], uv2_from_uv1: Tensor) -> dict[str,
 
 def _joined(outputs: Sequence[NetworkOutput]) -> dict[str, Tensor]:
     """Fields of the outputs, views one after the other along the batch."""
-    names = ("keypoints_uv", "vertices", "root_m", "vertices_m", "keypoints_m")
+    names = ("keypoints_uv", "vertices", "weights", "root_m", "vertices_m", "keypoints_m")
     fields = {name: torch.cat([_at_least_float32(getattr(output, name)) for output in outputs]) for name in names}
     return fields | {"degenerate": torch.cat([output.degenerate for output in outputs])}
 

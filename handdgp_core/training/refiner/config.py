@@ -29,6 +29,7 @@ class RefinerData:
     Attributes:
         train, validation: folders of synthetic shards, of different seeds.
         cache: folder for what the landmark network and the fit say of them, which takes most of the time.
+        limit: use the first training pictures only, rounded up to whole shards; null for all.
         views: augmented views of each training picture.
         least_presence: hands that the landmark network doubts more are left out: the program does not follow them.
     """
@@ -36,12 +37,13 @@ class RefinerData:
     train: str = "data/synthetic/train"
     validation: str = "data/synthetic/validation"
     cache: str = "data/synthetic/cache"
+    limit: int | None = None
     views: int = 2
     least_presence: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.views < 1 or not 0 <= self.least_presence < 1:
-            raise UsageError("data.views of at least 1 and data.least_presence from 0 to 1", f"{self}")
+        if self.views < 1 or (self.limit or 1) < 1 or not 0 <= self.least_presence < 1:
+            raise UsageError("data.views and limit of at least 1 and data.least_presence from 0 to 1", f"{self}")
 
 
 @dataclass(frozen=True)

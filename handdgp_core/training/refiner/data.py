@@ -73,6 +73,7 @@ def load_set(
     settings: ViewSettings,
     appearance: AppearanceSettings,
     progress: Progress,
+    limit: int | None = None,
 ) -> RefinerSet:
     """All pictures of a data set, `views` augmented views of each; from the cache where it is there.
 
@@ -83,20 +84,22 @@ def load_set(
         seed: of the augmentation.
         settings, appearance: how views vary; `.steady()` and `.none()` for validation.
         progress: told (views done, views in all).
+        limit: use the first pictures only, rounded up to whole shards.
     """
     folder = cache / cache_key(shards, seed, settings, appearance)
     folder.mkdir(parents=True, exist_ok=True)
     source = _Source(shards, settings, appearance, seed)
     starts = np.concatenate([[0], np.cumsum(shards.lengths)])
+    used = [length for length, start in zip(shards.lengths, starts, strict=False) if limit is None or start < limit]
     parts, done = [], 0
     for view in range(views):
-        for number, length in enumerate(shards.lengths):
+        for number, length in enumerate(used):
             path = folder / f"shard-{number:05d}-view-{view}.pt"
             if not path.exists():
                 _save(path, source.views(view, starts[number] + np.arange(length)))
             parts.append(_load(path))
             done += length
-            progress(done, len(shards) * views)
+            progress(done, sum(used) * views)
     return _joined(parts)
 
 

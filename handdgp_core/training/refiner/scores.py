@@ -12,18 +12,7 @@ from handdgp_core.networks.pose_refiner import Evidence, PoseRefiner, Refined
 from handdgp_core.training.refiner.data import RefinerSet
 from handdgp_core.training.refiner.losses import sized_points
 
-__all__ = ["refined_or_fit", "score"]
-
-
-def refined_or_fit(refiner: PoseRefiner | None, evidence: Evidence) -> Refined:
-    """What the refiner says; without one the fit, weighted by how well each landmark agrees, as `landmarks` does."""
-    if refiner is not None:
-        found: Refined = refiner(evidence)
-        return found
-    placed = evidence.points_m @ evidence.rotation.transpose(1, 2) + evidence.root_m[:, None]
-    seen = placed[..., :2] / placed[..., 2:] * evidence.focal_px[:, None, None] + evidence.center_px[:, None]
-    off = (seen - evidence.pixels).norm(dim=-1)
-    return Refined(evidence.rotation, evidence.pixels, 1 / (1 + (off / HALF_WEIGHT_PX) ** 2))
+__all__ = ["score"]
 
 
 @torch.inference_mode()
@@ -36,7 +25,7 @@ def score(refiner: PoseRefiner | None, views: RefinerSet) -> dict[str, Tensor]:
         root_mm, uniform_root_mm: the root, true length. keypoints_px: 2D, crop pixels.
     """
     evidence, labels = views.evidence, views.labels
-    found = refined_or_fit(refiner, evidence)
+    found = refiner(evidence) if refiner is not None else _fit(evidence)
     uniform = torch.ones_like(found.weights)
     own = evidence.points_m @ found.rotation.transpose(1, 2)
     sized = sized_points(evidence, found, labels["keypoints_m"])
@@ -55,3 +44,11 @@ def score(refiner: PoseRefiner | None, views: RefinerSet) -> dict[str, Tensor]:
     errors["relative_mm"] = 1e3 * (sized - labels["keypoints_m"]).norm(dim=-1).mean(-1)
     true_px = labels["keypoints_uv"] * INPUT_SIZE - 0.5
     return {**errors, "keypoints_px": (found.pixels - true_px).norm(dim=-1).mean(-1)}
+
+
+def _fit(evidence: Evidence) -> Refined:
+    """The fit as it is, weighted by how well each landmark agrees, as `landmarks` does."""
+    placed = evidence.points_m @ evidence.rotation.transpose(1, 2) + evidence.root_m[:, None]
+    seen = placed[..., :2] / placed[..., 2:] * evidence.focal_px[:, None, None] + evidence.center_px[:, None]
+    off = (seen - evidence.pixels).norm(dim=-1)
+    return Refined(evidence.rotation, evidence.pixels, 1 / (1 + (off / HALF_WEIGHT_PX) ** 2))

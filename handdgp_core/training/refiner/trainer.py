@@ -54,7 +54,7 @@ def train_refiner(config: RefinerConfig, loading: Loading, report: Report) -> tu
     refiner, figures = fit_refiner(config, training, validation, report)
     write_text(config.run_folder / "config.yaml", yaml.safe_dump(to_plain(config), sort_keys=False))
     notes = {name: f"{value:.2f}" for name, value in figures.items()}
-    save_refiner(refiner, file, {**notes, "origin": "python main.py train --config configs/open.yaml"})
+    save_refiner(refiner, file, {**notes, "origin": "python main.py train --config configs/teacher.yaml"})
     return file, figures
 
 
@@ -62,9 +62,9 @@ def _data(config: RefinerConfig, loading: Loading) -> tuple[RefinerSet, RefinerS
     """Training views, varied; validation views as at run time."""
     steady, plain = config.views.steady(), AppearanceSettings.none()
     sets = []
-    for name, root, views, how, pixels in (
-        ("training", config.data.train, config.data.views, config.views, config.appearance),
-        ("validation", config.data.validation, 1, steady, plain),
+    for name, root, views, how, pixels, limit in (
+        ("training", config.data.train, config.data.views, config.views, config.appearance, config.data.limit),
+        ("validation", config.data.validation, 1, steady, plain, None),
     ):
         cache = Path(config.data.cache)
         found = load_set(
@@ -75,6 +75,7 @@ def _data(config: RefinerConfig, loading: Loading) -> tuple[RefinerSet, RefinerS
             how,
             pixels,
             lambda done, total, name=name: loading(name, done, total),  # type: ignore[misc]
+            limit,
         )
         sets.append(found.followed(config.data.least_presence))
     return sets[0], sets[1]

@@ -8,6 +8,8 @@ or fitted.
 
 from __future__ import annotations
 
+import itertools
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from handdgp_core.detection.crops import HALF_SIZE_FACTOR, crop_from_keypoints
+from handdgp_core.errors import UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.open_hand import OpenHand, mirrored
@@ -119,9 +122,8 @@ class Studio:
         tone = 1 + int(rng.integers(SKIN_TONES))
         variant = int(rng.integers(self.options.variants))
         build = draw_build(rng, self.hand.shape_count)
-        camera, arm, place = self._stage(rng, build, handedness)
+        view, arm, place = self._stage(rng, build, handedness)
         vertices, keypoints = self._placed_mesh(arm, place.root_m, handedness)
-        view = self._view(camera, keypoints, handedness)
         sleeve = int(rng.integers(self.options.sleeves)) if rng.random() < self.options.sleeved else None
         placed, others = [], []
         placed += self._dressed(arm, place.root_m, handedness, tone, variant, sleeve, 0)
@@ -139,17 +141,20 @@ class Studio:
         name = f"seed {self.seed}, picture {number}"
         return LabelledHand(image, view.matrix, local, vertices, handedness, name, None, occlusion, tone)
 
-    def _stage(self, rng: np.random.Generator, build: Build, side: Handedness) -> tuple[Camera, PosedArm, Place]:
-        """A camera and a hand before it. The arm has its wrist at the origin, right-handed."""
+    def _stage(self, rng: np.random.Generator, build: Build, side: Handedness) -> tuple[Rectification, PosedArm, Place]:
+        """A view of a hand before a camera. The arm has its wrist at the origin, right-handed."""
         dof = self._poses.draw(rng)
-        for _ in range(_PLACES_TRIED):
+        for attempt in itertools.count():
             camera = draw_camera(rng)
             place = draw_place(rng, camera, side)
             arm = self._body.pose(dof, place.rotation, place.elbow, build.scale, build.shape)
-            pixels = camera.project(self._placed_mesh(arm, place.root_m, side)[1])
-            if ((pixels >= 0) & (pixels < camera.size)).all(axis=1).mean() >= _LEAST_IN_PICTURE:
-                break
-        return camera, arm, place
+            keypoints = self._placed_mesh(arm, place.root_m, side)[1]
+            pixels = camera.project(keypoints)
+            shown = ((pixels >= 0) & (pixels < camera.size)).all(axis=1).mean() >= _LEAST_IN_PICTURE
+            if shown or attempt + 1 >= _PLACES_TRIED:
+                with suppress(UsageError):  # so near that no flat picture holds the hand's square
+                    return self._view(camera, keypoints), arm, place
+        raise AssertionError("unreachable")
 
     def _placed_mesh(self, arm: PosedArm, root: Array, side: Handedness) -> tuple[Array, Array]:
         """Mesh (V, 3) of the hand and keypoints in the camera frame. Right arms are posed as seen in a mirror."""
@@ -158,7 +163,7 @@ class Studio:
             vertices, keypoints = mirrored(vertices), mirrored(keypoints)
         return vertices + root, keypoints + root
 
-    def _view(self, camera: Camera, keypoints: Array, side: Handedness) -> Rectification:
+    def _view(self, camera: Camera, keypoints: Array) -> Rectification:
         """The virtual camera. It never mirrors: the picture shows the hand as it is."""
         pixels = camera.project(keypoints)
         crop = crop_from_keypoints(pixels, "right", 1.0, factor=HALF_SIZE_FACTOR * self.options.margin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ pytest.importorskip("anny", reason="anny is not installed (extra train)")
 from tests.training.synthetic.small_shards import small_shards
 
 pytestmark = pytest.mark.gl
-CONFIG = Path(__file__).parents[3] / "configs" / "open.yaml"
+CONFIG = Path(__file__).parents[3] / "configs" / "teacher.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,18 @@ def test_labels_of_a_view_project_to_its_keypoints(drawn: Path, tmp_path: Path) 
     np.testing.assert_allclose(uv.numpy(), found.labels["keypoints_uv"].numpy(), atol=1e-4)
 
 
+def test_the_first_pictures_alone_can_be_used(drawn: Path, tmp_path: Path) -> None:
+    twice = tmp_path / "twice"
+    shutil.copytree(drawn / "train", twice)
+    for kind in ("jpgs", "npy"):
+        shutil.copy(twice / f"shard-00000.{kind}", twice / f"shard-00001.{kind}")
+    plain = (ViewSettings(patch_size=160).steady(), AppearanceSettings.none())
+    for limit, count in ((None, 16), (1, 8), (8, 8), (9, 16)):
+        heard: list[int] = []
+        found = load_set(Shards(twice), tmp_path, 1, 0, *plain, lambda done, total, to=heard: to.append(total), limit)
+        assert len(found) == count and heard[-1] == count
+
+
 def test_train_and_evaluate_from_the_command_line(drawn: Path, tmp_path: Path) -> None:
     settings = {
         "data.train": drawn / "train",
@@ -69,10 +82,11 @@ def test_train_and_evaluate_from_the_command_line(drawn: Path, tmp_path: Path) -
     }
     arguments = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     assert main(["train", "--config", str(CONFIG), *arguments]) == 0
-    assert (tmp_path / "runs" / "open" / "refiner.safetensors").is_file()
+    refiner = tmp_path / "runs" / "teacher" / "refiner.safetensors"
+    assert refiner.is_file()
     assert main(["train", "--config", str(CONFIG), *arguments]) == 2  # never over an earlier run
-    for model in ("open", "landmarks"):
-        output = tmp_path / f"{model}.json"
+    for model in ("open", "landmarks", str(refiner)):
+        output = tmp_path / f"{Path(model).stem}.json"
         command = ["evaluate", "--dataset", "shards", "--root", str(drawn / "train"), "--model", model]
         assert main([*command, "--output", str(output)]) == 0
         tables = json.loads(output.read_text())["tables"]

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import UsageError
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.training.datasets.files import DatasetError
 from handdgp_core.training.datasets.sample import LabelledHand
 from handdgp_core.training.datasets.shards import Shards
@@ -97,6 +99,22 @@ def test_labels_are_whole_and_keypoints_follow_from_the_mesh(studio: Studio) -> 
         assert sample.occlusion.shape == (21,) and sample.occlusion.max() <= 3
         assert 0.1 < np.linalg.norm(sample.keypoints_m.mean(axis=0)) < 1.7
     assert len(tones) > 4 and sides == {"left", "right"}
+
+
+def test_a_place_that_no_flat_picture_holds_is_drawn_again(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hand so near and so far aside that its square takes half of all directions; once in 30,000 pictures."""
+    look, refused = studio._view, []
+
+    def view(camera: Camera, keypoints: np.ndarray) -> Rectification:
+        if not refused:
+            refused.append(camera)
+            raise UsageError("a crop of less than half of all directions", "540 px")
+        return look(camera, keypoints)
+
+    monkeypatch.setattr(studio, "_view", view)
+    sample = studio.sample(3)
+    assert len(refused) == 1
+    assert sample.image.shape[2] == 3 and np.isfinite(sample.keypoints_m).all()
 
 
 class Small:

@@ -1,0 +1,79 @@
+"""The teacher: landmarks, the open hand fitted to them, a refiner's corrections, and the root that follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handdgp_core.estimation.hand_fit import HandFitter, Observation
+from handdgp_core.estimation.landmarks import believed_log_size, landmarks_from, sized
+from handdgp_core.estimation.refined import evidence_of
+from handdgp_core.geometry.positioning import position_refined
+from handdgp_core.hands.open_hand import HandPose, OpenHand
+from handdgp_core.hands.template import HAND_SCALE_M
+from handdgp_core.networks.mediapipe_landmarks import INPUT_SIZE, MediaPipeLandmarks
+from handdgp_core.networks.refiner_file import load_refiner
+
+__all__ = ["Lesson", "Teacher"]
+
+
+class Lesson(NamedTuple):
+    """What the teacher says of B views.
+
+    Attributes:
+        trunk: (B, 112, 14, 14) stride-16 features of MediaPipe's network.
+        vertices: (B, V, 3) root-relative, hand-scale units, axes of the view.
+        keypoints_uv: (B, 21, 2) crop fractions.
+        weights: (B, 21).
+        root_m: (B, 3); NaN where degenerate.
+        presence: (B,) of a hand, 0 to 1.
+    """
+
+    trunk: Tensor
+    vertices: Tensor
+    keypoints_uv: Tensor
+    weights: Tensor
+    root_m: Tensor
+    presence: Tensor
+
+
+class Teacher:
+    """Says of views what the refined fit makes of them. On the CPU.
+
+    Args:
+        weights: of a `PoseRefiner`, as `train --config configs/teacher.yaml` writes them.
+
+    Raises:
+        AssetError, WeightsError: a file is missing or damaged.
+    """
+
+    def __init__(self, weights: Path | str) -> None:
+        self._network = MediaPipeLandmarks.load()
+        self._hand = OpenHand.load()
+        self._fitter = HandFitter(self._hand)
+        self._refiner = load_refiner(weights)
+
+    @torch.inference_mode()
+    def lesson(self, image: Tensor, intrinsics: Tensor) -> Lesson:
+        """Of right hands: views (B, 3, 224, 224), RGB in [0, 1], and their intrinsics (B, 3, 3)."""
+        trunk = self._network.trunk(image)
+        landmarks = landmarks_from(self._network.heads(self._network.from_trunk(trunk).pooled))
+        observation = Observation(landmarks.world_m, landmarks.pixels, intrinsics.double().numpy())
+        observation = sized(observation, self._hand, believed_log_size(observation.world_m, self._hand))
+        pose = self._fitter.fit(observation)
+        found = self._refiner(evidence_of(self._hand, pose, observation, landmarks))
+        turned = HandPose(found.rotation.double().numpy(), pose.dof_rad, pose.shape, np.exp(pose.log_scale))
+        vertices, keypoints = (torch.from_numpy(part).float() for part in self._hand.forward(turned))
+        plane = (found.pixels - intrinsics[:, None, :2, 2]) / intrinsics[:, 0, 0, None, None]
+        return Lesson(
+            trunk,
+            vertices / HAND_SCALE_M,
+            (found.pixels + 0.5) / INPUT_SIZE,
+            found.weights,
+            position_refined(keypoints, plane, found.weights).root_m,
+            torch.from_numpy(landmarks.presence).float(),
+        )
