@@ -15,6 +15,7 @@ from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.networks.frozen import freeze
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import RelativeOutput
@@ -58,6 +59,7 @@ class NetworkPredictor:
         # A guided network takes the size from landmarks, which say something else in every picture.
         self._sizes = SizeMemory() if isinstance(network, GuidedHandDGP) else None
         self._network = network.to(device).eval()
+        self._read = freeze(self._network) if isinstance(self._network, GuidedHandDGP) else None
         self._device = device
 
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
@@ -88,12 +90,11 @@ class NetworkPredictor:
         return seen._replace(keypoints_m=seen.keypoints_m * scale, vertices_m=seen.vertices_m * scale)
 
     def _seen(self, batch: torch.Tensor, views: Sequence[View]) -> Prediction:
-        if not isinstance(self._network, GuidedHandDGP):
+        if self._read is None:
             unknown = torch.full((len(batch),), torch.nan)
             return self._prediction(self._network.relative(batch), unknown, unknown)
         matrices = np.stack([view.rectification.matrix for view in views]).astype(np.float32)
-        seen, landmarks = self._network.read(batch, torch.from_numpy(matrices).to(self._device))
-        return self._prediction(seen, landmarks.presence, landmarks.right)
+        return self._prediction(*self._read(batch, torch.from_numpy(matrices).to(self._device)))
 
     def _prediction(self, seen: RelativeOutput, score: torch.Tensor, right: torch.Tensor) -> Prediction:
         vertices_m = seen.vertices * self._network.template.hand_scale_m

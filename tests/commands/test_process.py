@@ -78,7 +78,7 @@ def test_a_clip_becomes_predictions_summary_and_exports(clip: Path, tmp_path: Pa
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["frames"], summary["frames_with_hands"], summary["cancelled"]) == (12, 12, False)
     assert summary["camera"]["source"] == "calibrated" and summary["model"] == "open"
-    assert {"detection", "rectification", "network", "fit", "positioning"} <= set(summary["stage_ms"])
+    assert {"detection", "rectification", "network", "positioning"} <= set(summary["stage_ms"])
     assert len(list((out / "obj").glob("*.obj"))) == 12
     assert len((out / "hands.csv").read_text().splitlines()) >= 13
     capture = cv2.VideoCapture(str(out / "overlay.mp4"))

@@ -55,7 +55,7 @@ def test_a_noise_free_hand_is_found_again(seed: int) -> None:
     truth = true_pose(hand, seed)
     found = HandFitter(hand).fit(observe(hand, truth))
     error_m = np.linalg.norm(keypoints_of(hand, found) - keypoints_of(hand, truth), axis=-1)
-    assert error_m.mean() < 0.004  # the priors pull a little
+    assert error_m.mean() < 0.006  # the priors pull a little
 
 
 def test_the_fit_brings_noisy_landmarks_nearer_to_the_truth(hand: OpenHand) -> None:

@@ -16,6 +16,7 @@ from handdgp_core.geometry.alignment import align_rigid
 from handdgp_core.hands.open_hand import OpenHand
 from handdgp_core.networks.backbones import GUIDED
 from handdgp_core.networks.config import NetworkConfig
+from handdgp_core.networks.frozen import freeze
 from handdgp_core.networks.guide import rough_hand
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
 from handdgp_core.networks.handdgp import HandDGP
@@ -113,6 +114,22 @@ def test_the_trunks_map_stands_for_the_picture(network: GuidedHandDGP) -> None:
         kept = network(network.backbone.network.trunk(image).half(), intrinsics(2))
     torch.testing.assert_close(kept.vertices, whole.vertices, atol=5e-3, rtol=0)
     torch.testing.assert_close(kept.keypoints_uv, whole.keypoints_uv, atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_frozen_network_says_the_same(network: GuidedHandDGP, count: int) -> None:
+    read = freeze(network)
+    image = torch.rand(count, 3, 224, 224)
+    matrix = intrinsics(count).clone()
+    matrix[-1, :2, :2] *= 2
+    with torch.inference_mode():
+        whole, landmarks = network.read(image, matrix)
+        for _ in range(3):  # the graph is optimised while it runs
+            frozen, presence, right = read(image, matrix)
+            for here, there in zip(whole, frozen, strict=True):
+                torch.testing.assert_close(there, here, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(presence, landmarks.presence)
+            torch.testing.assert_close(right, landmarks.right)
 
 
 def test_it_must_know_the_camera(network: GuidedHandDGP) -> None:
