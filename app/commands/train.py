@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+
+from rich.progress import Progress
 
 from app.commands.console import console, progress_bar
 from app.commands.extras import training_parts
@@ -27,26 +30,41 @@ def train(config_path: Path, overrides: Sequence[str] = (), resume: bool = False
     if is_refiner_config(config_path):
         return _train_refiner(config_path, overrides)
     config = load_config(config_path, overrides)
+    loading = _Loading()
     try:
-        with progress_bar("pictures", None) as bar:
-            task = bar.task_ids[0]
-            bar.update(task, visible=bool(config.teacher.weights))
-            result = run(
-                config,
-                resume,
-                loading=lambda name, done, total: bar.update(
-                    task, description=f"{name} pictures", completed=done, total=total, visible=done < total
-                ),
-            )
+        result = run(config, resume, loading=loading)
     except KeyboardInterrupt:
         console.print(f"Stopped. --resume goes on from the last checkpoint in {config.run_folder}.")
         return False
+    finally:
+        loading.close()
     figures = ", ".join(f"{name.removeprefix('validation/')} {value:.2f}" for name, value in result.errors.items())
     console.print(
         f"{result.steps} steps, {figures or 'no validation'}. Network: {result.folder / 'last.safetensors'}",
         markup=False,
     )
     return result.finished
+
+
+class _Loading:
+    """A bar for each thing that is done before the training itself, gone when it is full: Lightning draws its own."""
+
+    def __init__(self) -> None:
+        self._shown = ExitStack()
+        self._bar: Progress | None = None
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        """Told (what, done, in all)."""
+        if self._bar is None:
+            self._bar = self._shown.enter_context(progress_bar(name, total))
+        self._bar.update(self._bar.task_ids[0], description=name, completed=done, total=total)
+        if done >= total:
+            self.close()
+
+    def close(self) -> None:
+        """Take the bar away. Safe to repeat."""
+        self._shown.close()
+        self._bar = None
 
 
 def _train_refiner(config_path: Path, overrides: Sequence[str]) -> bool:
