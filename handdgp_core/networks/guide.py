@@ -21,8 +21,9 @@ from handdgp_core.hands.keypoints import FINGERS, WRIST
 from handdgp_core.hands.template import Template
 from handdgp_core.networks.heads import sample_at
 from handdgp_core.networks.mediapipe_landmarks import INPUT_SIZE, LandmarkOutput
+from handdgp_core.networks.residual_block import ResidualBlock
 
-__all__ = ["Gathered", "Guidance", "Guide", "RoughHand", "rough_hand"]
+__all__ = ["Gathered", "Guidance", "Guide", "RoughHand", "chain_length", "rough_hand"]
 
 # Joints that hardly move against each other: the wrist and the first joint of every finger.
 _PALM = (WRIST, *(chain[0] for chain in FINGERS.values()))
@@ -98,7 +99,7 @@ class Guide(nn.Module):
         self.sampled = nn.Linear(channels, _SAMPLED)
         self.seen = nn.Linear(_SAMPLED * keypoints, width)
         self.enter = nn.Linear(says_count(keypoints), width)
-        self.blocks = nn.ModuleList(_Residual(width, dropout) for _ in range(2))
+        self.blocks = nn.ModuleList(ResidualBlock(width, dropout) for _ in range(2))
         self.leave = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
         self.tokens = nn.Linear(width, keypoints * token_width)
@@ -134,18 +135,6 @@ class Guide(nn.Module):
         )
 
 
-class _Residual(nn.Module):
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        inner: Tensor = self.second(self.dropout(F.silu(self.first(self.norm(x)))))
-        return x + inner
-
-
 def rough_hand(landmarks: LandmarkOutput, intrinsics: Tensor, template_points: Tensor, unit_m: float) -> RoughHand:
     """Landmarks as a hand in its own axes.
 
@@ -157,7 +146,7 @@ def rough_hand(landmarks: LandmarkOutput, intrinsics: Tensor, template_points: T
     """
     world = landmarks.world_m - landmarks.world_m[:, :1]
     frame = _palm_frame(template_points, world)
-    length = _chain(world)
+    length = chain_length(world)
     own = world @ frame * (length.clamp(_SHORTEST_M, _LONGEST_M) / length.clamp(min=1e-3))[:, None, None]
     focal, center = intrinsics[:, 0, 0], intrinsics[:, :2, 2]
     root = _root(own @ frame.transpose(1, 2), landmarks.keypoints_px, focal, center)
@@ -177,8 +166,8 @@ def _palm_frame(template_points: Tensor, world: Tensor) -> Tensor:
         return (left * flip[:, None] @ right).to(world.dtype)
 
 
-def _chain(points: Tensor) -> Tensor:
-    """(B,) length from the wrist along the middle finger."""
+def chain_length(points: Tensor) -> Tensor:
+    """(B,) length from the wrist along the middle finger of keypoints (B, 21, 3)."""
     chain = points[:, list(_CHAIN)]
     return (chain[:, 1:] - chain[:, :-1]).norm(dim=-1).sum(-1)
 

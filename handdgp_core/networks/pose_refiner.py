@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handdgp_core.geometry.rotations import rotation_from_vector
+from handdgp_core.networks.residual_block import ResidualBlock
 
 __all__ = ["Evidence", "PoseRefiner", "Refined"]
 
@@ -91,7 +92,7 @@ class PoseRefiner(nn.Module):
         super().__init__()
         self.dofs, self.shapes, self.width = dofs, shapes, width
         self.enter = nn.Linear(_input_count(dofs, shapes), width)
-        self.blocks = nn.ModuleList(_Residual(width, dropout) for _ in range(2))
+        self.blocks = nn.ModuleList(ResidualBlock(width, dropout) for _ in range(2))
         self.leave = nn.LayerNorm(width)
         self.correct = nn.Linear(width, 3 + 2 * _KEYPOINTS)
         self.trust = nn.Linear(width, _KEYPOINTS)
@@ -124,18 +125,6 @@ class PoseRefiner(nn.Module):
         """Fit `means` to what the network says of these hands."""
         terms = _quadratic(_toward(evidence)).double()
         self.means.copy_(torch.linalg.lstsq(terms, self.raw(evidence).double()).solution)
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        inner: Tensor = self.second(self.dropout(F.silu(self.first(self.norm(x)))))
-        return x + inner
 
 
 def _toward(evidence: Evidence) -> Tensor:

@@ -1,4 +1,4 @@
-"""Small hands for tests of the steps after the estimator."""
+"""Hands for tests of the estimator and of the steps after it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from handdgp_core.types import Hand
+from handdgp_core.sources.demo import DemoSource
+from handdgp_core.types import Frame, Hand
 
 FACES = np.array([[0, 1, 2]], dtype=np.int32)
 
@@ -29,3 +30,13 @@ def make_hand(root_m: tuple[float, float, float] = (0.0, 0.0, 0.4), **changes: o
         track_id=1,
     )
     return replace(hand, **changes)  # type: ignore[arg-type]
+
+
+def demo_frame(number: int) -> Frame:
+    """A frame of the bundled clip."""
+    with DemoSource() as source:
+        for _ in range(number):
+            source.read()
+        frame = source.read()
+    assert isinstance(frame, Frame)
+    return frame

@@ -18,17 +18,8 @@ from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.networks import load_network
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.weights import read_metadata
-from handdgp_core.sources.demo import DemoSource
 from handdgp_core.types import Frame, HandCrop
-
-
-def demo_frame(number: int) -> Frame:
-    with DemoSource() as source:
-        for _ in range(number):
-            source.read()
-        frame = source.read()
-    assert isinstance(frame, Frame)
-    return frame
+from tests.estimation.hands_for_tests import demo_frame
 
 
 def test_the_shipped_weights_are_a_handdgp_network_and_say_where_they_come_from() -> None:

@@ -14,19 +14,10 @@ from handdgp_core.hands.open_hand import OpenHand
 from handdgp_core.networks.mediapipe_landmarks import MediaPipeLandmarks
 from handdgp_core.networks.pose_refiner import PoseRefiner
 from handdgp_core.networks.refiner_file import save_refiner
-from handdgp_core.sources.demo import DemoSource
-from handdgp_core.types import Frame, HandCrop
+from handdgp_core.types import HandCrop
+from tests.estimation.hands_for_tests import demo_frame
 
 CPU = torch.device("cpu")
-
-
-def demo_frame(number: int) -> Frame:
-    with DemoSource() as source:
-        for _ in range(number):
-            source.read()
-        frame = source.read()
-    assert isinstance(frame, Frame)
-    return frame
 
 
 def test_with_an_untrained_network_it_is_the_landmarks_model() -> None:

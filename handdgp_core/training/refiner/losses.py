@@ -14,25 +14,18 @@ import torch
 from torch import Tensor
 
 from handdgp_core.geometry.positioning import position_refined
-from handdgp_core.hands.keypoints import FINGERS, WRIST
 from handdgp_core.hands.template import HAND_SCALE_M
+from handdgp_core.networks.guide import chain_length
 from handdgp_core.networks.mediapipe_landmarks import INPUT_SIZE
 from handdgp_core.networks.pose_refiner import Evidence, Refined
 from handdgp_core.training.losses import equations
 from handdgp_core.training.refiner.config import RefinerLosses
 from handdgp_core.training.refiner.data import Labels
 
-__all__ = ["chain_length", "refiner_losses", "sized_points"]
+__all__ = ["refiner_losses", "sized_points"]
 
-_CHAIN = (WRIST, *FINGERS["middle"])
 # A weight w stands for a Laplace scale of _LEAST_PX + _HALF_PX (1 - w) / w pixels of the crop.
 _LEAST_PX, _HALF_PX = 1.0, 4.0
-
-
-def chain_length(keypoints: Tensor) -> Tensor:
-    """(B,) length from the wrist along the middle finger of keypoints (B, 21, 3)."""
-    chain = keypoints[:, list(_CHAIN)]
-    return (chain[:, 1:] - chain[:, :-1]).norm(dim=-1).sum(-1)
 
 
 def sized_points(evidence: Evidence, refined: Refined, true_m: Tensor) -> Tensor:
