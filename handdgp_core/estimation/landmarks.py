@@ -143,6 +143,19 @@ def landmarks_from(output: LandmarkOutput) -> Landmarks:
     return Landmarks(*(part.double().cpu().numpy() for part in output))
 
 
+def fitted_alone(landmarks: Landmarks, matrices: Array, fitter: HandFitter) -> tuple[Observation, FittedPose]:
+    """Hands that are seen for the first time: what is fitted to, at the size that is believed, and the fit.
+
+    Args:
+        landmarks: of B crops.
+        matrices: (B, 3, 3) intrinsics of the crops.
+        fitter: with the hand model.
+    """
+    observation = Observation(landmarks.world_m, landmarks.pixels, matrices)
+    observation = sized(observation, fitter.model, believed_log_size(observation.world_m, fitter.model))
+    return observation, fitter.fit(observation)
+
+
 def believed_log_size(world_m: Array, hand: OpenHand) -> Array:
     """(B,) log size of 3D landmarks (B, 21, 3) against the mean adult, no further off than is believed."""
     limit = _BELIEVED_SIZE_SD * hand.scale_sd

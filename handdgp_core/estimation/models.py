@@ -8,8 +8,8 @@ import torch
 
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.landmarks import LandmarksPredictor
-from handdgp_core.estimation.network_predictor import UNMEASURED, NetworkPredictor
-from handdgp_core.estimation.predictor import Predictor
+from handdgp_core.estimation.network_predictor import NetworkPredictor
+from handdgp_core.estimation.predictor import UNMEASURED, Predictor
 from handdgp_core.estimation.refined import RefinedPredictor
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP

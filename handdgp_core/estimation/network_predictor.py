@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from handdgp_core.errors import WeightsError
-from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
+from handdgp_core.estimation.predictor import UNMEASURED, PositioningMethod, Prediction, View
 from handdgp_core.estimation.size_memory import SizeMemory
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.rectification import Rectification
@@ -21,9 +21,7 @@ from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import RelativeOutput
 from handdgp_core.types import Array, Camera, HandCrop
 
-__all__ = ["UNMEASURED", "NetworkPredictor"]
-
-UNMEASURED = (float("nan"), float("nan"))
+__all__ = ["NetworkPredictor"]
 
 
 class NetworkPredictor:

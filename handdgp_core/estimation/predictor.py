@@ -12,6 +12,8 @@ from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.types import Array, Camera, HandCrop
 
 PositioningMethod = Literal["published", "refined"]
+# `Predictor.distance_std` of a model whose distances nobody has compared with true ones.
+UNMEASURED = (float("nan"), float("nan"))
 
 
 class Prediction(NamedTuple):

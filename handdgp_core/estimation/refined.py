@@ -12,7 +12,7 @@ from torch import Tensor
 
 from handdgp_core.estimation.hand_fit import FittedPose, Observation
 from handdgp_core.estimation.landmarks import Landmarks, LandmarksPredictor
-from handdgp_core.estimation.predictor import Prediction, View
+from handdgp_core.estimation.predictor import UNMEASURED, Prediction, View
 from handdgp_core.hands.open_hand import HandPose, OpenHand
 from handdgp_core.networks.mediapipe_landmarks import MediaPipeLandmarks
 from handdgp_core.networks.pose_refiner import Evidence, PoseRefiner
@@ -24,7 +24,7 @@ __all__ = ["RefinedPredictor", "evidence_of"]
 class RefinedPredictor(LandmarksPredictor):
     """Landmarks -> open hand fit -> learned corrections. See `Predictor` for the attributes."""
 
-    distance_std = (float("nan"), float("nan"))
+    distance_std = UNMEASURED
 
     def __init__(
         self,

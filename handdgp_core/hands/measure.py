@@ -9,9 +9,10 @@ from handdgp_core.hands.keypoints import COUNT, FINGERS, WRIST
 from handdgp_core.types import Array
 
 DEFAULT_LENGTH = "wrist-middle-tip"
+KNUCKLE_CHAIN = (WRIST, *FINGERS["middle"])
 # Every length is that of a chain of keypoints, so it does not change when the fingers bend.
 _CHAINS: dict[str, tuple[int, ...]] = {
-    DEFAULT_LENGTH: (WRIST, *FINGERS["middle"]),
+    DEFAULT_LENGTH: KNUCKLE_CHAIN,
     "palm": (WRIST, FINGERS["middle"][0]),
     "palm-width": (FINGERS["index"][0], FINGERS["little"][0]),
     **FINGERS,

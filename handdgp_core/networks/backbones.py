@@ -99,7 +99,7 @@ class MediaPipeGuideBackbone(Backbone):
         return self.read(image)[0]
 
     def read(self, image: Tensor) -> tuple[Tensor, LandmarkOutput]:
-        """Features and landmarks of crops (B, 3, 224, 224), or of what `trunk` made of them."""
+        """Features and landmarks of crops (B, 3, 224, 224), or of what `network.trunk` made of them."""
         trunk = self.network.trunk(image) if image.shape[1] == _COLOURS else image.to(self.network.stem.weight.dtype)
         found = self.network.from_trunk(trunk)
         return _beside(found.stride_16, found.stride_32), self.network.heads(found.pooled)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from handdgp_core.geometry.positioning import position_published
 from handdgp_core.geometry.rotations import rotation_from_vector
 from handdgp_core.hands.keypoints import FINGERS, WRIST
+from handdgp_core.hands.measure import KNUCKLE_CHAIN
 from handdgp_core.hands.template import Template
 from handdgp_core.networks.heads import sample_at
 from handdgp_core.networks.mediapipe_landmarks import INPUT_SIZE, LandmarkOutput
@@ -27,7 +28,6 @@ __all__ = ["Gathered", "Guidance", "Guide", "RoughHand", "chain_length", "rough_
 
 # Joints that hardly move against each other: the wrist and the first joint of every finger.
 _PALM = (WRIST, *(chain[0] for chain in FINGERS.values()))
-_CHAIN = (WRIST, *FINGERS["middle"])
 # Knuckle chains (m) that are believed: 1.5 standard deviations about the mean adult of the open hand. A landmark
 # network sizes every picture anew and can be 30 % off.
 _SHORTEST_M, _LONGEST_M = 0.1565, 0.1967
@@ -168,7 +168,7 @@ def _palm_frame(template_points: Tensor, world: Tensor) -> Tensor:
 
 def chain_length(points: Tensor) -> Tensor:
     """(B,) length from the wrist along the middle finger of keypoints (B, 21, 3)."""
-    chain = points[:, list(_CHAIN)]
+    chain = points[:, list(KNUCKLE_CHAIN)]
     return (chain[:, 1:] - chain[:, :-1]).norm(dim=-1).sum(-1)
 
 

@@ -33,7 +33,8 @@ _PULL_M = 0.012  # how far a joint's pull reaches before training
 class GuidedHandDGP(HandDGP):
     """See the module; arguments and errors as of `HandDGP`, for the backbone "mediapipe-guided" alone.
 
-    `relative` and `forward` take the crops (B, 3, 224, 224), or what `backbone.trunk` made of them (B, 112, 14, 14).
+    `relative` and `forward` take the crops (B, 3, 224, 224), or what `backbone.network.trunk` made of them
+    (B, 112, 14, 14).
     """
 
     backbone: MediaPipeGuideBackbone

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from handdgp_core.errors import OutputError, WeightsError
+from handdgp_core.errors import WeightsError
 from handdgp_core.networks.pose_refiner import PoseRefiner
+from handdgp_core.networks.tensor_file import write_tensors
 
 __all__ = ["is_refiner", "load_refiner", "save_refiner"]
 
@@ -35,19 +33,9 @@ def save_refiner(refiner: PoseRefiner, path: Path | str, notes: Mapping[str, str
     file = Path(path)
     sizes = {"dofs": refiner.dofs, "shapes": refiner.shapes, "width": refiner.width}
     metadata = {**(notes or {}), "format": FORMAT, **{name: str(value) for name, value in sizes.items()}}
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {key: value.detach().cpu().contiguous() for key, value in refiner.state_dict().items()}, part, metadata
-        )
-        os.chmod(part, 0o644)
-        os.replace(part, file)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"to write {file}", str(error), "choose another place, or make room") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    write_tensors(
+        file, {key: value.detach().cpu().contiguous() for key, value in refiner.state_dict().items()}, metadata
+    )
 
 
 def load_refiner(path: Path | str) -> PoseRefiner:

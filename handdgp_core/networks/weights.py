@@ -9,24 +9,21 @@ Nothing in such a file can run. It needs no other file: a checkpoint opens where
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from handdgp_core.errors import OutputError, ShapeError, UsageError, WeightsError
+from handdgp_core.errors import ShapeError, UsageError, WeightsError
 from handdgp_core.hands.template import Template
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.guided_handdgp import make_network
 from handdgp_core.networks.handdgp import HandDGP
+from handdgp_core.networks.tensor_file import write_tensors
 
 __all__ = ["load_network", "read_metadata", "save_network"]
 
@@ -65,7 +62,7 @@ def save_network(
     taken = metadata.keys() & (notes or {}).keys()
     if taken:
         raise UsageError("notes under names of their own", ", ".join(sorted(taken)))
-    _write(file, tensors, {**metadata, **(notes or {})})
+    write_tensors(file, tensors, {**metadata, **(notes or {})})
 
 
 def load_network(path: Path | str, device: torch.device | str = "cpu") -> HandDGP:
@@ -99,29 +96,6 @@ def read_metadata(path: Path | str) -> dict[str, str]:
 def _plain(value: Tensor, half_precision: bool) -> Tensor:
     value = value.detach().cpu().contiguous()  # some weights lie channels-last
     return value.half() if half_precision and value.is_floating_point() else value
-
-
-def _write(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
-        os.close(handle)
-        try:
-            save_file(tensors, part, metadata)
-            os.chmod(part, 0o666 & ~_umask())
-            os.replace(part, file)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"to write {file}", str(error), "choose another place, or make room") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _read(file: Path, with_tensors: bool = True) -> tuple[dict[str, str], dict[str, Tensor]]:

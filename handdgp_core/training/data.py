@@ -15,7 +15,7 @@ from handdgp_core.training.config import DatasetConfig, TrainingConfig
 from handdgp_core.training.datasets.sampling import BlockShuffle
 from handdgp_core.training.readers import JoinedHands, open_dataset
 
-__all__ = ["HandData", "ResumableLoader", "make_loader"]
+__all__ = ["BlockLoaders", "HandData", "ResumableLoader", "make_loader", "open_pairs"]
 
 
 class EpochDataset(Protocol):
@@ -26,6 +26,13 @@ class EpochDataset(Protocol):
     def __getitem__(self, index: int) -> Any: ...
 
     def set_epoch(self, epoch: int) -> None: ...
+
+
+class BlockDataset(EpochDataset, Protocol):
+    """One whose samples lie in blocks that are best read together; `lengths` of them, in their order."""
+
+    @property
+    def lengths(self) -> Sequence[int]: ...
 
 
 class ResumableLoader(DataLoader[Any]):
@@ -67,8 +74,35 @@ class ResumableLoader(DataLoader[Any]):
         self._order.resume(epoch, batches * int(self.batch_size or 1))
 
 
-class HandData(LightningDataModule):
-    """Training and validation loaders.
+class BlockLoaders(LightningDataModule):
+    """Loaders of training and validation data that are there already.
+
+    Args:
+        config: of the run.
+        training: the training data.
+        validation: the validation data, if any.
+    """
+
+    def __init__(self, config: TrainingConfig, training: BlockDataset, validation: BlockDataset | None) -> None:
+        super().__init__()
+        self.config = config
+        self._training = training
+        self._validation = validation
+
+    def train_dataloader(self) -> ResumableLoader:
+        return self._loader(self._training, shuffle=True)
+
+    def val_dataloader(self) -> Sequence[ResumableLoader]:
+        return [] if self._validation is None else [self._loader(self._validation, shuffle=False)]
+
+    def _loader(self, data: BlockDataset, shuffle: bool) -> ResumableLoader:
+        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        order = BlockShuffle(data.lengths, self.config.seed, shuffle, rank=rank, ranks=ranks)
+        return make_loader(data, order, self.config, drop_last=shuffle)
+
+
+class HandData(BlockLoaders):
+    """Training and validation loaders of what is configured.
 
     Args:
         config: of the run.
@@ -79,45 +113,33 @@ class HandData(LightningDataModule):
     """
 
     def __init__(self, config: TrainingConfig, template: Template) -> None:
-        super().__init__()
-        self.config = config
-        self._template = template
-        views = config.augmentation.views(config.network)
-        self._train = self._pairs(
-            config.data.train, views, config.augmentation.appearance, 2 if config.data.two_views else 1
-        )
-        self._validation = (
-            self._pairs(config.data.validation, views.steady(), AppearanceSettings.none(), 1)
-            if config.data.validation
-            else None
-        )
+        data = config.data
+        validation = open_pairs(config, template, data.validation, varied=False) if data.validation else None
+        super().__init__(config, open_pairs(config, template, data.train, varied=True), validation)
 
-    def train_dataloader(self) -> ResumableLoader:
-        return self._loader(self._train, shuffle=True)
 
-    def val_dataloader(self) -> Sequence[ResumableLoader]:
-        return [] if self._validation is None else [self._loader(self._validation, shuffle=False)]
+def open_pairs(
+    config: TrainingConfig, template: Template, datasets: Sequence[DatasetConfig], varied: bool
+) -> ViewPairs:
+    """Data sets in views: varied ones, as many as the configuration says, or the one that the program takes.
 
-    def _pairs(
-        self, configs: Sequence[DatasetConfig], views: Any, appearance: AppearanceSettings, count: int
-    ) -> ViewPairs:
-        parts = [open_dataset(config, self._template, self.config.data.model_folder) for config in configs]
-        return ViewPairs(
-            JoinedHands(parts, configs),
-            self._template.vertex_count,
-            views,
-            appearance,
-            count,
-            self.config.seed,
-            self._template.hand_scale_m,
-            self._template.keypoint_count,
-        )
-
-    def _loader(self, pairs: ViewPairs, shuffle: bool) -> ResumableLoader:
-        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        assert isinstance(pairs.hands, JoinedHands)
-        order = BlockShuffle(pairs.hands.lengths, self.config.seed, shuffle, rank=rank, ranks=ranks)
-        return make_loader(pairs, order, self.config, drop_last=shuffle)
+    Raises:
+        DatasetError, AssetError, UsageError: as in `readers.open_dataset`.
+    """
+    views, appearance = config.augmentation.views(config.network), config.augmentation.appearance
+    if not varied:
+        views, appearance = views.steady(), AppearanceSettings.none()
+    parts = [open_dataset(dataset, template, config.data.model_folder) for dataset in datasets]
+    return ViewPairs(
+        JoinedHands(parts, datasets),
+        template.vertex_count,
+        views,
+        appearance,
+        2 if varied and config.data.two_views else 1,
+        config.seed,
+        template.hand_scale_m,
+        template.keypoint_count,
+    )
 
 
 def make_loader(dataset: EpochDataset, order: BlockShuffle, config: TrainingConfig, drop_last: bool) -> ResumableLoader:

@@ -68,6 +68,7 @@ class JoinedHands:
     """Several data sets one after the other, each as often and as far as its configuration says.
 
     Attributes:
+        parts: the data sets.
         lengths: samples of every block of consecutive ones that are best read together.
 
     Raises:
@@ -75,6 +76,7 @@ class JoinedHands:
     """
 
     def __init__(self, parts: Sequence[LabelledHands], configs: Sequence[DatasetConfig]) -> None:
+        self.parts = parts
         self._blocks: list[tuple[LabelledHands, int]] = []  # data set, first sample
         self.lengths: list[int] = []
         for part, config in zip(parts, configs, strict=True):

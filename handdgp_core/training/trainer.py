@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +19,13 @@ from handdgp_core.training.callbacks import PredictionPictures
 from handdgp_core.training.checkpoints import LAST, NetworkExport, ResumePoints, write_text
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
-from handdgp_core.training.distillation import TaughtData, guided_start
+from handdgp_core.training.distillation import Loading, TaughtData, guided_start
 from handdgp_core.training.memory import keep_freed_memory
 from handdgp_core.training.module import HandModule
 from handdgp_core.training.readers import open_template
 
 __all__ = ["RunResult", "make_trainer", "train"]
 
-Loading = Callable[[str, int, int], None]
 _PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 _DDP = "ddp_find_unused_parameters_true"
 

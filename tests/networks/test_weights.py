@@ -16,8 +16,7 @@ from torch import Tensor
 
 from handdgp_core.errors import OutputError, UsageError, WeightsError
 from handdgp_core.hands.template import Template
-from handdgp_core.networks import HandDGP, NetworkConfig, RectificationConfig, load_network, save_network
-from handdgp_core.networks import weights as weights_module
+from handdgp_core.networks import HandDGP, NetworkConfig, RectificationConfig, load_network, save_network, tensor_file
 from handdgp_core.networks.weights import read_metadata
 from tests.meshes import SMALL_NETWORK
 
@@ -106,7 +105,7 @@ def test_a_failed_write_leaves_the_old_file(
         Path(name).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(weights_module, "save_file", fail)
+    monkeypatch.setattr(tensor_file, "save_file", fail)
     with pytest.raises(OutputError, match="No space left"):
         save_network(network, file)
     assert file.read_bytes() == saved.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,12 @@ class ViewPairs(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.hands)
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Samples of every block of the data set that is best read together."""
+        lengths: Sequence[int] = getattr(self.hands, "lengths", [len(self.hands)])
+        return lengths
 
     def set_epoch(self, epoch: int) -> None:
         """Other random draws for the same samples. Call it before the loader is iterated."""

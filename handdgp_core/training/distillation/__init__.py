@@ -6,7 +6,7 @@ by a refiner, is a function of the landmarks alone. A network that learns this f
 teacher does.
 """
 
-from handdgp_core.training.distillation.data import TaughtData
+from handdgp_core.training.distillation.data import Loading, TaughtData
 from handdgp_core.training.distillation.guide_first import guided_start
 
-__all__ = ["TaughtData", "guided_start"]
+__all__ = ["Loading", "TaughtData", "guided_start"]

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lightning.pytorch import LightningDataModule
-
 from handdgp_core.hands.template import Template
-from handdgp_core.training.augmentation import AppearanceSettings, ViewPairs
+from handdgp_core.training.augmentation import ViewPairs
 from handdgp_core.training.config import DatasetConfig, TrainingConfig
-from handdgp_core.training.data import ResumableLoader, make_loader
-from handdgp_core.training.datasets.sampling import BlockShuffle
+from handdgp_core.training.data import BlockLoaders, open_pairs
 from handdgp_core.training.datasets.shards import Shards
-from handdgp_core.training.distillation.views import TaughtViews, teach
-from handdgp_core.training.readers import JoinedHands, open_dataset
+from handdgp_core.training.distillation.views import Progress, TaughtViews, teach
+from handdgp_core.training.readers import JoinedHands
 
-__all__ = ["TaughtData"]
+__all__ = ["Loading", "TaughtData"]
 
 Loading = Callable[[str, int, int], None]
 
 
-class TaughtData(LightningDataModule):
+class TaughtData(BlockLoaders):
     """Training and validation loaders of taught views, which are computed where they are not in the cache.
 
     Validation, too, asks how near the teacher the network comes. How near the truth it comes is for `evaluate`.
@@ -39,50 +37,27 @@ class TaughtData(LightningDataModule):
     """
 
     def __init__(self, config: TrainingConfig, template: Template, loading: Loading) -> None:
-        super().__init__()
-        self.config = config
-        self._template = template
-        self.training = self._views("training", config.data.train, 2 if config.data.two_views else 1, loading)
-        told = config.data.validation
-        self._validation = self._views("validation", told, 0, loading) if told else None
+        data, draws = config.data, config.teacher.draws
+        varied = open_pairs(config, template, data.train, varied=True)
+        training = _taught(config, varied, data.train, draws, functools.partial(loading, "training"))
+        validation = None
+        if data.validation:
+            steady = open_pairs(config, template, data.validation, varied=False)
+            validation = _taught(config, steady, data.validation, 1, functools.partial(loading, "validation"))
+        super().__init__(config, training, validation)
+        self.training = training
 
-    def train_dataloader(self) -> ResumableLoader:
-        return self._loader(self.training, shuffle=True)
 
-    def val_dataloader(self) -> Sequence[ResumableLoader]:
-        return [] if self._validation is None else [self._loader(self._validation, shuffle=False)]
+def _taught(
+    config: TrainingConfig, pairs: ViewPairs, datasets: Sequence[DatasetConfig], draws: int, progress: Progress
+) -> TaughtViews:
+    teacher = config.teacher
+    weights, cache = Path(teacher.weights), Path(teacher.cache)
+    return TaughtViews(teach(pairs, _origin(pairs, datasets), draws, weights, cache, config.data.workers, progress))
 
-    def _views(self, name: str, datasets: Sequence[DatasetConfig], count: int, loading: Loading) -> TaughtViews:
-        """`count` varied views of each picture; 0 for the one that the program takes."""
-        config = self.config
-        named = [(open_dataset(dataset, self._template, config.data.model_folder), dataset) for dataset in datasets]
-        views, appearance = config.augmentation.views(config.network), config.augmentation.appearance
-        if not count:
-            views, appearance = views.steady(), AppearanceSettings.none()
-        pairs = ViewPairs(
-            JoinedHands([part for part, _ in named], datasets),
-            self._template.vertex_count,
-            views,
-            appearance,
-            count or 1,
-            config.seed,
-            self._template.hand_scale_m,
-            self._template.keypoint_count,
-        )
-        teacher = config.teacher
-        origins = [f"{part.info.origin if isinstance(part, Shards) else ''} {dataset}" for part, dataset in named]
-        files = teach(
-            pairs,
-            "; ".join(origins),
-            teacher.draws if count else 1,
-            Path(teacher.weights),
-            Path(teacher.cache),
-            config.data.workers,
-            lambda done, total: loading(name, done, total),
-        )
-        return TaughtViews(files)
 
-    def _loader(self, views: TaughtViews, shuffle: bool) -> ResumableLoader:
-        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        order = BlockShuffle(views.lengths, self.config.seed, shuffle, rank=rank, ranks=ranks)
-        return make_loader(views, order, self.config, drop_last=shuffle)
+def _origin(pairs: ViewPairs, datasets: Sequence[DatasetConfig]) -> str:
+    """Where the pictures come from: the data sets as configured, and how drawn ones were drawn."""
+    assert isinstance(pairs.hands, JoinedHands)
+    named = zip(pairs.hands.parts, datasets, strict=True)
+    return "; ".join(f"{part.info.origin if isinstance(part, Shards) else ''} {dataset}" for part, dataset in named)

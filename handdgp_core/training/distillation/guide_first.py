@@ -5,27 +5,28 @@ What the guide goes by does not change (the backbone is frozen), so it is comput
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from handdgp_core.geometry.positioning import position_refined
 from handdgp_core.networks.guide import Gathered, Guidance, RoughHand
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
-from handdgp_core.training.config import TrainingConfig
+from handdgp_core.networks.tensor_file import write_tensors
+from handdgp_core.training.config import StageConfig, TrainingConfig
+from handdgp_core.training.curriculum import rate_factor
+from handdgp_core.training.distillation.data import Loading
 from handdgp_core.training.distillation.views import TaughtViews
 from handdgp_core.training.divergence import TrainingDiverged
 
 __all__ = ["guide_first", "guided_start"]
 
-Progress = Callable[[str, int, int], None]
 _BATCH = 64
-_WARM_STEPS = 50
+_PACE = StageConfig(warmup_steps=50, schedule="cosine", final_factor=0.0)
 _LABELS = ("keypoints", "keypoints_uv", "weights", "root_m", "intrinsics")
 # Factors of the L1 terms: keypoints (hand-scale units), their places (crop fractions), the root (part of its distance)
 # and the weights.
@@ -33,7 +34,7 @@ _FACTORS = (1.0, 1.0, 1.0, 0.1)
 
 
 def guided_start(
-    network: GuidedHandDGP, views: TaughtViews, config: TrainingConfig, first: bool, progress: Progress
+    network: GuidedHandDGP, views: TaughtViews, config: TrainingConfig, first: bool, progress: Loading
 ) -> None:
     """`guide_first` in the first process of a run; the others begin with what it left in the run's folder."""
     file = config.run_folder / "guide.safetensors"
@@ -41,12 +42,12 @@ def guided_start(
         return
     if first:
         guide_first(network, views, config, progress)
-        save_file({name: value.contiguous() for name, value in network.guide.state_dict().items()}, file)
+        write_tensors(file, {name: value.contiguous() for name, value in network.guide.state_dict().items()})
     else:
         network.guide.load_state_dict(load_file(file))
 
 
-def guide_first(network: GuidedHandDGP, views: TaughtViews, config: TrainingConfig, progress: Progress) -> None:
+def guide_first(network: GuidedHandDGP, views: TaughtViews, config: TrainingConfig, progress: Loading) -> None:
     """Train `network.guide` on the teacher's keypoints, places, weights and roots. Repeatable.
 
     Args:
@@ -65,10 +66,8 @@ def guide_first(network: GuidedHandDGP, views: TaughtViews, config: TrainingConf
     guide = network.guide.train()
     optimiser = torch.optim.AdamW(guide.parameters(), options.guide_learning_rate, weight_decay=1e-2)
     for step in range(options.guide_steps):
-        warm = min(1.0, (step + 1) / _WARM_STEPS)
-        pace = warm * 0.5 * (1 + math.cos(math.pi * step / options.guide_steps))
         for group in optimiser.param_groups:
-            group["lr"] = options.guide_learning_rate * pace
+            group["lr"] = options.guide_learning_rate * rate_factor(_PACE, step, options.guide_steps)
         chosen = torch.randint(len(labels["root_m"]), (options.guide_batch,), generator=generator)
         part = {name: values[chosen] for name, values in labels.items()}
         loss = _loss(network, guide.correct_rough(_at(gathered, chosen)), part)

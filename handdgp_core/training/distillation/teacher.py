@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from handdgp_core.estimation.hand_fit import HandFitter, Observation
-from handdgp_core.estimation.landmarks import believed_log_size, landmarks_from, sized
+from handdgp_core.estimation.hand_fit import HandFitter
+from handdgp_core.estimation.landmarks import fitted_alone, landmarks_from
 from handdgp_core.estimation.refined import evidence_of
 from handdgp_core.geometry.positioning import position_refined
 from handdgp_core.hands.open_hand import HandPose, OpenHand
@@ -62,9 +62,7 @@ class Teacher:
         """Of right hands: views (B, 3, 224, 224), RGB in [0, 1], and their intrinsics (B, 3, 3)."""
         trunk = self._network.trunk(image)
         landmarks = landmarks_from(self._network.heads(self._network.from_trunk(trunk).pooled))
-        observation = Observation(landmarks.world_m, landmarks.pixels, intrinsics.double().numpy())
-        observation = sized(observation, self._hand, believed_log_size(observation.world_m, self._hand))
-        pose = self._fitter.fit(observation)
+        observation, pose = fitted_alone(landmarks, intrinsics.double().numpy(), self._fitter)
         found = self._refiner(evidence_of(self._hand, pose, observation, landmarks))
         turned = HandPose(found.rotation.double().numpy(), pose.dof_rad, pose.shape, np.exp(pose.log_scale))
         vertices, keypoints = (torch.from_numpy(part).float() for part in self._hand.forward(turned))

@@ -157,7 +157,6 @@ def _key(pairs: ViewPairs, origin: str, weights: Path) -> str:
 
 def _taught(teacher: Teacher, block: Subset[dict[str, Any]], pairs: ViewPairs, workers: int) -> NDArray[Any]:
     rows = np.zeros(len(block), row_of(pairs.vertex_count, pairs.keypoint_count, pairs.view_count))
-    rows["uv2_from_uv1"] = 0
     done = 0
     for batch in DataLoader(block, batch_size=_BATCH, num_workers=workers):
         rendered = render_views(batch, INPUT_SIZE)

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from handdgp_core.estimation.hand_fit import HandFitter, Observation
-from handdgp_core.estimation.landmarks import believed_log_size, landmarks_from, sized
+from handdgp_core.estimation.hand_fit import HandFitter
+from handdgp_core.estimation.landmarks import fitted_alone, landmarks_from
 from handdgp_core.estimation.refined import evidence_of
 from handdgp_core.hands.open_hand import OpenHand
 from handdgp_core.networks.mediapipe_landmarks import INPUT_SIZE, MediaPipeLandmarks
@@ -131,9 +131,7 @@ class _Source:
         batch = default_collate([self._pairs[int(index)] for index in indices])
         view = render_views(batch, INPUT_SIZE)["view1"]
         landmarks = landmarks_from(self._network(view["image"]))
-        observation = Observation(landmarks.world_m, landmarks.pixels, view["intrinsics"].double().numpy())
-        observation = sized(observation, self._hand, believed_log_size(observation.world_m, self._hand))
-        pose = self._fitter.fit(observation)
+        observation, pose = fitted_alone(landmarks, view["intrinsics"].double().numpy(), self._fitter)
         regressor = torch.from_numpy(self._hand.keypoint_regressor).float()
         keypoints = torch.einsum("kv,bvc->bkc", regressor, view["vertices"] * self._pairs.hand_scale_m)
         labels = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from handdgp_core.networks.pose_refiner import PoseRefiner
 from handdgp_core.networks.refiner_file import save_refiner
 from handdgp_core.training.augmentation import AppearanceSettings
 from handdgp_core.training.checkpoints import write_text
+from handdgp_core.training.config import StageConfig
+from handdgp_core.training.curriculum import rate_factor
 from handdgp_core.training.datasets.shards import Shards
 from handdgp_core.training.divergence import TrainingDiverged
 from handdgp_core.training.refiner.config import RefinerConfig
@@ -26,7 +27,7 @@ from handdgp_core.training.typed_yaml import to_plain
 
 __all__ = ["fit_refiner", "train_refiner"]
 
-_WARM_STEPS = 50
+_PACE = StageConfig(warmup_steps=50, schedule="cosine", final_factor=0.0)
 Report = Callable[[int, dict[str, float]], None]
 Loading = Callable[[str, int, int], None]
 
@@ -94,7 +95,7 @@ def fit_refiner(
     for step in range(schedule.steps):
         refiner.train()
         for group in optimiser.param_groups:
-            group["lr"] = schedule.learning_rate * _pace(step, schedule.steps)
+            group["lr"] = schedule.learning_rate * rate_factor(_PACE, step, schedule.steps)
         part = training.at(torch.randint(len(training), (schedule.batch_size,)))
         losses = refiner_losses(part.evidence, refiner(part.evidence), part.labels, config.losses)
         optimiser.zero_grad(set_to_none=True)
@@ -124,10 +125,6 @@ def _validated(
     refiner.means.zero_()
     _assign(refiner, present)
     return figures
-
-
-def _pace(step: int, steps: int) -> float:
-    return min(1.0, (step + 1) / _WARM_STEPS) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def _check(step: int, loss: Tensor, norm: Tensor) -> None:
