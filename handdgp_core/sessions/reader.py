@@ -68,7 +68,7 @@ class SessionReader:
     Raises:
         SourceError: it cannot be read, holds no pictures, or is of a newer version of the program.
 
-    Example:
+    Examples:
         >>> with SessionReader(path) as session:
         ...     frame, recorded = session.frame(0), session.hands(0)
     """

@@ -1,7 +1,8 @@
 """Records in a thread of its own, so that nobody who hands over a frame ever waits for the disk.
 
 The queue keeps everything: where the disk cannot follow and the queue is full, the recording ends with an error, and
-what was taken in until then is in the file. The thread also watches the free space and ends the recording in time.
+what was taken in until then is in the file. The thread also watches the free space and ends the recording in time;
+what waits counts as if it were written already, so that nothing is taken in that might not fit (`room`).
 """
 
 from __future__ import annotations
@@ -12,84 +13,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from handdgp_core.errors import HandDGPError, OutputError
 from handdgp_core.export.folder import MIB
+from handdgp_core.sessions import endings
 from handdgp_core.sessions.codec import RecordedHands
+from handdgp_core.sessions.recorder_status import RecorderLimits, RecorderState, RecorderStatus
+from handdgp_core.sessions.room import Room, frame_bytes, hands_bytes, settings_bytes
 from handdgp_core.sessions.writer import SessionInfo, SessionWriter, WriterOptions
 from handdgp_core.types import Camera, Frame
 
 __all__ = ["RecorderLimits", "RecorderState", "RecorderStatus", "SessionRecorder"]
 
 log = logging.getLogger(__name__)
-
-
-class RecorderState(Enum):
-    """What a recorder is doing."""
-
-    RECORDING = "recording"
-    FINISHED = "finished"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class RecorderLimits:
-    """When to write, to warn and to stop.
-
-    Attributes:
-        queue_frames: frames that may wait for the disk.
-        flush_s: what a process that dies may lose, frames that wait aside.
-        disk_every_s: how often the free space is looked at.
-        warn_free_bytes, stop_free_bytes: warn, and end, when less than this is left.
-        longest_s: end after this time of recording; None for no limit.
-    """
-
-    queue_frames: int = 120
-    flush_s: float = 0.25
-    disk_every_s: float = 1.0
-    warn_free_bytes: int = 2_000 * MIB
-    stop_free_bytes: int = 300 * MIB
-    longest_s: float | None = None
-
-
-@dataclass(frozen=True)
-class RecorderStatus:
-    """How a recording goes.
-
-    Attributes:
-        state: see there.
-        path: of the finished file; there is none where no frame came.
-        taken: frames that `add_frame` accepted.
-        frames, results: written.
-        waiting: frames in the queue.
-        most_waiting: the most there ever were.
-        missed: frames that the live source numbered but never gave.
-        bytes_written: size of the file.
-        recorded_s: since the first frame.
-        cpu_s: processor time of the recorder's thread.
-        warning: of little space, or None.
-        reason: why the recording ended by itself, or None.
-        error: what went wrong, or None.
-    """
-
-    state: RecorderState
-    path: Path
-    taken: int = 0
-    frames: int = 0
-    results: int = 0
-    waiting: int = 0
-    most_waiting: int = 0
-    missed: int = 0
-    bytes_written: int = 0
-    recorded_s: float = 0.0
-    cpu_s: float = 0.0
-    warning: str | None = None
-    reason: str | None = None
-    error: HandDGPError | None = None
 
 
 class SessionRecorder:
@@ -121,8 +61,11 @@ class SessionRecorder:
         self._free_bytes = free_bytes or (lambda folder: shutil.disk_usage(folder).free)
         self._live = info.is_live
         self._changed = threading.Condition()
-        self._queue: deque[Callable[[], Any]] = deque()
+        self._queue: deque[_Job] = deque()
         self._frames_waiting = 0
+        self._frame_bytes = self._hands_bytes = 0  # the most that any one took, or may take
+        self._room = Room(self._writer.finished_bytes)
+        self._measure_room()
         self._accepting = True
         self._last_index: int | None = None
         self._began_s: float | None = None
@@ -152,27 +95,33 @@ class SessionRecorder:
             if longest_s is not None and now_s - self._began_s >= longest_s:
                 return self._stop_by_itself(f"the take of {longest_s:g} s is complete")
             if self._frames_waiting >= self._limits.queue_frames:
-                return self._stop_by_itself("the disk is too slow", _too_slow(self._frames_waiting))
+                return self._stop_by_itself("the disk is too slow", endings.too_slow(self._frames_waiting))
+            most_bytes = frame_bytes(frame, self._writer.options)
+            self._frame_bytes = max(self._frame_bytes, most_bytes)
+            job = _Job(lambda: self._write_frame(frame, camera), most_bytes)
+            if not self._put(job, self._hands_bytes):  # a picture comes in together with room for its result
+                return False
             self._count_missed(frame)
             self._frames_waiting += 1
             waiting = self._frames_waiting
             most = max(waiting, self._status.most_waiting)
             self._update(taken=self._status.taken + 1, waiting=waiting, most_waiting=most)
-            self._put(lambda: self._write_frame(frame, camera))
         return True
 
     def add_hands(self, frame: Frame, recorded: RecordedHands) -> None:
         """Take in a result; one of a frame that is not recorded is left out."""
         with self._changed:
             if self._accepting:
-                self._put(lambda: self._writer.add_hands(frame, recorded))
+                most_bytes = hands_bytes(recorded)
+                self._hands_bytes = max(self._hands_bytes, most_bytes)
+                self._put(_Job(lambda: self._writer.add_hands(frame, recorded), most_bytes))
 
     def add_settings(self, settings: Mapping[str, Any]) -> None:
         """Note that the settings are these from now on."""
         kept = dict(settings)
         with self._changed:
             if self._accepting:
-                self._put(lambda: self._writer.add_settings(kept))
+                self._put(_Job(lambda: self._writer.add_settings(kept), settings_bytes(kept)))
 
     def stop(self) -> None:
         """Take in nothing more, write what waits, finish the file. Returns at once; `join` waits."""
@@ -187,9 +136,21 @@ class SessionRecorder:
 
     # Under the lock
 
-    def _put(self, job: Callable[[], Any]) -> None:
+    def _put(self, job: _Job, spare_bytes: int = 0) -> bool:
+        """Only what is sure to fit is taken in: false ends the recording."""
+        if self._room.left_bytes < job.most_bytes + spare_bytes:
+            return self._stop_for_room()
+        self._room.promise(job.most_bytes)
         self._queue.append(job)
         self._changed.notify_all()
+        return True
+
+    def _stop_for_room(self) -> bool:
+        if self._room.free_is_known:
+            reason, found = "the disk is full", "a full disk"
+        else:
+            reason, found = "the free space is unknown", "a disk that does not tell how much of it is free"
+        return self._stop_by_itself(reason, endings.no_room(found, self._room.open_bytes, self._frames_waiting))
 
     def _update(self, **changes: Any) -> None:
         self._status = replace(self._status, **changes)
@@ -225,20 +186,34 @@ class SessionRecorder:
         disk_due_s = 0.0
         while (job := self._next(flush_due_s)) is not _END:
             if job is not None:
-                job()
+                job.write()
+                with self._changed:
+                    self._room.note_written(job.most_bytes, self._writer.finished_bytes)
             now_s = time.monotonic()
             if now_s >= flush_due_s:
                 self._writer.flush()
                 flush_due_s = now_s + self._limits.flush_s
                 self._note_progress()
-            if now_s >= disk_due_s:
+            if now_s >= disk_due_s or self._is_room_short():
                 disk_due_s = now_s + self._limits.disk_every_s
                 self._look_at_disk()
             if self._writer.full is not None and self._accepting:
-                with self._changed:
-                    self._stop_by_itself("the disk is full", self._writer.full)
+                self._stop_at_reserve(self._writer.full)
 
-    def _next(self, due_s: float) -> Callable[[], Any] | None:
+    def _stop_at_reserve(self, full: OutputError) -> None:
+        """The reserve is in use: what waits fits into it, more may not."""
+        self._measure_room()
+        with self._changed:
+            error = endings.no_room(full.found, self._room.open_bytes, self._frames_waiting)
+            self._stop_by_itself("the disk is full", error)
+
+    def _is_room_short(self) -> bool:
+        """Then others that write to the disk may take away what waits, so the free space must be fresh."""
+        with self._changed:
+            full_queue_bytes = self._limits.queue_frames * (self._frame_bytes + self._hands_bytes)
+            return self._accepting and self._room.left_bytes < full_queue_bytes
+
+    def _next(self, due_s: float) -> _Job | None:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or not self._accepting, max(0.0, due_s - time.monotonic()))
             if self._queue:
@@ -262,15 +237,24 @@ class SessionRecorder:
                 cpu_s=time.thread_time(),
             )
 
-    def _look_at_disk(self) -> None:
-        try:
+    def _measure_room(self) -> int | None:
+        """Free bytes, or None where they cannot be asked."""
+        free: int | None = None
+        with suppress(OSError):
             free = self._free_bytes(self._writer.path.parent)
-        except OSError:
+        written, reserve = self._writer.bytes_written, self._writer.reserve_bytes
+        with self._changed:
+            self._room.note_disk(time.monotonic(), written, free, reserve)
+        return free
+
+    def _look_at_disk(self) -> None:
+        free = self._measure_room()
+        if free is None:
             return
         left = f"{free / MIB:.0f} MiB left on the disk of {self._writer.path.parent}"
         with self._changed:
             if free < self._limits.stop_free_bytes and self._accepting:
-                self._stop_by_itself("the disk is nearly full", _too_little(left))
+                self._stop_by_itself("the disk is nearly full", endings.nearly_full(left))
             self._update(warning=left if free < self._limits.warn_free_bytes else None)
 
     def _finish(self) -> None:
@@ -293,26 +277,26 @@ class SessionRecorder:
 
     def _fail(self, error: Exception) -> None:
         log.error("recording %s failed", self._writer.path, exc_info=error)
+        if not isinstance(error, OutputError):  # a fault of ours: the disk can still take what was added before it
+            with suppress(Exception):
+                self._writer.flush()
         self._writer.abandon()
         known = error if isinstance(error, HandDGPError) else OutputError("to record", f"an internal error: {error!r}")
         with self._changed:
             self._accepting = False
             self._queue.clear()
-            self._update(state=RecorderState.FAILED, error=known, reason="an error", frames=self._writer.frames)
+            lost, taken = self._status.taken - self._writer.frames_safe, self._status.taken
+            told = endings.with_loss(known, lost, taken) if lost else known
+            self._update(
+                state=RecorderState.FAILED, error=told, reason="an error", frames=self._writer.frames_safe, waiting=0
+            )
 
 
-def _END() -> None:
-    """Stands in the place of a job where none will come any more."""
+class _Job(NamedTuple):
+    """Something to write, and the most that it adds to the file."""
+
+    write: Callable[[], Any]
+    most_bytes: int
 
 
-def _too_slow(waiting: int) -> OutputError:
-    return OutputError(
-        "a disk as fast as the camera",
-        f"{waiting} frames waiting for it, so the recording was ended; every frame until then is in the file",
-        "record to another disk, or with a lower JPEG quality or picture size",
-    )
-
-
-def _too_little(left: str) -> OutputError:
-    cure = "free some space, or choose another recordings folder"
-    return OutputError("room to go on recording", f"{left}, so the recording was ended and finished", cure)
+_END = _Job(lambda: None, 0)  # stands in the place of a job where none will come any more

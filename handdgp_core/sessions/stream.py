@@ -60,6 +60,16 @@ class ReserveStream:
             self._position += written
         return count
 
+    @property
+    def reserve_bytes(self) -> int:
+        """What giving up the reserve makes free: where a file system compresses zeros, less than its size."""
+        try:
+            found = os.stat(self._reserve)
+        except OSError:
+            return 0
+        blocks = getattr(found, "st_blocks", None)  # not on Windows
+        return found.st_size if blocks is None else min(found.st_size, 512 * blocks)
+
     def tell(self) -> int:
         """Bytes written."""
         return self._position

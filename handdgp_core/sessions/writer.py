@@ -13,21 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mcap.writer import CompressionType, Writer
-
 from handdgp_core.errors import OutputError, UsageError
 from handdgp_core.export.folder import MIB, as_output_error, check_room, remove
 from handdgp_core.geometry import camera_files
 from handdgp_core.sessions import codec, foxglove, schema
 from handdgp_core.sessions.parts import part_path, reserve_path
 from handdgp_core.sessions.pictures import LOSSLESS_ENCODING, LOWEST_QUALITY, encode_jpeg, encode_lossless
+from handdgp_core.sessions.sized_writer import CHUNK_BYTES, HEAD_BYTES, SizedWriter
 from handdgp_core.sessions.stream import ReserveStream
 from handdgp_core.types import Camera, Frame
 
 __all__ = ["CAMERA_FILE", "MESH_FILE", "SessionInfo", "SessionWriter", "WriterOptions"]
 
 CAMERA_FILE, MESH_FILE = "camera.yaml", "mesh-"
-_CHUNK_BYTES = 1 << 20
 _CALIBRATION_EVERY_NS = 1_000_000_000
 _MESH_EVERY_NS = 10_000_000_000  # repeated, so that a piece cut out of a recording has it, too
 _FRAMES_REMEMBERED = 512  # results come a little after their frames
@@ -90,12 +88,13 @@ class SessionWriter:
         options: see there.
 
     Attributes:
-        frames, hands: frames, and results of frames, written so far.
+        frames, hands: frames, and results of frames, added so far.
+        frames_safe: frames that are in the file whatever happens now; the others are in the chunk in progress.
 
     Raises:
         OutputError: the file cannot be made, or is there already.
 
-    Example:
+    Examples:
         >>> with SessionWriter(path, SessionInfo(source="webcam")) as writer:
         ...     writer.add_frame(frame, camera)
         ...     writer.add_hands(frame, RecordedHands(hands, camera))
@@ -103,10 +102,10 @@ class SessionWriter:
 
     def __init__(self, path: Path, info: SessionInfo, options: WriterOptions | None = None) -> None:
         self.path, self.info, self.options = path, info, options or WriterOptions()
-        self.frames = self.hands = 0
+        self.frames = self.frames_safe = self.hands = 0
         self._part = part_path(path)
         self._open_file()
-        self._writer = Writer(self._stream, chunk_size=_CHUNK_BYTES, compression=CompressionType.NONE)  # type: ignore[arg-type]
+        self._writer = SizedWriter(self._stream)
         self._channels: dict[str, int] = {}
         self._log_times: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._epoch_ns = 0  # log time minus stamp
@@ -125,6 +124,19 @@ class SessionWriter:
     def bytes_written(self) -> int:
         """Size of the file so far."""
         return self._stream.tell()
+
+    @property
+    def finished_bytes(self) -> int:
+        """The most that the file takes up if it is finished now."""
+        if self._begun:
+            return self._writer.finished_bytes
+        kept = (json.dumps(dict(settings), default=str) for settings in (self.info.settings, self._settings))
+        return self._writer.finished_bytes + HEAD_BYTES + sum(map(len, kept))
+
+    @property
+    def reserve_bytes(self) -> int:
+        """Room that is still kept free for the end of the file."""
+        return self._stream.reserve_bytes
 
     @property
     def full(self) -> OutputError | None:
@@ -151,6 +163,7 @@ class SessionWriter:
                 exact.data = encode_lossless(frame.image)
                 self._add(schema.LOSSLESS, time_ns, exact)
         self.frames += 1
+        self._note_safe()
 
     def add_hands(self, frame: Frame, recorded: codec.RecordedHands) -> bool:
         """Add what the model said about a frame that was added before.
@@ -184,6 +197,7 @@ class SessionWriter:
         """End the chunk: what was added so far survives the end of the process. Raises OutputError."""
         with self._guarded():
             self._writer.flush()
+        self._note_safe()
 
     def finish(self, closing: Mapping[str, str] | None = None) -> Path:
         """Write the index, and give the file its name. A second call does nothing.
@@ -204,7 +218,7 @@ class SessionWriter:
             if not self._begun:
                 self._begin(time.time_ns(), None)
             facts = {"frames": str(self.frames), "results": str(self.hands), **(closing or {})}
-            self._writer.flush()
+            self.flush()
             self._writer.add_metadata("session_end", facts)
             self._writer.finish()
             self._stream.sync()
@@ -241,7 +255,7 @@ class SessionWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists():
                 raise FileExistsError(17, "File exists", str(self.path))
-            check_room(self.path.parent, self.options.reserve_bytes + _CHUNK_BYTES)
+            check_room(self.path.parent, self.options.reserve_bytes + CHUNK_BYTES)
             self._stream = ReserveStream(self._part, reserve_path(self.path), self.options.reserve_bytes)
         except FileExistsError as error:
             found = f"that {Path(error.filename or self._part).name} is there already"
@@ -333,6 +347,11 @@ class SessionWriter:
     def _add(self, topic: str, time_ns: int, message: Any) -> None:
         data = message.SerializeToString()
         self._writer.add_message(self._channels[topic], time_ns, data, max(time.time_ns(), time_ns))
+        self._note_safe()
+
+    def _note_safe(self) -> None:
+        if self._writer.chunk_is_empty:
+            self.frames_safe = self.frames
 
     def _time_of(self, frame: Frame) -> int:
         """Time of day of the capture. It always rises, also where a played file starts again or is wound back."""

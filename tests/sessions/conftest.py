@@ -1,7 +1,8 @@
-"""Small real sessions: pictures of noise that carry their number, and one or two hands."""
+"""Small real sessions: pictures that carry their number, and one or two hands; what tests of the recorder share."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handdgp_core.sessions import RecordedHands, SessionInfo, SessionWriter, WriterOptions
+from handdgp_core.sessions import (
+    RecordedHands,
+    RecorderLimits,
+    RecorderStatus,
+    SessionInfo,
+    SessionRecorder,
+    SessionWriter,
+    WriterOptions,
+)
 from handdgp_core.types import Camera, Frame, Hand
 
 WIDTH, HEIGHT = 96, 64
 CAMERA = Camera(WIDTH, HEIGHT, np.array([[80.0, 0, 47.5], [0, 81.0, 31.5], [0, 0, 1]]), [-0.1, 0.02, 0, 0, 0], "test")
 OPTIONS = WriterOptions(reserve_bytes=1 << 20)
 PERIOD_NS = 33_000_000
+ROOMY = RecorderLimits(warn_free_bytes=0, stop_free_bytes=0)
+LONG_S = 150.0  # for what takes a moment, unless the machine is very busy
 
 
 def make_frame(index: int, size: tuple[int, int] = (WIDTH, HEIGHT), start_ns: int = 7_000) -> Frame:
@@ -93,3 +104,18 @@ def write_session(
 def session(tmp_path: Path) -> Path:
     """A finished session of 30 frames."""
     return write_session(tmp_path / "take.mcap", settings={"steadiness": 50})
+
+
+def finished(recorder: SessionRecorder) -> RecorderStatus:
+    """Its status after it was stopped and has ended."""
+    recorder.stop()
+    assert recorder.join(LONG_S)
+    return recorder.status
+
+
+def until(condition, limit_s: float = LONG_S) -> None:  # type: ignore[no-untyped-def]
+    """Wait until it is true."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -15,7 +15,7 @@ from tests.sessions.conftest import CAMERA, HEIGHT, WIDTH, make_hand
 
 
 def main(path: str, fps: float, seconds: float, file_limit: int, reserve_bytes: int) -> None:
-    """Say `t` and the stamp after each frame that the recorder took, and the status at the end."""
+    """Say number, stamp and frames known as written after each frame that was taken in, and the status at the end."""
     if file_limit:
         import resource
         import signal
@@ -34,11 +34,11 @@ def main(path: str, fps: float, seconds: float, file_limit: int, reserve_bytes: 
         if not recorder.add_frame(frame, CAMERA):
             break
         recorder.add_hands(frame, RecordedHands([hand, hand], CAMERA, "test"))
-        print(index, frame.stamp_ns, flush=True)
+        print(index, frame.stamp_ns, recorder.status.frames, flush=True)
         index += 1
         time.sleep(max(0.0, began + index / fps - time.monotonic()))
     recorder.stop()
-    recorder.join(30)
+    recorder.join(60)
     status = recorder.status
     print(json.dumps({"state": status.state.value, "frames": status.frames, "taken": index, "reason": status.reason,
                       "error": str(status.error or "")}), flush=True)  # fmt: skip

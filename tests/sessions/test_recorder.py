@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,21 +33,14 @@ from handdgp_core.sessions import (
     repair,
 )
 from handdgp_core.sessions import recorder as recorder_module
-from tests.sessions.conftest import CAMERA, OPTIONS, hands_of, make_frame
+from tests.sessions.conftest import CAMERA, LONG_S, OPTIONS, ROOMY, finished, hands_of, make_frame, until
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("HANDDGP_KILLS", "3"))
-ROOMY = RecorderLimits(warn_free_bytes=0, stop_free_bytes=0)
 
 
 def record(path: Path, limits: RecorderLimits = ROOMY, **changes: object) -> SessionRecorder:
     return SessionRecorder(path, SessionInfo(source="test", is_live=True), OPTIONS, limits, **changes)  # type: ignore[arg-type]
-
-
-def finished(recorder: SessionRecorder) -> RecorderStatus:
-    recorder.stop()
-    assert recorder.join(20)
-    return recorder.status
 
 
 def test_everything_that_was_taken_in_is_in_the_file(tmp_path: Path) -> None:
@@ -84,7 +77,7 @@ def test_a_slow_disk_ends_the_recording_with_an_error_and_no_gap(tmp_path: Path,
     add = recorder_module.SessionWriter.add_frame
 
     def slow(self, frame, camera):  # type: ignore[no-untyped-def]
-        gate.wait(20)
+        gate.wait(LONG_S)
         add(self, frame, camera)
 
     monkeypatch.setattr(recorder_module.SessionWriter, "add_frame", slow)
@@ -107,10 +100,10 @@ def test_little_space_warns_and_very_little_ends(tmp_path: Path) -> None:
     recorder.add_frame(make_frame(0), CAMERA)
     assert recorder.status.warning is None
     free["bytes"] = 1_000 * MIB
-    _until(lambda: recorder.status.warning is not None)
+    until(lambda: recorder.status.warning is not None)
     assert "1000 MiB" in (recorder.status.warning or "") and recorder.add_frame(make_frame(1), CAMERA)
     free["bytes"] = 100 * MIB
-    assert recorder.join(20)
+    assert recorder.join(LONG_S)
     status = recorder.status
     assert status.state is RecorderState.FINISHED and "nearly full" in (status.reason or "")
     assert status.frames == 2 and isinstance(status.error, OutputError)
@@ -122,7 +115,7 @@ def test_a_take_of_limited_length_ends_by_itself(tmp_path: Path) -> None:
     while recorder.add_frame(make_frame(index), CAMERA):
         index += 1
         time.sleep(0.005)
-    assert recorder.join(20)
+    assert recorder.join(LONG_S)
     status = recorder.status
     assert status.frames == index and status.error is None and "complete" in (status.reason or "")
 
@@ -130,23 +123,16 @@ def test_a_take_of_limited_length_ends_by_itself(tmp_path: Path) -> None:
 def test_a_fault_is_told_and_what_was_flushed_is_kept(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     recorder = record(tmp_path / "take.mcap", replace(ROOMY, flush_s=0.01))
     recorder.add_frame(make_frame(0), CAMERA)
-    _until(lambda: recorder.status.frames == 1)
+    until(lambda: recorder.status.frames == 1)
     monkeypatch.setattr(recorder_module.SessionWriter, "add_frame", _explode)
     recorder.add_frame(make_frame(1), CAMERA)
-    assert recorder.join(20)
+    assert recorder.join(LONG_S)
     assert recorder.status.state is RecorderState.FAILED and "internal" in str(recorder.status.error)
     assert repair(tmp_path / "take.mcap.part").frames == 1
 
 
 def _explode(*arguments: object) -> None:
     raise RuntimeError("broken")
-
-
-def _until(condition, limit_s: float = 20.0) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 # Processes that die, disks that are full
@@ -164,32 +150,51 @@ def start(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
 def test_a_killed_recording_is_complete_but_for_its_last_moment(tmp_path: Path) -> None:
+    """What the recorder had counted as written is in the file. The first is killed at any time, the others after that.
+
+    How long the last moment is depends on the machine, so it is printed and not compared.
+    """
     rng, losses_ms = random.Random(11), []
     for number in range(KILLS):
         path = tmp_path / f"killed-{number}.mcap"
         process = start(path)
         assert process.stdout is not None
-        first = process.stdout.readline()
-        assert first
+        said = [_said(process.stdout.readline())]
+        while number and said[-1].written == 0:
+            said.append(_said(process.stdout.readline()))
         time.sleep(rng.uniform(0.0, 2.0))
         process.send_signal(signal.SIGKILL)
-        said = [line.split() for line in (first + process.communicate()[0]).splitlines() if line.count(" ") == 1]
+        said += [_said(line) for line in process.communicate()[0].splitlines()]
         try:
             with SessionReader(repair(path.with_name(path.name + ".part")).path) as read:
                 kept = [read.facts_of(place) for place in range(read.frame_count)]
                 assert all(read.hands(place) is not None for place in range(read.frame_count - 1))
             assert [facts.index for facts in kept] == list(range(len(kept)))
-            last_ns = kept[-1].stamp_ns
+            assert [facts.stamp_ns for facts in kept[: len(said)]] == [one.stamp_ns for one in said[: len(kept)]]
+            last_ns, count = kept[-1].stamp_ns, len(kept)
         except SourceError:  # killed before anything was due
-            last_ns = int(said[0][1])
-        losses_ms.append((int(said[-1][1]) - last_ns) / 1e6)
+            last_ns, count = said[0].stamp_ns, 0
+        assert max(one.written for one in said) <= count <= len(said) + 1  # the last may be taken in and not told yet
+        losses_ms.append((said[-1].stamp_ns - last_ns) / 1e6)
     print(f"\n{KILLS} kills: worst loss {max(losses_ms):.0f} ms, median {np.median(losses_ms):.0f} ms")
-    assert min(losses_ms) < 500  # the machine may be busy: only that losses are of this order
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the process says after a frame: its number, its stamp, and how many frames it knew to be written."""
+
+    index: int
+    stamp_ns: int
+    written: int
+
+
+def _said(line: str) -> _Said:
+    return _Said(*map(int, line.split()))
 
 
 def _full_disk(path: Path, **how: int) -> dict[str, object]:
-    process = start(path, fps=200, seconds=60, **how)
-    output, _ = process.communicate(timeout=120)
+    process = start(path, fps=200, seconds=100, **how)
+    output, _ = process.communicate(timeout=170)
     assert process.returncode == 0
     return json.loads(output.splitlines()[-1])  # type: ignore[no-any-return]
 
@@ -224,8 +229,10 @@ def test_a_limit_that_the_reserve_cannot_lift_leaves_a_file_that_can_be_repaired
     """`ulimit -f`: every write beyond the limit fails for ever."""
     said = _full_disk(tmp_path / "take.mcap", file_limit=5 * MIB, reserve=MIB)
     assert said["state"] == "failed" and said["error"]
+    lost = int(str(said["taken"])) - int(str(said["frames"]))
+    assert lost == 0 or f"{lost} of the {said['taken']} frames" in str(said["error"])
     report = repair(tmp_path / "take.mcap.part", tmp_path / "saved.mcap")
-    assert report.frames > 20
+    assert report.frames > 20 and report.frames >= int(str(said["frames"]))
     with SessionReader(report.path) as read:
         assert [read.facts_of(place).index for place in range(read.frame_count)] == list(range(read.frame_count))
 

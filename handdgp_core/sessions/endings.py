@@ -1,0 +1,40 @@
+"""What a person is told when a recording ends without being asked to."""
+
+from __future__ import annotations
+
+from handdgp_core.errors import HandDGPError, OutputError
+from handdgp_core.export.folder import MIB
+
+__all__ = ["nearly_full", "no_room", "too_slow", "with_loss"]
+
+_KEPT = "so the recording was ended; every frame until then is in the file"
+_MORE_ROOM = "free some space, or choose another recordings folder"
+
+
+def too_slow(waiting: int) -> OutputError:
+    """The queue is full."""
+    cure = "record to another disk, or with a lower JPEG quality or picture size"
+    return OutputError("a disk as fast as the camera", f"{waiting} frames waiting for it, {_KEPT}", cure)
+
+
+def nearly_full(left: str) -> OutputError:
+    """Less is free than the recorder leaves to others."""
+    return OutputError("room to go on recording", f"{left}, so the recording was ended and finished", _MORE_ROOM)
+
+
+def no_room(found: str, open_bytes: int, waiting: int) -> OutputError:
+    """What more comes might not fit.
+
+    Args:
+        found: what is the matter with the disk, e.g. "a full disk".
+        open_bytes: room for frames, the reserve included.
+        waiting: frames that will be written there.
+    """
+    left = f"{open_bytes / MIB:.1f} MiB left, the reserve included, with {waiting} frames waiting for it"
+    return OutputError("room to go on recording", f"{found}, {left}, {_KEPT}", _MORE_ROOM)
+
+
+def with_loss(error: HandDGPError, lost: int, taken: int) -> OutputError:
+    """The same, and how many of the frames that the recorder had taken in are not in the file."""
+    found = f"{error.found}; {lost} of the {taken} frames taken in could not be written"
+    return OutputError(error.wanted, found, error.cure)

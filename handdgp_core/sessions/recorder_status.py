@@ -1,0 +1,76 @@
+"""When a recorder ends by itself, and what it tells about its recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from handdgp_core.errors import HandDGPError
+from handdgp_core.export.folder import MIB
+
+__all__ = ["RecorderLimits", "RecorderState", "RecorderStatus"]
+
+
+class RecorderState(Enum):
+    """What a recorder is doing."""
+
+    RECORDING = "recording"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class RecorderLimits:
+    """When to write, to warn and to stop.
+
+    Attributes:
+        queue_frames: frames that may wait for the disk.
+        flush_s: what a process that dies may lose, frames that wait aside.
+        disk_every_s: how often the free space is looked at while a full queue would fit; else after every write.
+        warn_free_bytes, stop_free_bytes: warn, and end, when less than this is left.
+        longest_s: end after this time of recording; None for no limit.
+    """
+
+    queue_frames: int = 120
+    flush_s: float = 0.25
+    disk_every_s: float = 1.0
+    warn_free_bytes: int = 2_000 * MIB
+    stop_free_bytes: int = 300 * MIB
+    longest_s: float | None = None
+
+
+@dataclass(frozen=True)
+class RecorderStatus:
+    """How a recording goes.
+
+    Attributes:
+        state: see there.
+        path: of the finished file; there is none where no frame came.
+        taken: frames that `add_frame` accepted.
+        frames, results: written; of a recording that failed, the frames that are safe.
+        waiting: frames in the queue.
+        most_waiting: the most there ever were.
+        missed: frames that the live source numbered but never gave.
+        bytes_written: size of the file.
+        recorded_s: since the first frame.
+        cpu_s: processor time of the recorder's thread.
+        warning: of little space, or None.
+        reason: why the recording ended by itself, or None.
+        error: what went wrong, or None.
+    """
+
+    state: RecorderState
+    path: Path
+    taken: int = 0
+    frames: int = 0
+    results: int = 0
+    waiting: int = 0
+    most_waiting: int = 0
+    missed: int = 0
+    bytes_written: int = 0
+    recorded_s: float = 0.0
+    cpu_s: float = 0.0
+    warning: str | None = None
+    reason: str | None = None
+    error: HandDGPError | None = None
