@@ -455,6 +455,7 @@ class Controller(QObject):
             is_rendered=source.is_rendered,
         )
         self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source), calibration=self._calibration())
+        worker.begin()
         if self._profile.notice is not None and not self._settings.calibration_path:
             self.notice.emit(self._profile.notice)
         self._settings.remember_source(self._status.spec)

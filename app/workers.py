@@ -176,7 +176,7 @@ class Worker(ABC):
 
 
 class CaptureWorker(Worker):
-    """Opens a source and leaves its newest frame in a box of its own.
+    """Opens a source, reports it, and after `begin` leaves its newest frame in a box of its own.
 
     Args:
         opener: makes the source; runs in the worker's thread, for opening a camera may take seconds.
@@ -200,9 +200,14 @@ class CaptureWorker(Worker):
         self.captured = 0
         self.on_frame: Callable[[Frame], None] | None = None  # a recorder's; never blocks
         self.waiting = ""
+        self._begun = threading.Event()
         # Live sources cannot wait: while this is set their frames are read and dropped, but for one a step.
         self._dropping = threading.Event()
         self._single = threading.Event()
+
+    def begin(self) -> None:
+        """Read frames from now on: whoever was told of the opened source has set what its first frame needs."""
+        self._begun.set()
 
     def pause(self) -> None:
         """Let no frame through until `resume` or `step`."""
@@ -238,6 +243,8 @@ class CaptureWorker(Worker):
             return
         self.source = self._opener()
         self._report(SourceOpened(self))
+        while not self.stopping and not self._begun.wait(WAIT_S):
+            pass
         while not self.stopping:
             try:
                 frame = self.source.read(WAIT_S)
