@@ -1,12 +1,10 @@
-"""Entry point: `python main.py` starts the program, `python main.py --help` lists its commands."""
+"""`python main.py` starts the program, as the command `handdgp` does; `--help` lists the commands."""
 
 from __future__ import annotations
 
 import sys
-from multiprocessing import freeze_support
 
-from app.cli import main
+from app.__main__ import main
 
 if __name__ == "__main__":
-    freeze_support()
     sys.exit(main())

@@ -1,12 +1,29 @@
 #!/usr/bin/env bash
 # Sets everything up and runs the checks and the tests. Arguments go to pytest: ./test.sh tests/geometry
+#   ./test.sh         all but the slow tests; its end lists what was left out
+#   ./test.sh --all   everything, as CI does
+# HANDDGP_TEST_PROCESSES sets how many processes run tests (default: one a core).
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
-python="$(bash "$here/tools/setup.sh" "test,train")"
+python="$(bash "$here/tools/setup.sh" "test,train,licensed,docs")"
 bin="$(dirname "$python")"
 cd "$here"
+
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
 "$bin/lint-imports"
-exec env QT_QPA_PLATFORM="${QT_QPA_PLATFORM:-offscreen}" "$python" -m pytest "$@"
+
+# Every import is declared: with the extras, and for the program alone, without the places that an extra is for.
+of_extras='handdgp_core/training/|handdgp_core/evaluation/labelled\.py|app/commands/bench_networks\.py'
+of_extras+='|handdgp_core/hands/(anny_hand|build_open_hand|hierarchy|mano)\.py'
+"$bin/deptry" .
+"$bin/deptry" . --optional-dependencies-dev-groups test,docs,train,licensed --extend-exclude "$of_extras"
+
+site="$(mktemp -d)"
+trap 'rm -rf "$site"' EXIT
+NO_MKDOCS_2_WARNING=1 "$bin/mkdocs" build --strict --quiet --site-dir "$site"
+
+# One thread a process: several processes with several threads each wait for each other.
+export QT_QPA_PLATFORM="${QT_QPA_PLATFORM:-offscreen}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+"$python" -m pytest -n "${HANDDGP_TEST_PROCESSES:-auto}" --dist worksteal "$@"

@@ -36,7 +36,7 @@ def bench_live(options: LiveOptions, seconds: float = 30.0) -> Figures:
     """Run the window on a source, played again and again, and measure it; see `app.live_bench.measure_live`.
 
     Raises:
-        HandDGPError: the source or the model failed, or no hand was seen within a minute.
+        HandDGPError: the source or the model failed, or no hand was seen in time.
     """
     multiprocessing.freeze_support()
     return measure_live(options, seconds)

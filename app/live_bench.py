@@ -116,7 +116,7 @@ def measure_live(options: LiveOptions, seconds: float = 30.0, session: LiveSessi
         heartbeat, inference in ms, frames left out, resident memory in MB at start, every 10 s and at the end,
         and seconds from the start of this function to the first picture and the first mesh.
     Raises:
-        HandDGPError: the source or the model failed, or no hand was seen within a minute.
+        HandDGPError: the source or the model failed, or no hand was seen in time.
     """
     with bench_session(options, session) as (measured, _):
         bench = _Bench(measured, seconds)

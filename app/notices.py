@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from app.environment import missing_part
 from handdgp_core.errors import HandDGPError
 
 
@@ -58,6 +59,8 @@ def notice_of_error(
 ) -> Notice:
     """The message for an exception: a `HandDGPError` names its cure, anything else is a fault of the program."""
     details = details or "".join(traceback.format_exception(error))
+    if isinstance(error, ImportError):
+        error = missing_part(error) or error
     if isinstance(error, HandDGPError):
         title = f"Wanted {error.wanted}; found {_sentence(error.found, capital=False)}"
         return Notice(Severity.ERROR, title, _sentence(error.cure), details, action, topic=topic)

@@ -35,7 +35,7 @@ class Estimator(Protocol):
     def model_name(self) -> str:
         """What the model calls itself."""
 
-    def estimate(self, frame: Frame, camera: Camera) -> list[Hand]:
+    def estimate(self, frame: Frame, camera: Camera, /) -> list[Hand]:
         """The hands of one frame."""
 
     def reset(self) -> None:

@@ -9,9 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.environment import PROGRAM, version_of
 from app.pipeline import CameraChoice, FrameResult, PipelineOptions
 from app.settings import Settings
-from app.version import PROGRAM, version_of
+from handdgp_core.bundled import bundled
 from handdgp_core.sessions import (
     RecordedHands,
     RecorderLimits,
@@ -33,7 +34,6 @@ PRIVATE_SETTINGS = frozenset(
     }
 )  # fmt: skip
 BURST_RESERVE_BYTES = 64 << 20
-ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def model_hash(name_or_path: str) -> str:
     The loader of a model asks once in its own thread, so that asking again costs nothing.
     """
     path = Path(name_or_path)
-    folders = (ASSETS / name for name in ("hands", "models", "weights"))
+    folders = (bundled(f"assets/{name}") for name in ("hands", "models", "weights"))
     own = (file for folder in folders for file in folder.glob("*") if file.is_file())
     files = [path] if path.is_file() else sorted(own)
     digest = hashlib.sha256()

@@ -12,10 +12,10 @@ from pathlib import Path
 from PyQt6.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
 
 from app.controller import ModelPhase, Phase
-from app.display import has_display
+from app.environment import has_display
 from app.live_session import LiveOptions, LiveSession
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 180.0
 
 
 class WindowBench(QObject):

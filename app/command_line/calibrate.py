@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 from app.command_line.exit_codes import CANCELLED, DONE
 
 
-class CameraFormat(str, Enum):
+class CameraFormat(StrEnum):
     ros = "ros"
     opencv = "opencv"
     kalibr = "kalibr"

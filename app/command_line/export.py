@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.command_line.exit_codes import CANCELLED, DONE
-from app.command_line.options import Axes, Calibration, Device, DeviceOption, HandLength, metres
+from app.command_line.options import EXPORTS, Axes, Calibration, Device, DeviceOption, HandLength, metres
 
 
 def export(
@@ -16,7 +16,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", help="Folder for the files.")],
     file_format: Annotated[
         list[str],
-        typer.Option("--format", help="Comma-separated: obj, ply, glb, csv, npz, video, freihand, foxglove-scene."),
+        typer.Option("--format", help=f"Comma-separated: {EXPORTS}."),
     ],
     axes: Annotated[
         Axes | None, typer.Option("--axes", help="Axes of OBJ and PLY files. Default: opencv. GLB has its own.")

@@ -10,7 +10,7 @@ import typer
 from app.command_line.exit_codes import CANCELLED, DONE
 from app.command_line.options import Calibration, Device, HandLength
 from app.commands.console import console
-from app.display import has_display
+from app.environment import has_display
 
 
 def live(

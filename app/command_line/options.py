@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-class Device(str, Enum):
+class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
 
 
-class Axes(str, Enum):
+class Axes(StrEnum):
     opencv = "opencv"
     opengl = "opengl"
     blender = "blender"
 
+
+# Of `process --export` and `export --format` alike. In words, because importing the exporters for a --help is slow.
+EXPORTS = "obj, ply, glb (one animated file with the camera), csv, npz, video, glb-frames, freihand, foxglove-scene"
 
 Calibration = Annotated[
     Path | None, typer.Option("--calibration", help="Camera file: ROS camera_info YAML or OpenCV YAML.")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.command_line.exit_codes import CANCELLED, DONE
-from app.command_line.options import Axes, Calibration, Device, DeviceOption, Fov, HandLength, Model, metres
+from app.command_line.options import EXPORTS, Axes, Calibration, Device, DeviceOption, Fov, HandLength, Model, metres
 
 
 def process(
@@ -24,14 +24,13 @@ def process(
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
     export: Annotated[
         list[str] | None,
-        typer.Option(
-            "--export", help="Comma-separated: obj, ply, glb, csv, npz, video, glb-animation, freihand, foxglove-scene."
-        ),
+        typer.Option("--export", help=f"Comma-separated: {EXPORTS}."),
     ] = None,
     axes: Annotated[
         Axes | None, typer.Option("--axes", help="Axes of exported meshes. Default: opencv, and opengl for GLB.")
     ] = None,
     every: Annotated[int, typer.Option("--every", min=1, help="Every Nth frame.")] = 1,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many frames.")] = None,
 ) -> int:
     """A source through the whole pipeline, without a display. Writes predictions.npz and summary.json."""
     from app.commands.process import ProcessOptions
@@ -49,5 +48,6 @@ def process(
         export=tuple(name.strip() for entry in export or [] for name in entry.split(",") if name.strip()),
         axes=None if axes is None else axes.value,
         every=every,
+        limit=limit,
     )
     return DONE if run(options) else CANCELLED

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.display import has_display
+from app.environment import has_display
 from handdgp_core.errors import UsageError
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from app.commands.extras import training_parts
 from handdgp_core.estimation.models import choose_device
 from handdgp_core.networks.guided_handdgp import make_network
 from handdgp_core.networks.handdgp import HandDGP
@@ -51,12 +50,12 @@ def bench_training(config_path: Path, overrides: Sequence[str], seconds: float, 
     Raises:
         HandDGPError: a bad configuration, or a template that is not here.
     """
-    with training_parts():
-        from lightning.fabric.utilities import move_data_to_device
+    from lightning.fabric.utilities import move_data_to_device
 
-        from handdgp_core.training.augmentation import render_views
-        from handdgp_core.training.config import load_config
-        from handdgp_core.training.losses import HandLosses
+    from handdgp_core.training.augmentation import render_views
+    from handdgp_core.training.config import load_config
+    from handdgp_core.training.losses import HandLosses
+
     config = load_config(config_path, overrides)
     network, device = _network(config_path, overrides, device_name)
     losses = HandLosses(network.template.faces, config.losses, network.template.hand_scale_m).to(device)
@@ -95,9 +94,9 @@ def bench_training(config_path: Path, overrides: Sequence[str], seconds: float, 
 
 
 def _network(config_path: Path, overrides: Sequence[str], device_name: str) -> tuple[HandDGP, torch.device]:
-    with training_parts():
-        from handdgp_core.training.config import load_config
-        from handdgp_core.training.readers import open_template
+    from handdgp_core.training.config import load_config
+    from handdgp_core.training.readers import open_template
+
     config = load_config(config_path, overrides)
     template = open_template(config.network.template, config.data.model_folder)
     device = choose_device(device_name)

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 
 from app.commands.console import cancellable, console, progress_bar
-from app.commands.extras import training_parts
 from app.commands.files import write_json
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
@@ -83,9 +82,9 @@ def evaluate(options: EvaluateOptions) -> bool:
 
 def _break_down(options: EvaluateOptions) -> bool:
     """Any model on synthetic shards: tables by distance, view, skin tone, occlusion and hand size."""
-    with training_parts():
-        from handdgp_core.evaluation.breakdown import break_down
-        from handdgp_core.training.datasets.shards import Shards
+    from handdgp_core.evaluation.breakdown import break_down
+    from handdgp_core.training.datasets.shards import Shards
+
     assert options.root is not None
     model = load_predictor(options.model, options.device)
     try:
@@ -140,10 +139,8 @@ def _network_pairs(
     options: EvaluateOptions, cancelled: threading.Event, examples: Examples
 ) -> dict[PositioningMethod, Pairs]:
     from handdgp_core.estimation.models import choose_device
+    from handdgp_core.evaluation.labelled import evaluate_network
     from handdgp_core.networks import load_network
-
-    with training_parts():
-        from handdgp_core.evaluation.labelled import evaluate_network
 
     network = load_network(options.model, choose_device(options.device))
     with _bar(options.dataset) as progress:
@@ -161,8 +158,7 @@ def _program_pairs(
             assert options.root is not None
             if options.dataset == "frames":
                 return evaluate_folder(options.root, estimator, progress, cancelled, examples)
-            with training_parts():
-                from handdgp_core.evaluation.labelled import evaluate_estimator
+            from handdgp_core.evaluation.labelled import evaluate_estimator
 
             return evaluate_estimator(estimator, _open(options, None), progress, cancelled, examples)
     finally:
@@ -170,9 +166,8 @@ def _program_pairs(
 
 
 def _open(options: EvaluateOptions, template: Any) -> Any:
-    with training_parts():
-        from handdgp_core.training.config import DatasetConfig
-        from handdgp_core.training.readers import JoinedHands, open_dataset, open_template
+    from handdgp_core.training.config import DatasetConfig
+    from handdgp_core.training.readers import JoinedHands, open_dataset, open_template
 
     split = options.split or EVALUATION_SPLITS.get(options.dataset, "")
     config = DatasetConfig(options.dataset, str(options.root), split, limit=options.limit)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from app.commands.console import cancellable, console, progress_bar
 from app.commands.process import hand_length_for
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
-from handdgp_core.export.exporter import ExporterGroup, ExportOptions, open_exporters
+from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sessions.scan import describe_losses
 from handdgp_core.sources.cameras import CameraChooser
@@ -20,17 +20,6 @@ from handdgp_core.sources.protocol import frames
 from handdgp_core.sources.session import SessionSource
 from handdgp_core.types import Camera, Frame, Hand
 
-# Names as people type them; a session gives one moving GLB instead of one for each frame.
-FORMATS = {
-    "obj": "obj",
-    "ply": "ply",
-    "glb": "glb-animation",
-    "csv": "csv",
-    "npz": "npz",
-    "video": "video",
-    "freihand": "freihand",
-    "foxglove-scene": "foxglove-scene",
-}
 _DEFAULT_FPS = 30.0
 Predict = Callable[[Frame], tuple[list[Hand], Camera] | None]
 
@@ -62,10 +51,10 @@ def export(request: ExportRequest) -> bool:
     Raises:
         HandDGPError: bad input, or an output that cannot be written.
     """
-    unknown = [name for name in request.formats if name not in FORMATS]
+    unknown = [name for name in request.formats if name not in NAMES]
     if unknown or not request.formats:
         found = ", ".join(map(repr, unknown)) or "none"
-        raise UsageError(f"--format of {', '.join(FORMATS)}", found, "choose among these, separated by commas")
+        raise UsageError(f"--format of {', '.join(NAMES)}", found, "choose among these, separated by commas")
     if request.model is None and (request.calibration or request.hand_length_m):
         cure = "give --model NAME to run it anew"
         raise UsageError("a model to use this calibration or hand length with", "recorded results", cure)
@@ -82,7 +71,7 @@ def export(request: ExportRequest) -> bool:
             vertex_count=None if estimator is None else int(estimator.faces.max()) + 1,
         )
         try:
-            with open_exporters([FORMATS[name] for name in request.formats], request.output, options) as exporters:
+            with open_exporters(request.formats, request.output, options) as exporters:
                 counts = _run(source, predict, exporters, cancelled)
                 files = exporters
         finally:

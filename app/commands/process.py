@@ -13,7 +13,7 @@ import numpy as np
 
 from app.commands.console import cancellable, console, progress_bar
 from app.commands.files import write_json
-from app.version import PROGRAM, version_of
+from app.environment import PROGRAM, version_of
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.export.exporter import ExporterGroup, ExportOptions, open_exporters
@@ -42,6 +42,7 @@ class ProcessOptions:
     export: tuple[str, ...] = ()
     axes: str | None = None
     every: int = 1
+    limit: int | None = None
 
 
 @dataclass
@@ -76,8 +77,9 @@ def process(options: ProcessOptions) -> bool:
     Raises:
         HandDGPError: bad input, or an output that cannot be written.
     """
-    if options.every < 1:
-        raise UsageError("--every of 1 or more", str(options.every))
+    for name, value in (("--every", options.every), ("--limit", options.limit)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} of 1 or more", str(value))
     calibration = Camera.load(options.calibration) if options.calibration else None
     counts, started_s = RunCounts(), time.perf_counter()
     with open_source(options.source) as source, cancellable() as cancelled:
@@ -94,7 +96,7 @@ def process(options: ProcessOptions) -> bool:
                 vertex_count=int(estimator.faces.max()) + 1,
             )
             with open_exporters(["npz", *options.export], output, export) as exporters:
-                _run(source, estimator, chooser, exporters, counts, cancelled, options.every)
+                _run(source, estimator, chooser, exporters, counts, cancelled, options)
         finally:
             estimator.close()
     elapsed_s = time.perf_counter() - loaded_s
@@ -121,12 +123,11 @@ def _run(
     exporters: ExporterGroup,
     counts: RunCounts,
     cancelled: threading.Event,
-    every: int,
+    options: ProcessOptions,
 ) -> None:
-    total = None if source.frame_count is None else -(-source.frame_count // every)
-    with progress_bar(source.name, total) as bar:
+    with progress_bar(source.name, _frames_to_come(source, options)) as bar:
         for frame in frames(source, cancelled, bar.console.print):
-            if frame.index % every:
+            if frame.index % options.every:
                 continue
             if frame.name is not None:  # pictures of a folder need not follow one another
                 estimator.reset()
@@ -137,6 +138,15 @@ def _run(
             exporters.add(frame, hands, camera)
             counts.add(hands, camera, estimator.stage_ms)
             bar.advance(bar.task_ids[0])
+            if counts.frames == options.limit:
+                break
+
+
+def _frames_to_come(source: Source, options: ProcessOptions) -> int | None:
+    """How many frames will be processed; None where a source without an end has no limit either."""
+    in_source = None if source.frame_count is None else -(-source.frame_count // options.every)
+    known = [count for count in (in_source, options.limit) if count is not None]
+    return min(known, default=None)
 
 
 def _summary(
@@ -167,6 +177,7 @@ def _summary(
         "tracks": len(counts.tracks),
         "degenerate_hands": counts.degenerate,
         "every": options.every,
+        "limit": options.limit,
         "load_s": load_s,
         "elapsed_s": elapsed_s,
         "frames_per_s": counts.frames / elapsed_s if elapsed_s > 0 else 0.0,

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from app.commands.console import cancellable, console, progress_bar
-from app.commands.extras import training_parts
 
 
 def synth(output: Path, count: int, seed: int, workers: int) -> bool:
@@ -15,10 +14,10 @@ def synth(output: Path, count: int, seed: int, workers: int) -> bool:
     Raises:
         HandDGPError: bad input, missing parts, or a folder that cannot be written.
     """
-    with training_parts():
-        from handdgp_core.training.datasets.shards import Shards
-        from handdgp_core.training.synthetic.contact_sheet import write_contact_sheet
-        from handdgp_core.training.synthetic.generate import generate
+    from handdgp_core.training.datasets.shards import Shards
+    from handdgp_core.training.synthetic.contact_sheet import write_contact_sheet
+    from handdgp_core.training.synthetic.generate import generate
+
     started = time.perf_counter()
     with cancellable() as cancelled, progress_bar("drawing", None) as bar:
         task = bar.task_ids[0]

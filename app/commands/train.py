@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.progress import Progress
 
 from app.commands.console import console, progress_bar
-from app.commands.extras import training_parts
 
 
 def train(config_path: Path, overrides: Sequence[str] = (), resume: bool = False) -> bool:
@@ -23,10 +22,10 @@ def train(config_path: Path, overrides: Sequence[str] = (), resume: bool = False
     Raises:
         HandDGPError: a bad configuration, missing data or parts, or a training that diverged.
     """
-    with training_parts():
-        from handdgp_core.training.config import load_config
-        from handdgp_core.training.refiner.config import is_refiner_config
-        from handdgp_core.training.trainer import train as run
+    from handdgp_core.training.config import load_config
+    from handdgp_core.training.refiner.config import is_refiner_config
+    from handdgp_core.training.trainer import train as run
+
     if is_refiner_config(config_path):
         return _train_refiner(config_path, overrides)
     config = load_config(config_path, overrides)

@@ -7,8 +7,8 @@ from PyQt6.QtGui import QKeySequence
 from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from app.actions import COMMANDS, MENUS
+from app.environment import version_of
 from app.theme import css, tones
-from app.version import version_of
 
 _MOUSE = (
     ("Left drag in 3D", "Turn the view."),

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from app.viewport.backends import PainterThread, Picture, RenderChild
 from app.viewport.protocol import RenderRequest
@@ -19,7 +20,7 @@ __all__ = ["STATUS_OPEN3D", "RenderSupervisor", "Rung", "default_ladder"]
 log = logging.getLogger(__name__)
 
 RENDER_LIMIT = 100_000  # Open3D 0.19 goes blank after about 131 000
-START_TIMEOUT_S, PICTURE_TIMEOUT_S = 20.0, 10.0
+START_TIMEOUT_S, PICTURE_TIMEOUT_S = 60.0, 10.0
 STATUS_OPEN3D = "3D: Open3D"
 MAX_DEATHS, DEATH_MEMORY_S = 2, 600.0
 
@@ -33,7 +34,12 @@ class Rung:
 
 
 def default_ladder() -> list[Rung]:
-    """Ways to try on this system, best first. "surfaceless" is Mesa's word; other drivers want it unset."""
+    """Ways to try on this system, best first; none without Open3D, which has no wheel for some Pythons.
+
+    "surfaceless" is Mesa's word; other drivers want it unset.
+    """
+    if find_spec("open3d") is None:
+        return []
     if not sys.platform.startswith("linux"):
         return [Rung("system", {})]
     ladder = [Rung("system", {})] if "EGL_PLATFORM" in os.environ else []
@@ -48,7 +54,7 @@ class RenderSupervisor:
     """Makes pictures by the best means that works.
 
     While a child starts (some seconds), the painter draws, so the view is never empty. A child that dies before its
-    first picture, or is not ready in 20 s, disqualifies its rung; one that dies or hangs later is started again, once.
+    first picture, or is not ready in a minute, disqualifies its rung; one that dies or hangs later starts again, once.
     Then, or without a rung left, the painter stays.
 
     Args:

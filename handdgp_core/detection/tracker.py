@@ -101,7 +101,7 @@ class SearchCost:
 class HandTracker:
     """Follows hands. Not thread-safe.
 
-    Example:
+    Examples:
         >>> tracker = HandTracker(finder)
         >>> crops = tracker.crops(frame.image, frame.stamp_ns)
         >>> followed = tracker.update(observe(frame, crop) for crop in crops)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -35,9 +36,9 @@ class HandEstimator:
         method: "refined" or "published" DGP solve.
         stage_ms: milliseconds per stage of the last `estimate`.
 
-    Example:
-        estimator = HandEstimator.from_weights()
-        hands = estimator.estimate(frame, Camera.assumed(1280, 720))
+    Examples:
+        >>> with HandEstimator.from_weights() as estimator:
+        ...     hands = estimator.estimate(image, Camera.assumed(1280, 720))
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class HandEstimator:
         self._finder = finder
         self._tracker = HandTracker(finder, TrackerOptions(max_hands=max_hands))
         self._hand_length_m = check_hand_length(hand_length_m)
+        self._pictures = 0  # given as plain arrays
         self._faces = {"right": predictor.faces, "left": np.ascontiguousarray(predictor.faces[:, ::-1])}
 
     @classmethod
@@ -118,21 +120,32 @@ class HandEstimator:
         # A fresh tracker: with fewer hands allowed, the one to keep is the one that the next search finds first.
         self._tracker = HandTracker(self._finder, replace(self._tracker.options, max_hands=count))
 
-    def estimate(self, frame: Frame, camera: Camera) -> list[Hand]:
-        """Hands in one frame.
+    def estimate(
+        self,
+        image: Frame | NDArray[np.uint8],
+        camera: Camera,
+        *,
+        bgr: bool = False,
+        stamp_ns: int | None = None,
+    ) -> list[Hand]:
+        """Hands in one picture. Hands are followed from one call to the next: `reset` before an unrelated picture.
 
         Args:
-            frame: (height, width, 3) uint8 RGB with its stamp.
+            image: a frame, or a plain (height, width, 3) uint8 array, RGB and not mirrored.
             camera: intrinsics for this size of image.
+            bgr: a plain array's channels are in OpenCV's order.
+            stamp_ns: capture time of a plain array in nanoseconds, rising from call to call; by default the time of the
+                call, which is right for a live camera.
 
         Returns:
             One `Hand` for every hand found, `degenerate` where it cannot be placed.
 
         Raises:
-            ShapeError: not an RGB image.
+            ShapeError: not a colour image of uint8.
+            UsageError: `bgr` or `stamp_ns` beside a frame, which is RGB and knows its time.
             CameraError: intrinsics of another image size.
         """
-        _check_image(frame)
+        frame = self._frame_of(image, bgr, stamp_ns)
         camera = check_fits(camera, frame.image.shape[1], frame.image.shape[0])
         watch = Stopwatch()
         crops = self._tracker.crops(frame.image, frame.stamp_ns)
@@ -157,8 +170,26 @@ class HandEstimator:
         self._predictor.reset()
 
     def close(self) -> None:
-        """Give the detector's threads and memory back."""
+        """Give the detector's threads and memory back. May be called twice."""
         self._finder.close()
+
+    def __enter__(self) -> HandEstimator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _frame_of(self, image: Frame | NDArray[np.uint8], bgr: bool, stamp_ns: int | None) -> Frame:
+        if isinstance(image, Frame):
+            if bgr or stamp_ns is not None:
+                raise UsageError("bgr and stamp_ns for a plain array alone", "them beside a Frame", "leave them out")
+            _check_image(image.image)
+            return image
+        _check_image(image)
+        if bgr:
+            image = np.ascontiguousarray(image[:, :, ::-1])
+        self._pictures += 1
+        return Frame(image, time.monotonic_ns() if stamp_ns is None else stamp_ns, self._pictures - 1)
 
     def _rectify(self, camera: Camera, crops: list[HandCrop]) -> list[View]:
         """The crops that the lens can show; the tracker misses the others and searches for them."""
@@ -235,8 +266,9 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _check_image(frame: Frame) -> None:
-    image = frame.image
+def _check_image(image: object) -> None:
+    if not isinstance(image, np.ndarray):
+        raise ShapeError("a Frame or an image array", f"a {type(image).__name__}", "numpy.asarray makes an array of it")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ShapeError(
             "an RGB image (height, width, 3) of uint8",

@@ -80,7 +80,7 @@ def stack(poses: list[FittedPose]) -> FittedPose:
 class HandFitter:
     """Fits one `OpenHand` to observations.
 
-    Example:
+    Examples:
         pose = HandFitter(OpenHand.load()).fit(observation)
     """
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from handdgp_core.bundled import bundled
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
@@ -16,7 +17,7 @@ from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.refiner_file import is_refiner
 
 DEFAULT_MODEL = "open"
-OPEN_WEIGHTS = Path(__file__).parents[2] / "assets" / "weights" / "open.safetensors"
+OPEN_WEIGHTS = bundled("assets/weights/open.safetensors")
 # With these two standard deviations hold 94 % of the palm distances of the demo and 95 % of 200 real pictures; with the
 # length given 98 % and 96 %.
 OPEN_DISTANCE_STD = (0.04, 0.04)

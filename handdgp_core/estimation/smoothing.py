@@ -93,7 +93,7 @@ class _HandFilter:
 class HandSmoother:
     """Smooths the hands of one stream, each by its `track_id`.
 
-    Example:
+    Examples:
         smoother = HandSmoother(SmoothingSettings())
         shown = smoother.apply(estimator.estimate(frame, camera), frame.stamp_ns)
     """

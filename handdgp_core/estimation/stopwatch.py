@@ -8,7 +8,7 @@ import time
 class Stopwatch:
     """Laps by name; a name used twice adds up.
 
-    Example:
+    Examples:
         watch = Stopwatch(); work(); watch.lap("work"); watch.laps_ms["work"]
     """
 

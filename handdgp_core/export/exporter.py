@@ -20,7 +20,7 @@ from handdgp_core.export.folder import MIB, check_room, prepare_output
 from handdgp_core.export.freihand import FreiHandFolder
 from handdgp_core.export.glb_animation import HandAnimation
 from handdgp_core.export.hand_mesh import Colouring
-from handdgp_core.export.meshes import FORMATS, MeshSequence
+from handdgp_core.export.meshes import MeshSequence
 from handdgp_core.export.overlay import OverlayStyle
 from handdgp_core.export.tables import PredictionsWriter
 from handdgp_core.export.video import OverlayVideo
@@ -74,10 +74,8 @@ class ExportOptions:
             camera_axes_names.target_from_opencv(self.camera_axes)  # raises UsageError
 
 
-def _mesh_sequence(file_format: str) -> Callable[[Path, ExportOptions], Exporter]:
-    return lambda output, options: MeshSequence(
-        output / file_format, file_format, options.camera_axes, options.colouring
-    )
+def _mesh_sequence(name: str, file_format: str) -> Callable[[Path, ExportOptions], Exporter]:
+    return lambda output, options: MeshSequence(output / name, file_format, options.camera_axes, options.colouring)
 
 
 def _foxglove_scene(output: Path) -> Exporter:
@@ -87,11 +85,13 @@ def _foxglove_scene(output: Path) -> Exporter:
 
 
 _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
-    **{file_format: _mesh_sequence(file_format) for file_format in FORMATS},
+    "obj": _mesh_sequence("obj", "obj"),
+    "ply": _mesh_sequence("ply", "ply"),
+    "glb": lambda output, options: HandAnimation(output / "hands.glb"),
     "csv": lambda output, options: CsvWriter(output / "hands.csv"),
     "npz": lambda output, options: PredictionsWriter(output / "predictions.npz", options.faces, options.vertex_count),
     "video": lambda output, options: OverlayVideo(output / "overlay.mp4", options.fps, options.style),
-    "glb-animation": lambda output, options: HandAnimation(output / "hands.glb"),
+    "glb-frames": _mesh_sequence("glb-frames", "glb"),
     "freihand": lambda output, options: FreiHandFolder(output / "freihand"),
     "foxglove-scene": lambda output, options: _foxglove_scene(output),
 }
@@ -157,7 +157,7 @@ def open_exporters(
 
     Args:
         names: of `NAMES`; case, spaces and repeats do not matter.
-        output: the folder; meshes go to a folder of their format's name in it.
+        output: the folder; those that write a file for every frame make a folder of their name in it.
         options: the same for all.
 
     Raises:

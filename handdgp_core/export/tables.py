@@ -51,7 +51,7 @@ class PredictionsWriter:
         faces: (F, 3) of the right hand. None takes them from the first hand; then V and F are 0 if none ever comes.
         vertex_count: V; needed with `faces`.
 
-    Example:
+    Examples:
         >>> with PredictionsWriter(folder / "predictions.npz") as writer:
         ...     writer.add(frame, hands, camera)
     """

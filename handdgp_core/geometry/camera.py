@@ -41,7 +41,7 @@ class Camera:
     Raises:
         CameraError: a size, matrix, distortion or std that is no camera.
 
-    Example:
+    Examples:
         >>> Camera.assumed(1280, 720).project(np.array([0.0, 0.0, 0.5]))
         array([639.5, 359.5])
     """

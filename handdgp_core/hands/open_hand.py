@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.bundled import bundled
 from handdgp_core.errors import ShapeError
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.hands.open_hand_file import read_open_hand
@@ -29,7 +30,7 @@ from handdgp_core.hands.pose_tables import PoseTables
 from handdgp_core.hands.skinning import skin
 from handdgp_core.types import Array, Handedness
 
-DEFAULT_PATH = Path(__file__).resolve().parents[2] / "assets" / "hands" / "open_hand.npz"
+DEFAULT_PATH = bundled("assets/hands/open_hand.npz")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class HandDGP(nn.Module):
         UsageError: a config that makes no sense, or another template's.
         AssetError, WeightsError: pretrained weights that cannot be had.
 
-    Example:
+    Examples:
         >>> network = HandDGP(NetworkConfig(backbone="resnet18"), open_hand_template()).eval()
         >>> network(torch.zeros(1, 3, 224, 224), intrinsics).root_m.shape
         torch.Size([1, 3])

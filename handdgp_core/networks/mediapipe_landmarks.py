@@ -26,13 +26,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from handdgp_core.bundled import bundled
 from handdgp_core.errors import AssetError, ShapeError, WeightsError
 from handdgp_core.hands import keypoints
 from handdgp_core.networks.tflite_graph import Graph, Operator, read_graph
 
 __all__ = ["ASSET", "INPUT_SIZE", "LandmarkFeatures", "LandmarkOutput", "MediaPipeLandmarks"]
 
-ASSET = Path(__file__).parents[2] / "assets" / "models" / "hand_landmarker.task"
+ASSET = bundled("assets/models/hand_landmarker.task")
 MEMBER = "hand_landmarks_detector.tflite"
 INPUT_SIZE = 224
 CURE = "put the original hand_landmarker.task back (assets/README.md says where it comes from)"
@@ -130,7 +131,7 @@ class InvertedResidual(nn.Module):
 class MediaPipeLandmarks(nn.Module):
     """The hand-landmark network. `MediaPipeLandmarks.load()` gives it with MediaPipe's weights, in evaluation mode.
 
-    Example:
+    Examples:
         >>> network = MediaPipeLandmarks.load()
         >>> network(torch.zeros(1, 3, 224, 224)).keypoints_px.shape
         torch.Size([1, 21, 2])

@@ -346,7 +346,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConf
     Raises:
         UsageError: not readable, an unknown key, another type, or a value that makes no sense; it names the key.
 
-    Example:
+    Examples:
         >>> load_config("configs/tiny.yaml", ["optimiser.learning_rate=1e-3"]).optimiser.learning_rate
         0.001
     """

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import yaml
 
+from handdgp_core.bundled import bundled
 from handdgp_core.errors import UsageError
 
 __all__ = ["read_yaml", "to_dataclass", "to_plain", "with_overrides"]
@@ -20,13 +21,14 @@ _NONE = type(None)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
+    """The mapping in a YAML file, or in one that comes with the program: `configs/open.yaml` is found anywhere.
 
     Raises:
         UsageError: no such file, no YAML, or no mapping.
     """
+    ours = path.parent in (Path("."), Path("configs")) and not path.exists()
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load((bundled(f"configs/{path.name}") if ours else path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         found = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"a configuration file {path}", found, "the configurations lie in configs/") from error

@@ -25,6 +25,7 @@ from app.settings import Settings
 from calib import profiles
 from handdgp_core.sources.protocol import Source
 from tests.app.doubles import ScriptedEstimator, ScriptedSource
+from tests.patience import WAIT_MS, WAIT_S
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +90,7 @@ def _let_qt_finish() -> None:
     gc.collect()
 
 
-def _wait_for(condition: Callable[[], bool], limit_s: float = 2.0) -> None:
+def _wait_for(condition: Callable[[], bool], limit_s: float = WAIT_S) -> None:
     deadline_s = time.monotonic() + limit_s
     while not condition() and time.monotonic() < deadline_s:
         time.sleep(0.005)
@@ -148,7 +149,7 @@ class Rig:
         """Start the controller."""
         self.controller.start(spec)
 
-    def until(self, condition: Callable[[], bool], limit_ms: int = 5000) -> None:
+    def until(self, condition: Callable[[], bool], limit_ms: int = WAIT_MS) -> None:
         """Let Qt run until the condition holds; fails after `limit_ms`."""
         self._qtbot.waitUntil(condition, timeout=limit_ms)
 

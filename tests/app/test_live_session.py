@@ -18,6 +18,7 @@ from app.live_session import LiveOptions, LiveSession, make_application
 from app.settings import load_settings
 from handdgp_core.errors import HandDGPError
 from tests.app.doubles import ScriptedEstimator, ScriptedSource
+from tests.patience import WAIT_MS, WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,7 +68,7 @@ def test_an_error_nobody_caught_is_shown_and_logged(qapp, qtbot, tmp_path: Path,
         raise LookupError("nobody expects this")
     except LookupError:
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
-    qtbot.waitUntil(lambda: session.window.notices.notice is not None)
+    qtbot.waitUntil(lambda: session.window.notices.notice is not None, timeout=WAIT_MS)
     assert "LookupError: nobody expects this" in session.window.notices.notice.title
     session.finish()
     assert sys.excepthook is not session._hooks._on_exception
@@ -164,13 +165,13 @@ def test_ctrl_c_closes_the_window_in_order(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=2 * WAIT_S)
     assert process.returncode == 0, errors
     assert "after the end" in output and (tmp_path / "s.json").exists()
 
 
 def test_a_camera_that_hangs_for_ever_does_not_keep_the_process(tmp_path: Path) -> None:
     with _start("hangs", tmp_path) as process:
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=2 * WAIT_S)
     assert process.returncode == 0, errors
     assert "running" in output and "after the end" not in output, "the process ends at once, past the hung thread"

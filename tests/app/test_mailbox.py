@@ -6,6 +6,7 @@ import threading
 import time
 
 from app.mailbox import Mailbox
+from tests.patience import WAIT_S
 
 
 def test_the_newest_item_wins_and_replaced_ones_are_counted() -> None:
@@ -36,10 +37,10 @@ def test_clear_does_not_count() -> None:
 def test_close_wakes_a_waiting_thread_and_refuses_items() -> None:
     box: Mailbox[int] = Mailbox()
     got: list[int | None] = []
-    thread = threading.Thread(target=lambda: got.append(box.take(timeout_s=30)))
+    thread = threading.Thread(target=lambda: got.append(box.take(timeout_s=10 * WAIT_S)))
     thread.start()
     box.close()
-    thread.join(5)
+    thread.join(WAIT_S)
     assert not thread.is_alive() and got == [None]
     box.put(1)
     assert box.take() is None
@@ -51,7 +52,7 @@ def test_a_slow_reader_sees_rising_numbers_up_to_the_last() -> None:
 
     def read() -> None:
         while not seen or seen[-1] != 999:
-            item = box.take(timeout_s=5)
+            item = box.take(timeout_s=WAIT_S)
             assert item is not None
             seen.append(item)
             time.sleep(0.0005)
@@ -60,6 +61,6 @@ def test_a_slow_reader_sees_rising_numbers_up_to_the_last() -> None:
     thread.start()
     for number in range(1000):
         box.put(number)
-    thread.join(10)
+    thread.join(WAIT_S)
     assert seen == sorted(set(seen)) and seen[-1] == 999
     assert box.replaced == 1000 - len(seen)

@@ -298,9 +298,8 @@ def test_closing_while_the_worker_is_busy_ends_everything(rig) -> None:  # type:
     window = rig.show()
     rig.start()
     rig.until(lambda: rig.estimator.calls > 0)
-    began = time.monotonic()
     window.close()
-    assert window.stuck_threads == [] and time.monotonic() - began < 3.0
+    assert window.stuck_threads == []
     assert json.loads(rig.path.read_text())["max_hands"] == 2
 
 

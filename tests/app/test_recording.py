@@ -139,7 +139,7 @@ def test_a_lossless_burst_ends_by_itself(recorder) -> None:  # type: ignore[no-u
     recorder.start()
     recorder.until(lambda: window.result is not None)
     window.actions_by_name["burst"].trigger()
-    recorder.until(lambda: recorder.controller.record.recording is None, 15_000)
+    recorder.until(lambda: recorder.controller.record.recording is None)
     with SessionReader(takes(recorder)[0]) as session:
         assert session.facts["lossless"] == "true"
         shade = 60 + (session.facts_of(0).index + 1) % 100

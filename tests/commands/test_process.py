@@ -19,6 +19,7 @@ from app.cli import main
 from app.command_line.exit_codes import BAD_INPUT, CANCELLED, DONE
 from handdgp_core.types import Camera
 from tests.painted_hand import paint_hand
+from tests.patience import WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 CAMERA = Camera.assumed(640, 480, 60)
@@ -152,12 +153,12 @@ def test_ctrl_c_stops_and_keeps_what_is_done(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "main.py", "process", str(long_clip), "--output", str(out)]
     running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + WAIT_S
     while not list(out.glob("*")) and time.monotonic() < deadline_s:
         time.sleep(0.1)
     time.sleep(1.5)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=2 * WAIT_S)
     assert running.returncode == CANCELLED, said
     summary = json.loads((out / "summary.json").read_text())
     assert summary["cancelled"] and 0 < summary["frames"] < 4000

@@ -23,7 +23,7 @@ def test_all_exports_at_once(tmp_path, make_frame, make_hand, degenerate, camera
         group.add(make_frame(0), [make_hand()], camera)
         group.add(make_frame(1), [], camera)
         group.add(make_frame(2), [degenerate], camera)
-    meshes = {f"{kind}/hand_000000.{kind}" for kind in ("obj", "ply", "glb")}
+    meshes = {"obj/hand_000000.obj", "ply/hand_000000.ply", "glb-frames/hand_000000.glb"}
     lists = {f"freihand/training_{name}.json" for name in ("K", "xyz", "verts", "scale")}
     whole = {"hands.csv", "predictions.npz", "overlay.mp4", "hands.glb", "scene.mcap"}
     freihand = lists | {"freihand/about.json", "freihand/training/rgb/00000000.jpg"}
@@ -124,7 +124,7 @@ def test_a_disk_that_fills_up(tmp_path, make_frame, make_hand, camera):
     try:
         added = 0
         hand = make_hand(vertices_m=np.random.default_rng(0).normal(size=(20_000, 3)) * 0.01 + (0, 0, 0.4))
-        group = open_exporters(["glb", "npz", "csv", "video"], disk)
+        group = open_exporters(["glb-frames", "npz", "csv", "video"], disk)
         with pytest.raises(OutputError, match="of free space"), group:
             for index in range(1000):
                 group.add(make_frame(index), [hand], camera)
@@ -136,8 +136,8 @@ def test_a_disk_that_fills_up(tmp_path, make_frame, make_hand, camera):
             assert table["vertices_m"].shape == (added, 20_000, 3)
         assert len((disk / "hands.csv").read_text().splitlines()) == added + 1
         assert cv2.VideoCapture(str(disk / "overlay.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == added
-        last = disk / "glb" / f"hand_{added - 1:06d}.glb"
+        last = disk / "glb-frames" / f"hand_{added - 1:06d}.glb"
         assert len(trimesh.load_mesh(last, process=False).vertices) == 20_000
-        assert len(os.listdir(disk / "glb")) == added
+        assert len(os.listdir(disk / "glb-frames")) == added
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)

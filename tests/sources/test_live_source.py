@@ -15,6 +15,7 @@ from handdgp_core.errors import SourceError, UsageError
 from handdgp_core.sources import NoFrameYet, SourceLost, WebcamInfo, WebcamSettings, WebcamSource
 from handdgp_core.sources.live import BLACK_FRAMES, MAX_AGE_NS, DriverStamps, LiveSource
 from handdgp_core.sources.webcam import LensState, open_webcam, webcam_index
+from tests.patience import WAIT_S
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells more about its cameras")
 
@@ -36,7 +37,7 @@ def no_cameras():
 def read_some(source, count):
     read = []
     while len(read) < count:
-        read.append(source.read(10.0))
+        read.append(source.read(WAIT_S))
     return read
 
 
@@ -55,7 +56,7 @@ def test_what_is_asked_and_what_came(scripted_camera):
     scripted_camera.fps = 7.5
     asked = WebcamSettings((1280, 720), 30.0, "MJPG")
     with WebcamSource(2, asked, scripted_camera, no_cameras) as source:
-        source.read(10.0)
+        source.read(WAIT_S)
         assert source.size == (641, 479) and source.nominal_fps == 7.5
         assert "641x479" in source.warning and "1280x720" in source.warning
     properties = [prop for prop, _ in scripted_camera.settings]
@@ -112,7 +113,7 @@ def test_bad_pictures_are_left_out(scripted_camera):
     grey = np.full((48, 64), 90, np.uint8)
     scripted_camera.pictures = [None, np.zeros((0, 0, 3), np.uint8), grey, None, np.zeros((4, 4, 3)), good, *[good] * 9]
     with WebcamSource(0, capture_factory=scripted_camera, cameras=no_cameras) as source:
-        frame = source.read(10.0)
+        frame = source.read(WAIT_S)
     assert frame.index <= 10 and (frame.image == 90).all() and frame.image.shape == (48, 64, 3)
 
 
@@ -136,20 +137,20 @@ def test_stale_frame_is_never_shown(scripted_camera, wait_until):
         with pytest.raises(NoFrameYet, match="gives no picture"):
             source.read(0.02)
         scripted_camera.silent.clear()
-        assert source.read(10.0).index > stale.index
+        assert source.read(WAIT_S).index > stale.index
 
 
 def test_reader_after_a_pause_gets_the_newest(scripted_camera, wait_until):
     with LiveSource(scripted_camera(0, 0), "cam") as source:
-        first = source.read(10.0)
+        first = source.read(WAIT_S)
         wait_until(lambda: source._newest is not None and source._newest.index > first.index + 20)
-        assert source.read(10.0).index > first.index + 20
+        assert source.read(WAIT_S).index > first.index + 20
 
 
 def test_one_frame_is_given_once(scripted_camera):
     scripted_camera.pictures = [np.full((4, 4, 3), 90, np.uint8)]
     with LiveSource(scripted_camera(0, 0), "cam") as source:
-        assert source.read(10.0).index == 0
+        assert source.read(WAIT_S).index == 0
         with pytest.raises(NoFrameYet):
             source.read(0.05)
 
@@ -158,12 +159,12 @@ def test_close_ends_a_blocked_read(scripted_camera):
     scripted_camera.silent.set()
     source = LiveSource(scripted_camera(0, 0), "cam")
     answers = []
-    reader = threading.Thread(target=lambda: answers.append(source.read(60.0)))
+    reader = threading.Thread(target=lambda: answers.append(source.read(10 * WAIT_S)))
     reader.start()
     source.close()
-    reader.join(5.0)
+    reader.join(WAIT_S)
     assert not reader.is_alive() and answers == [None]
-    assert source.read(60.0) is None
+    assert source.read(10 * WAIT_S) is None
     scripted_camera.silent.clear()
 
 
@@ -171,14 +172,14 @@ def test_unplugged_camera_is_lost(scripted_camera, tmp_path):
     device = tmp_path / "video0"
     device.touch()
     with WebcamSource(0, None, scripted_camera, no_cameras, device_path=str(device)) as source:
-        source.read(10.0)
+        source.read(WAIT_S)
         scripted_camera.plugged = False
         device.unlink()
         with pytest.raises(SourceLost):
             while True:
-                source.read(10.0)
+                source.read(WAIT_S)
         with pytest.raises(SourceLost):
-            source.read(10.0)
+            source.read(WAIT_S)
     assert scripted_camera.open_captures == 0
 
 
@@ -192,14 +193,14 @@ def test_camera_that_only_fails_is_lost_after_a_while(scripted_camera):
     capture = scripted_camera(0, 0)
     scripted_camera.plugged = False
     with LiveSource(capture, "cam", clock_ns=Jumping()) as source, pytest.raises(SourceLost, match="stopped giving"):
-        source.read(10.0)
+        source.read(WAIT_S)
 
 
 def test_exception_of_the_backend_reaches_the_reader(scripted_camera):
     capture = scripted_camera(0, 0)
     capture.retrieve = lambda: 1 / 0
     with LiveSource(capture, "cam") as source, pytest.raises(SourceLost, match="ZeroDivisionError"):
-        source.read(10.0)
+        source.read(WAIT_S)
     assert scripted_camera.open_captures == 0
 
 

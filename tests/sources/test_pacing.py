@@ -11,6 +11,7 @@ from handdgp_core.sources import NoFrameYet, PacedSource
 from handdgp_core.sources.pacing import HELD_UP_S
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.types import Frame
+from tests.patience import WAIT_S
 
 
 class HandClock:
@@ -226,10 +227,10 @@ def test_close_ends_a_blocked_read_and_the_inner_source():
     player = PacedSource(tape, paused=True)
     player.read(1.0)
     answers = []
-    reader = threading.Thread(target=lambda: answers.append(player.read(60.0)))
+    reader = threading.Thread(target=lambda: answers.append(player.read(10 * WAIT_S)))
     reader.start()
     player.close()
-    reader.join(5.0)
+    reader.join(WAIT_S)
     assert not reader.is_alive() and answers == [None] and tape.closed
 
 
@@ -237,10 +238,10 @@ def test_play_wakes_a_reader_that_waits():
     player = PacedSource(Tape(HandClock()), paused=True)
     player.read(1.0)
     answers = []
-    reader = threading.Thread(target=lambda: answers.append(player.read(60.0)))
+    reader = threading.Thread(target=lambda: answers.append(player.read(10 * WAIT_S)))
     reader.start()
     player.play()
-    reader.join(5.0)
+    reader.join(WAIT_S)
     assert not reader.is_alive() and answers[0].index == 1
     player.close()
 

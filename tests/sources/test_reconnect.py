@@ -7,6 +7,7 @@ from handdgp_core.errors import SourceError
 from handdgp_core.sources import NoFrameYet, ReconnectingSource, SourceLost, WebcamSource
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.types import Frame
+from tests.patience import WAIT_S
 
 
 @pytest.fixture
@@ -81,10 +82,10 @@ def test_close_while_lost_ends_the_search_and_a_blocked_read(webcam, scripted_ca
     device.unlink()
     status_while_lost(webcam)
     answers = []
-    reader = threading.Thread(target=lambda: answers.append(webcam.read(60.0)))
+    reader = threading.Thread(target=lambda: answers.append(webcam.read(10 * WAIT_S)))
     reader.start()
     webcam.close()
-    reader.join(5.0)
+    reader.join(WAIT_S)
     assert not reader.is_alive() and answers == [None]
     openings = len(scripted_camera.openings)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("reopen")]
@@ -97,14 +98,14 @@ def test_close_while_reading(webcam, scripted_camera):
     answers = []
 
     def drain():
-        while (frame := webcam.read(60.0)) is not None:
+        while (frame := webcam.read(10 * WAIT_S)) is not None:
             answers.append(frame)
         answers.append(None)
 
     reader = threading.Thread(target=drain)
     reader.start()
     webcam.close()
-    reader.join(5.0)
+    reader.join(WAIT_S)
     assert not reader.is_alive() and answers[-1] is None
     scripted_camera.silent.clear()
 
@@ -173,14 +174,14 @@ def test_source_found_after_close_is_closed():
         if lives:
             return lives.pop()
         opened.set()
-        go_on.wait(10)
+        go_on.wait(WAIT_S)
         return found
 
     source = ReconnectingSource(reopen, pauses_s=(0.0,))
     with pytest.raises(NoFrameYet):
         source.read(0.0)
-    assert opened.wait(10)
+    assert opened.wait(WAIT_S)
     source.close()
     go_on.set()
-    source._search.join(10)
+    source._search.join(WAIT_S)
     assert found.closed

@@ -12,6 +12,7 @@ import pytest
 from handdgp_core.errors import SourceError, UsageError
 from handdgp_core.sources import NoFrameYet, ReconnectingSource, VideoSource, frames, open_source
 from handdgp_core.sources.stream import is_url, shown_url
+from tests.patience import WAIT_S
 
 
 class Camera(BaseHTTPRequestHandler):
@@ -84,14 +85,14 @@ def test_close_ends_a_read_of_a_silent_stream(server):
     ended = threading.Event()
 
     def drain():
-        while source.read(60.0) is not None:
+        while source.read(10 * WAIT_S) is not None:
             pass
         ended.set()
 
     reader = threading.Thread(target=drain)
     reader.start()
     source.close()
-    reader.join(5.0)
+    reader.join(WAIT_S)
     assert ended.is_set()
     server.stopping.set()
 

@@ -116,6 +116,7 @@ def config(folder: Path, *overrides: str) -> TrainingConfig:
     return load_config(CONFIG, [f"output.folder={folder}", *overrides])
 
 
+@pytest.mark.slow
 def test_a_run_comes_nearer_to_its_teacher(hands: list[LabelledHand], weights: Path, tmp_path: Path) -> None:
     for part in ("train", "validation"):
         ShardWriter(tmp_path / part, ShardInfo(0)).write(0, hands)

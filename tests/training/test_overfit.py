@@ -17,7 +17,7 @@ TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_sixteen_hands_are_learnt_to_three_millimetres_in_camera_space(tmp_path: Path, one_torch_thread: None) -> None:
     hands = RenderedHands(16, two_views=False)
     few_validations = ["data.two_views=false", "data.validate_every_epochs=100"]

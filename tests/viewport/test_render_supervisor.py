@@ -10,6 +10,7 @@ from app.viewport.backends import PainterThread, Picture
 from app.viewport.orbit import HOME
 from app.viewport.protocol import RenderRequest, SceneState, ViewOptions
 from app.viewport.supervisor import RenderSupervisor, Rung, default_ladder
+from tests.patience import WAIT_S
 
 REQUEST = RenderRequest(SceneState(), HOME, ViewOptions(), 32, 24)
 LADDER = [Rung("first", {"A": "1"}), Rung("second", {"A": "2"}), Rung("third", {})]
@@ -74,7 +75,7 @@ def make(**options):
     return supervisor
 
 
-def picture_of(supervisor, timeout_s=5.0):
+def picture_of(supervisor, timeout_s=WAIT_S):
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         picture = supervisor.poll()
@@ -243,7 +244,7 @@ def test_painter_thread_survives_a_scene_it_cannot_draw(scene):
     painter = PainterThread()
     try:
         painter.request(RenderRequest(scene, HOME, ViewOptions(), -5, 10))
-        end = time.monotonic() + 5
+        end = time.monotonic() + WAIT_S
         while painter.busy and time.monotonic() < end:
             time.sleep(0.005)
         painter.request(REQUEST)

@@ -1,10 +1,12 @@
 """The widget: with the painter alone where that is enough, with real render processes where it is not."""
 
+import multiprocessing
 import os
 import signal
 import sys
 import time
 from dataclasses import replace
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,14 @@ import pytest
 from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtGui import QColor, QImage, QPalette, QWheelEvent
 
+from app.viewport import backends
 from app.viewport.orbit import HOME, VIEW_NAMES
 from app.viewport.protocol import SceneState, ViewOptions
 from app.viewport.supervisor import RenderSupervisor, Rung
 from app.viewport.widget import ViewportWidget
+from tests.patience import WAIT_MS, WAIT_S
 
 SURFACELESS = Rung("surfaceless", {"EGL_PLATFORM": "surfaceless"})
-START_MS = 20_000
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def make_widget(qtbot):
 @pytest.fixture
 def painted(make_widget, qtbot):
     widget = make_widget([])
-    qtbot.waitUntil(lambda: widget.statistics is not None, timeout=5000)
+    qtbot.waitUntil(lambda: widget.statistics is not None, timeout=WAIT_MS)
     return widget
 
 
@@ -69,21 +72,21 @@ def only_mesh(widget: ViewportWidget) -> None:
 def test_shows_the_hand_where_it_is(painted, scene, qtbot):
     only_mesh(painted)
     painted.set_scene(scene)
-    qtbot.waitUntil(lambda: has_hand(painted, scene), timeout=5000)
+    qtbot.waitUntil(lambda: has_hand(painted, scene), timeout=WAIT_MS)
     assert painted.status.startswith("3D: software painter")
 
 
 def test_the_newest_scene_wins(painted, scene, qtbot):
     for step in range(50):
         painted.set_scene(replace(scene, stamp_ns=step))
-    qtbot.waitUntil(lambda: painted._picture.request.scene.stamp_ns == 49, timeout=5000)
+    qtbot.waitUntil(lambda: painted._picture.request.scene.stamp_ns == 49, timeout=WAIT_MS)
     assert len(painted._arrivals_s) < 20  # the others were never drawn
 
 
 def test_empty_view_says_what_to_do_and_a_note_is_shown(painted, scene, qtbot):
     empty = colours(painted.grab().toImage())
     painted.set_scene(replace(scene, hands=(), note="Right hand not placed: too few valid weights"))
-    qtbot.waitUntil(lambda: painted._picture.request.scene.note != "", timeout=5000)
+    qtbot.waitUntil(lambda: painted._picture.request.scene.note != "", timeout=WAIT_MS)
     noted = colours(painted.grab().toImage())
     top = slice(15, 60)
     background = empty[2, 2]
@@ -136,7 +139,7 @@ def test_follows_the_palette(painted, qtbot):
     for colour, theme in (("#202020", "dark"), ("#fafafa", "light")):
         palette.setColor(QPalette.ColorRole.Window, QColor(colour))
         painted.setPalette(palette)
-        qtbot.waitUntil(lambda theme=theme: painted._picture.request.theme == theme, timeout=5000)
+        qtbot.waitUntil(lambda theme=theme: painted._picture.request.theme == theme, timeout=WAIT_MS)
 
 
 def test_a_hidden_view_renders_nothing(painted, scene, qtbot):
@@ -146,7 +149,7 @@ def test_a_hidden_view_renders_nothing(painted, scene, qtbot):
     qtbot.wait(100)
     assert painted._picture is before
     painted.show()
-    qtbot.waitUntil(lambda: painted._picture is not before, timeout=5000)
+    qtbot.waitUntil(lambda: painted._picture is not before, timeout=WAIT_MS)
 
 
 def test_shutdown_twice_is_fine_and_scenes_after_it_are_harmless(painted, scene):
@@ -157,45 +160,56 @@ def test_shutdown_twice_is_fine_and_scenes_after_it_are_harmless(painted, scene)
     assert not painted.grab().isNull()
 
 
-def processes_and_memory() -> tuple[set[str], set[str]]:
-    """Child processes of this one that render, and shared memory blocks."""
-    import multiprocessing
+@pytest.fixture
+def left_over(monkeypatch):
+    """What is left of the render processes that a test started, and of their shared memory."""
+    before = set(multiprocessing.active_children())
+    names = []
 
-    blocks = {path.name for path in Path("/dev/shm").glob("psm_*")} if Path("/dev/shm").is_dir() else set()
-    return {str(child.pid) for child in multiprocessing.active_children()}, blocks
+    class Noted(SharedMemory):  # by name: other processes of the test run have blocks, too
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            names.append(self.name)
+
+    monkeypatch.setattr(backends, "SharedMemory", Noted)
+
+    def left() -> list[object]:
+        assert names, "no renderer was ever started"
+        blocks = [name for name in names if (Path("/dev/shm") / name.lstrip("/")).exists()]
+        return [*set(multiprocessing.active_children()) - before, *blocks]
+
+    return left
 
 
 @pytest.mark.gl
-def test_survives_one_crash_then_paints_and_leaves_nothing_behind(make_widget, scene, qtbot):
-    before = processes_and_memory()
+def test_survives_one_crash_then_paints_and_leaves_nothing_behind(make_widget, scene, qtbot, left_over):
     statuses = []
     widget = make_widget([SURFACELESS])
     widget.status_changed.connect(statuses.append)
     only_mesh(widget)
     widget.set_scene(scene)
     for crash in range(2):
-        qtbot.waitUntil(lambda: widget.status == "3D: Open3D", timeout=START_MS)
+        qtbot.waitUntil(lambda: widget.status == "3D: Open3D", timeout=WAIT_MS)
         widget.set_scene(replace(scene, stamp_ns=crash + 1))
-        qtbot.waitUntil(lambda: widget.statistics.backend == "open3d" and has_hand(widget, scene), timeout=5000)
+        qtbot.waitUntil(lambda: widget.statistics.backend == "open3d" and has_hand(widget, scene), timeout=WAIT_MS)
         os.kill(widget._supervisor.child_pid, signal.SIGKILL)
-        qtbot.waitUntil(lambda: widget.status != "3D: Open3D", timeout=2000)
+        qtbot.waitUntil(lambda: widget.status != "3D: Open3D", timeout=WAIT_MS)
         assert has_hand(widget, scene)  # the last picture stays
     assert "crashed twice" in widget.status
     widget.set_scene(replace(scene, stamp_ns=9))
-    qtbot.waitUntil(lambda: widget.statistics.backend == "painter" and has_hand(widget, scene), timeout=5000)
+    qtbot.waitUntil(lambda: widget.statistics.backend == "painter" and has_hand(widget, scene), timeout=WAIT_MS)
     widget.shutdown()
-    assert processes_and_memory() == before
+    assert left_over() == []
     assert "3D: Open3D crashed, starting it again" in statuses
 
 
 @pytest.mark.gl
-def test_a_worn_process_is_replaced_without_a_gap(make_widget, scene, qtbot):
-    before = processes_and_memory()
+def test_a_worn_process_is_replaced_without_a_gap(make_widget, scene, qtbot, left_over):
     widget = make_widget([SURFACELESS], render_limit=3)
     only_mesh(widget)
     widget.set_scene(scene)
-    qtbot.waitUntil(lambda: widget.status == "3D: Open3D", timeout=START_MS)
-    first, step, end = widget._supervisor.child_pid, 0, time.monotonic() + 20
+    qtbot.waitUntil(lambda: widget.status == "3D: Open3D", timeout=WAIT_MS)
+    first, step, end = widget._supervisor.child_pid, 0, time.monotonic() + WAIT_S
     while widget._supervisor.child_pid == first and time.monotonic() < end:
         step += 1
         widget.set_scene(replace(scene, stamp_ns=step))
@@ -203,9 +217,11 @@ def test_a_worn_process_is_replaced_without_a_gap(make_widget, scene, qtbot):
         assert widget.status == "3D: Open3D"
     assert widget._supervisor.child_pid != first
     widget.set_scene(replace(scene, stamp_ns=10**9))
-    qtbot.waitUntil(lambda: widget._picture.request.scene.stamp_ns == 10**9 and has_hand(widget, scene), timeout=5000)
+    qtbot.waitUntil(
+        lambda: widget._picture.request.scene.stamp_ns == 10**9 and has_hand(widget, scene), timeout=WAIT_MS
+    )
     widget.shutdown()
-    assert processes_and_memory() == before
+    assert left_over() == []
 
 
 @pytest.mark.gl
@@ -215,7 +231,7 @@ def test_open_gl_that_does_not_work_ends_with_the_painter(make_widget, scene, qt
     widget = make_widget([Rung("bogus", {"EGL_PLATFORM": "bogus"})])
     only_mesh(widget)
     widget.set_scene(scene)
-    qtbot.waitUntil(lambda: has_hand(widget, scene), timeout=5000)  # at once, by the painter
-    qtbot.waitUntil(lambda: "software painter" in widget.status, timeout=START_MS)
+    qtbot.waitUntil(lambda: has_hand(widget, scene), timeout=WAIT_MS)  # at once, by the painter
+    qtbot.waitUntil(lambda: "software painter" in widget.status, timeout=WAIT_MS)
     assert "install" in widget.status
     assert has_hand(widget, scene)

@@ -27,7 +27,7 @@ _STEPS = np.linspace(0.1, 1.0, 6)
 class PoseSampler:
     """Draws joint angles for the open hand.
 
-    Example:
+    Examples:
         >>> PoseSampler(OpenHand.load()).draw(np.random.default_rng(0)).shape
         (24,)
     """

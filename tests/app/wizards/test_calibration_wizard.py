@@ -59,7 +59,7 @@ def follow(rig, dialog, person, count):
     while len(dialog._snapshot.taken) < count:
         before = len(dialog._snapshot.taken)
         person.pose = session.wanted(CAMERA.size).pose
-        rig.until(lambda before=before: len(dialog._snapshot.taken) > before, 8000)
+        rig.until(lambda before=before: len(dialog._snapshot.taken) > before)
 
 
 def test_from_the_badge_to_a_saved_profile(rig, person):

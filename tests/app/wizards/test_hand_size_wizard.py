@@ -68,7 +68,7 @@ def test_a_rendered_hand_is_measured_to_three_percent_and_used(rig, laid):
     rig.sources["hand"] = lambda: HandCamera(pictures)
     dialog = opened(rig)
     dialog.person.setEditText("Ada")
-    rig.until(dialog.save_button.isEnabled, 30_000)
+    rig.until(dialog.save_button.isEnabled)
     dialog.save_button.click()
     person = PeopleStore().people()[0]
     assert person.name == "Ada" and person.method == "board"

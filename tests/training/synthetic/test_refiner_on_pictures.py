@@ -19,7 +19,7 @@ from handdgp_core.training.synthetic.renderer import HandRenderer
 pytest.importorskip("anny", reason="anny is not installed (extra train)")
 from tests.training.synthetic.small_shards import small_shards
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.slow]
 CONFIG = Path(__file__).parents[3] / "configs" / "teacher.yaml"
 
 
