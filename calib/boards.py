@@ -46,7 +46,7 @@ class Board:
         dictionary: key of `DICTIONARIES`.
         legacy: ChArUco boards with an even number of rows that were made before OpenCV 4.6.
 
-    Example:
+    Examples:
         >>> Board.parse("charuco:10x7:26:19").corner_count
         54
     """

@@ -27,7 +27,7 @@ class BoardDetector:
     Args:
         board: what to look for.
 
-    Example:
+    Examples:
         view = BoardDetector(Board()).detect(grey)
     """
 
