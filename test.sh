@@ -15,8 +15,9 @@ cd "$here"
 "$bin/lint-imports"
 
 # Every import is declared: with the extras, and for the program alone, without the places that an extra is for.
-of_extras='handdgp_core/training/|handdgp_core/evaluation/labelled\.py|app/commands/bench_networks\.py'
-of_extras+='|handdgp_core/hands/(anny_hand|build_open_hand|hierarchy|mano)\.py'
+of_extras='handdgp_core/(training|synthetic|augmentation)/|handdgp_core/evaluation/labelled\.py'
+of_extras+='|handdgp_core/datasets/parametric_meshes\.py|handdgp_core/hands/(licensed/mano|topology/hierarchy)\.py'
+of_extras+='|app/benchmarks/networks\.py|tools/'
 "$bin/deptry" .
 "$bin/deptry" . --optional-dependencies-dev-groups test,docs,train,licensed --extend-exclude "$of_extras"
 

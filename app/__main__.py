@@ -15,7 +15,7 @@ def main() -> int:
     """Run the command line; the process' exit code."""
     freeze_support()
     try:
-        from app.cli import main as run
+        from app.cli.main import main as run
     except ImportError as error:
         missing = missing_part(error)
         if missing is None:

@@ -1,13 +1,131 @@
-"""The program with a window, and the same window measured: what the command line calls."""
+"""The program with a window: Qt, logging, errors that nobody caught, Ctrl-C, and an orderly end."""
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
 
-from app.live_bench import Figures, measure_live
-from app.live_session import LiveOptions, LiveSession
+import cv2
+from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
+from PyQt6.QtWidgets import QApplication, QWidget
 
-__all__ = ["LiveOptions", "bench_live", "bench_record", "run_live"]
+from app import logs
+from app.live.controller import Controller
+from app.live.pipeline import Estimator
+from app.live.source import open_live_source
+from app.notices import Notice, Severity, notice_of_error
+from app.sessions.session_tap import model_hash
+from app.settings import Settings, load_settings
+from app.style.theme import apply_theme
+from app.window.main_window import MainWindow
+from handdgp_core.sources import Source
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What the command line says about the window; None leaves a choice to the remembered settings.
+
+    Attributes:
+        source: as for `open_source`; None for the first webcam, or the demo where there is none.
+        calibration_path: a calibration file.
+        model, device: as for `HandEstimator.from_weights`.
+        hand_length_mm: the person's own hand.
+        settings_path: where settings are kept; None for the user's own place.
+        viewport: False leaves the 3D view out.
+        loop: play files again and again.
+    """
+
+    source: str | None = None
+    calibration_path: Path | None = None
+    model: str | None = None
+    device: str | None = None
+    hand_length_mm: float | None = None
+    settings_path: Path | None = None
+    viewport: bool = True
+    loop: bool = False
+
+
+class LiveSession:
+    """One run of the window, from the application object to the end of the last thread.
+
+    Args:
+        options: see there.
+        make_estimator: loads the model; by default `HandEstimator.from_weights`.
+        application: one that exists already (tests, benchmarks), or None.
+    """
+
+    def __init__(
+        self,
+        options: LiveOptions,
+        *,
+        make_estimator: Callable[[Settings], Estimator] | None = None,
+        application: QApplication | None = None,
+    ) -> None:
+        self.options = options
+        self.log_folder = logs.log_folder()
+        self._log_handler = logs.start_logging(self.log_folder)
+        self.application = application or make_application()
+        self.settings, self._warnings = load_settings(options.settings_path)
+        _take_over(options, self.settings)
+        apply_theme(self.application, self.settings.theme)
+        self.controller = Controller(
+            self.settings, open_source=self._open, make_estimator=make_estimator or load_estimator
+        )
+        self.window = MainWindow(
+            self.controller,
+            self.settings,
+            viewport=_viewport(options.viewport),
+            settings_path=options.settings_path,
+            model_names=model_names,
+            log_folder=self.log_folder if self._log_handler else None,
+        )
+        self._hooks = _Hooks(self.window, self.log_folder / "handdgp.log")
+
+    def start(self) -> None:
+        """Show the window and begin."""
+        self._hooks.install()
+        hints = self.application.styleHints()
+        if hints is not None:
+            hints.colorSchemeChanged.connect(lambda: apply_theme(self.application, self.settings.theme))
+        self.window.show()
+        self.controller.start(self.options.source)
+        if self.options.source is None:
+            self.window.open_any_source()
+        else:
+            self.window.find_webcams()
+        self.window.sessions.find_unfinished()
+        for warning in self._warnings:
+            self.window.notices.add(Notice(Severity.WARNING, warning, topic="settings"))
+
+    def finish(self) -> None:
+        """After the event loop: leave nothing behind, and end the process where a driver holds a thread."""
+        self.window.close()
+        self._hooks.remove()
+        self.window.deleteLater()
+        self.application.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        stuck = self.window.stuck_threads
+        if stuck:
+            log.warning("ending the process over the threads that would not end: %s", ", ".join(stuck))
+        logs.stop_logging(self._log_handler)
+        if stuck:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+
+    def _open(self, spec: str, settings: Settings) -> Source:
+        return open_live_source(spec, settings, self.options.loop)
 
 
 def run_live(options: LiveOptions) -> int:
@@ -24,19 +142,107 @@ def run_live(options: LiveOptions) -> int:
     return code
 
 
-def bench_record(options: LiveOptions, seconds: float = 60.0) -> Figures:
-    """Measure what a recording costs; see `app.record_bench.measure_recording`. Raises HandDGPError."""
-    from app.record_bench import measure_recording
+def make_application() -> QApplication:
+    """The one QApplication. OpenCV's wheel points Qt at its own, older plug-ins; that is undone first."""
+    home = str(Path(cv2.__file__).parent)
+    for name in ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
+        if os.environ.get(name, "").startswith(home):
+            del os.environ[name]
+    QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    application = QApplication(sys.argv[:1])
+    application.setApplicationName("handdgp-live")
+    application.setApplicationDisplayName("HandDGP Live")
+    return application
 
-    multiprocessing.freeze_support()
-    return measure_recording(options, seconds)
 
-
-def bench_live(options: LiveOptions, seconds: float = 30.0) -> Figures:
-    """Run the window on a source, played again and again, and measure it; see `app.live_bench.measure_live`.
+def load_estimator(settings: Settings) -> Estimator:
+    """The estimator for these settings. Imported here, in the thread that uses it: loading PyTorch takes seconds.
 
     Raises:
-        HandDGPError: the source or the model failed, or no hand was seen in time.
+        HandDGPError: as `HandEstimator.from_weights`.
     """
-    multiprocessing.freeze_support()
-    return measure_live(options, seconds)
+    from handdgp_core.estimation.estimator import HandEstimator
+
+    model_hash(settings.model)  # so that a recording need not wait for it
+    return HandEstimator.from_weights(settings.model, settings.device, max_hands=settings.max_hands)
+
+
+def model_names() -> tuple[str, ...]:
+    """Names that `--model` accepts; to be asked after `load_estimator`, which has paid for the import."""
+    from handdgp_core.estimation.models import MODEL_NAMES
+
+    return tuple(MODEL_NAMES)
+
+
+def _take_over(options: LiveOptions, settings: Settings) -> None:
+    """What the command line says goes before what is remembered, and is remembered."""
+    if options.calibration_path is not None:
+        settings.calibration_path = str(options.calibration_path.expanduser().absolute())
+    if options.model is not None:
+        settings.model = options.model
+    if options.device is not None:
+        settings.device = options.device
+    if options.hand_length_mm is not None:
+        settings.hand_length_enabled, settings.hand_length_mm = True, options.hand_length_mm
+
+
+def _viewport(wanted: bool) -> QWidget:
+    if wanted:
+        from app.viewport.widget import ViewportWidget
+
+        return ViewportWidget()
+    from app.panels.scene import NoViewport
+
+    return NoViewport()
+
+
+class _Hooks(QObject):
+    """Errors that nobody caught become a message and a line in the log; Ctrl-C closes the window."""
+
+    _caught = pyqtSignal(object)
+
+    def __init__(self, window: MainWindow, log_path: Path) -> None:
+        super().__init__()
+        self._window = window
+        self._log_path = log_path
+        self._old: tuple[Any, Any, Any] | None = None
+        self._caught.connect(self._show)
+
+    def install(self) -> None:
+        """Begin to catch."""
+        self._old = (sys.excepthook, threading.excepthook, signal.getsignal(signal.SIGINT))
+        sys.excepthook = self._on_exception
+        threading.excepthook = self._on_thread_exception
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._on_interrupt)
+
+    def remove(self) -> None:
+        """Put back what was there."""
+        if self._old is not None:
+            sys.excepthook, threading.excepthook, interrupt = self._old
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, interrupt)
+            self._old = None
+
+    def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            self._close_soon()
+            return
+        details = "".join(traceback.format_exception(kind, error, trace))
+        log.error("nobody caught:\n%s", details)
+        self._caught.emit((error, details))
+
+    def _on_thread_exception(self, hook: threading.ExceptHookArgs) -> None:
+        if hook.exc_value is not None:
+            self._on_exception(hook.exc_type, hook.exc_value, hook.exc_traceback)
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._close_soon()
+
+    def _close_soon(self) -> None:
+        """From the event loop: Python calls signal handlers anywhere, also while a widget of the window is painted."""
+        QTimer.singleShot(0, self._window.close)
+
+    def _show(self, caught: tuple[Exception, str]) -> None:
+        error, details = caught
+        self._window.notices.add(notice_of_error(error, details=details, topic="uncaught", log_path=self._log_path))

@@ -12,8 +12,7 @@ import numpy as np
 from calib.board_shape import shaped_points_and_jacobian
 from calib.boards import Board
 from calib.normal_equations import project_view
-from calib.poses import Appearance, appearance, board_outline_px, difference
-from calib.simulation import look_at
+from calib.poses import Appearance, appearance, board_outline_px, difference, look_at
 from calib.solve import Solution
 from calib.uncertainty import UncertaintyMap, focal_std
 from calib.views import MIN_CORNERS

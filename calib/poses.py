@@ -1,4 +1,4 @@
-"""What a pose of the board looks like to the camera: tilt, place and size; and whether two poses differ enough."""
+"""Poses of a board before the camera: what each looks like, whether two differ enough, and one that looks as asked."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from calib.boards import Board
-from calib.rotation import matrix_of
+from calib.rotation import matrix_of, vector_of
 from handdgp_core.types import Array, Camera
 
-__all__ = ["Appearance", "appearance", "board_outline_px", "difference"]
+__all__ = ["Appearance", "appearance", "board_outline_px", "difference", "look_at"]
 
 # A view is new where it differs from every other one by one of these.
 _NEW_ANGLE_RAD = np.deg2rad(12.0)
@@ -63,3 +63,25 @@ def board_outline_px(board: Board, pose: Array, camera: Camera, points_per_side:
     steps = np.linspace(0, 1, points_per_side, endpoint=False)[:, None]
     outline = np.concatenate([start + steps * (end - start) for start, end in zip(corners, ends, strict=True)])
     return camera.project(outline @ matrix_of(pose).T + pose[3:])
+
+
+def look_at(board: Board, distance_m: float, tilt_rad: float = 0.0, about_rad: float = 0.0, roll_rad: float = 0.0,
+            aim_px: tuple[float, float] | None = None, camera: Camera | None = None) -> Array:  # fmt: skip
+    """A pose (6,), camera_from_board, that puts the board's middle on a line of sight.
+
+    Args:
+        board: where its middle is.
+        distance_m: from the camera to the middle of the board.
+        tilt_rad: angle between the board's normal and the line of sight.
+        about_rad: direction of the axis of that tilt in the picture, from x towards y.
+        roll_rad: turn of the board in its own plane.
+        aim_px: pixel at which the middle appears; None for the optical axis.
+        camera: needed with `aim_px`.
+    """
+    sight = np.array([0.0, 0.0, 1.0]) if aim_px is None or camera is None else camera.rays(np.array(aim_px))
+    sight = sight / np.linalg.norm(sight)
+    axis = np.array([np.cos(about_rad), np.sin(about_rad), 0.0])
+    aimed = matrix_of(np.cross([0.0, 0.0, 1.0], sight) / max(1e-12, np.hypot(*sight[:2])) * np.arccos(sight[2]))
+    turn = aimed @ matrix_of(tilt_rad * axis) @ matrix_of(np.array([0.0, 0.0, roll_rad]))
+    middle = np.append(0.0005 * np.array(board.size_mm), 0.0)
+    return np.concatenate([vector_of(turn), distance_m * sight - turn @ middle])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import HandEstimator
     from handdgp_core.geometry.camera import Camera
     from handdgp_core.geometry.positioning import position
-    from handdgp_core.networks.weights import load_network
+    from handdgp_core.networks.checkpoints.weights import load_network
     from handdgp_core.sources.open import open_source
     from handdgp_core.types import Frame, Hand
 
@@ -54,7 +54,7 @@ _HOMES = {
     "Frame": "types",
     "Hand": "types",
     "HandEstimator": "estimation.estimator",
-    "load_network": "networks.weights",
+    "load_network": "networks.checkpoints.weights",
     "open_source": "sources.open",
     "position": "geometry.positioning",
 }

@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from handdgp_core.hands.template import Template, build_template
+from handdgp_core.hands.topology.template import Template, build_template
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.types import Array
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.hands.open_hand import OpenHand
+from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.types import Array, Camera, Handedness
 
 SKIN = np.array([224.0, 172.0, 145.0])

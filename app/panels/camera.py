@@ -9,11 +9,11 @@ from PyQt6.QtCore import QEvent, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from app.controller import ModelPhase, Phase, Status
+from app.live.controller import ModelPhase, Phase, Status
+from app.live.pipeline import FrameResult
+from app.live.readout import Distance, length_shift_m, palm_distance
 from app.panels.picture import PictureView
-from app.pipeline import FrameResult
-from app.readout import Distance, length_shift_m, palm_distance
-from app.theme import css, figures_font, tones
+from app.style.theme import css, figures_font, tones
 from handdgp_core.types import Camera, Hand
 
 FIGURES_EVERY_S = 0.12  # figures that change faster cannot be read

@@ -21,10 +21,10 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.comparison import QUANTITIES, SIDES, DifferenceTable, RerunProgress
-from app.pipeline import FrameResult
-from app.replay_view import differences
-from app.theme import css, tones
+from app.live.pipeline import FrameResult
+from app.live.replay_view import differences
+from app.sessions.rerun import QUANTITIES, SIDES, DifferenceTable, RerunProgress
+from app.style.theme import css, tones
 
 REDRAW_EVERY_S = 0.2
 PICTURE_EVERY_S = 0.5

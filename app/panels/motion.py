@@ -10,9 +10,9 @@ from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QColor, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import QComboBox, QGraphicsItem, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.history import RAW_X, RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, X, Z
-from app.pipeline import FrameResult
-from app.theme import css, figures_font, tones
+from app.live.pipeline import FrameResult
+from app.panels.motion_history import RAW_X, RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, X, Z
+from app.style.theme import css, figures_font, tones
 from handdgp_core.types import Array
 
 REDRAW_MS = 50  # one of the three plots each time, so that no single turn is long

@@ -17,9 +17,9 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.icons import icon
 from app.notices import Action, Notice, Severity
-from app.theme import css, tones
+from app.style.icons import icon
+from app.style.theme import css, tones
 
 KEPT = 5
 

@@ -8,7 +8,7 @@ from PyQt6.QtCore import QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from app.theme import figures_font
+from app.style.theme import figures_font
 
 _BACKDROP = QColor("#101215")
 _PLATE = QColor(16, 18, 22, 215)

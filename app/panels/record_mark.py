@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PyQt6.QtWidgets import QLabel, QWidget
 
-from app.readout import clock
-from app.theme import figures_font
+from app.live.readout import clock
+from app.style.theme import figures_font
 
 __all__ = ["RecordMark"]
 

@@ -8,8 +8,8 @@ from PyQt6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from PyQt6.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from app.theme import figures_font, tones
-from app.thumbnails import WIDTH_PX
+from app.sessions.thumbnails import WIDTH_PX
+from app.style.theme import figures_font, tones
 
 __all__ = ["SeekPopup", "SeekTrack"]
 

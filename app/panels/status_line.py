@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
-from app.controller import ModelPhase, Phase, Rates, Status
-from app.pipeline import FrameResult
-from app.theme import figures_font
+from app.live.controller import ModelPhase, Phase, Rates, Status
+from app.live.pipeline import FrameResult
+from app.style.theme import figures_font
 
 
 class StatusLine(QStatusBar):

@@ -10,13 +10,13 @@ from PyQt6.QtCore import QPoint, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from app.live.readout import clock
+from app.live.replay_view import ReplayMode
+from app.live.workers import Worker
 from app.panels.seek_track import SeekPopup, SeekTrack
-from app.readout import clock
-from app.replay_control import ReplayControl
-from app.replay_view import ReplayMode
-from app.theme import figures_font
-from app.thumbnails import ThumbnailWorker
-from app.workers import Worker
+from app.sessions.playback import ReplayControl
+from app.sessions.thumbnails import ThumbnailWorker
+from app.style.theme import figures_font
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 POLL_MS = 100

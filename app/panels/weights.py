@@ -17,10 +17,10 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.live.readout import mute_shift_mm
 from app.panels.camera import signed
-from app.readout import mute_shift_mm
-from app.theme import figures_font, tones
-from handdgp_core.export.colours import weight_colours
+from app.style.theme import figures_font, tones
+from handdgp_core.drawing.colours import weight_colours
 from handdgp_core.hands.keypoints import COUNT, FINGERS, NAMES, WRIST
 from handdgp_core.types import Hand
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from handdgp_core.export.colours import HAND_COLOURS, weight_table
+from handdgp_core.drawing.colours import HAND_COLOURS, weight_table
 
 __all__ = ["THEMES", "Floats", "Theme", "ThemeName", "weight_colours"]
 

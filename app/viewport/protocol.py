@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.readout import palm_distance
+from app.live.readout import palm_distance
 from app.viewport.colours import Floats, ThemeName
 from app.viewport.orbit import HOME, Orbit
 from handdgp_core.errors import ShapeError

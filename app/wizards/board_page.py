@@ -18,9 +18,9 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.controller import Status
+from app.live.controller import Status
 from app.settings import Settings, describe
-from app.theme import css, tones
+from app.style.theme import css, tones
 from calib.boards import Board
 from calib.profiles import CameraKey
 from handdgp_core.errors import UsageError

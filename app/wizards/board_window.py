@@ -7,7 +7,7 @@ from PyQt6.QtCore import QRect, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QScreen
 from PyQt6.QtWidgets import QWidget
 
-from app.theme import figures_font
+from app.style.theme import figures_font
 from calib.boards import Board
 
 _MARGIN = 0.04  # of the screen

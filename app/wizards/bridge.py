@@ -6,7 +6,7 @@ import threading
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from app.workers import Event, ResultReady, WorkerFailed
+from app.live.workers import Event, ResultReady, WorkerFailed
 
 
 class Bridge(QObject):

@@ -21,10 +21,11 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.controller import Controller, Phase, Status
+from app.live.controller import Controller, Phase, Status
+from app.live.workers import WorkerFailed
 from app.notices import Notice, Severity, notice_of_error
 from app.settings import Settings
-from app.theme import css, figures_font, tones
+from app.style.theme import css, figures_font, tones
 from app.wizards.board_page import BoardPage
 from app.wizards.board_tools import BoardTools
 from app.wizards.bridge import Bridge
@@ -33,7 +34,6 @@ from app.wizards.calibration_worker import CalibrationWorker, Snapshot
 from app.wizards.capture_page import CapturePage
 from app.wizards.click_sound import ClickSound
 from app.wizards.review_page import ReviewPage
-from app.workers import WorkerFailed
 from calib.profiles import Profile, ProfileStore, new_profile
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sources import WebcamInfo

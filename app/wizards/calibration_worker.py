@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.mailbox import Mailbox
-from app.workers import WAIT_S, Report, ResultReady, Worker
+from app.live.mailbox import Mailbox
+from app.live.workers import WAIT_S, Report, ResultReady, Worker
 from calib.boards import Board
 from calib.check import CheckResult, check_calibration
 from calib.detection import to_grey

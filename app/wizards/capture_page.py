@@ -6,7 +6,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeySequence, QShortcut
 from PyQt6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from app.theme import css, figures_font, tones
+from app.style.theme import css, figures_font, tones
 from app.wizards.calibration_view import swap_sides
 from app.wizards.calibration_worker import Snapshot
 from app.wizards.heat_map import HeatMap

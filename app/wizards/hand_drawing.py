@@ -9,9 +9,9 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from app.theme import figures_font, tones
+from app.style.theme import figures_font, tones
 from handdgp_core.hands.keypoints import BONES, FINGERS, WRIST
-from handdgp_core.hands.open_hand import OpenHand
+from handdgp_core.hands.open_hand.open_hand import OpenHand
 
 _MARGIN = 16
 

@@ -20,16 +20,16 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.controller import Controller
+from app.live.controller import Controller
+from app.live.workers import WorkerFailed
 from app.notices import notice_of_error
 from app.settings import Settings, describe
-from app.theme import css, figures_font, tones
+from app.style.theme import css, figures_font, tones
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import Snapshot
 from app.wizards.hand_drawing import HandDrawing
 from app.wizards.hand_size_worker import HandSizeSnapshot, HandSizeWorker
-from app.workers import WorkerFailed
 from calib.boards import Board
 from calib.hand_size import HandOnBoard, HandState
 from calib.people import PeopleStore, PersonHand

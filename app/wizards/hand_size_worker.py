@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.mailbox import Mailbox
-from app.workers import WAIT_S, Report, ResultReady, Worker
+from app.live.mailbox import Mailbox
+from app.live.workers import WAIT_S, Report, ResultReady, Worker
 from calib.boards import Board
 from calib.detection import BoardDetector, to_grey
 from calib.hand_size import FRAMES_WANTED, HandOnBoard, HandSizer, HandState

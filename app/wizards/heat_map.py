@@ -7,7 +7,7 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from app.theme import figures_font, tones
+from app.style.theme import figures_font, tones
 from calib.guidance import MAP_GOAL_PX
 from handdgp_core.types import Array
 

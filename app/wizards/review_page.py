@@ -20,7 +20,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.theme import css, figures_font, tones
+from app.style.theme import css, figures_font, tones
 from app.wizards.calibration_worker import Snapshot, TakenView
 from app.wizards.heat_map import HeatMap
 from calib.quality import Verdict

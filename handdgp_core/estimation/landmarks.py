@@ -19,8 +19,8 @@ from handdgp_core.estimation.size_memory import FORGET_AFTER_NS, SizeMemory
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.measure import hand_length_m
-from handdgp_core.hands.open_hand import HandPose, OpenHand
-from handdgp_core.networks.mediapipe_landmarks import LandmarkOutput, MediaPipeLandmarks
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
+from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput, MediaPipeLandmarks
 from handdgp_core.types import Array, Camera, HandCrop
 
 # A keypoint whose 2D landmark lies this far (crop pixels) from the fitted hand gets weight one half.

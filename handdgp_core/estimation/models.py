@@ -11,10 +11,10 @@ from handdgp_core.errors import UsageError
 from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import UNMEASURED, Predictor
-from handdgp_core.estimation.refined import RefinedPredictor
+from handdgp_core.estimation.refined_landmarks import RefinedPredictor
 from handdgp_core.networks import HandDGP, load_network
+from handdgp_core.networks.checkpoints.refiner_file import is_refiner
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
-from handdgp_core.networks.refiner_file import is_refiner
 
 DEFAULT_MODEL = "open"
 OPEN_WEIGHTS = bundled("assets/weights/open.safetensors")

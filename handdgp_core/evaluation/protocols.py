@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from handdgp_core.drawing.examples import Examples, example_of
 from handdgp_core.errors import SourceError
 from handdgp_core.estimation.estimator import HandEstimator
-from handdgp_core.evaluation.examples import Examples, example_of
 from handdgp_core.evaluation.summary import Pairs
 from handdgp_core.sources.annotations import Annotations, load_annotations
 from handdgp_core.sources.demo import DemoSource

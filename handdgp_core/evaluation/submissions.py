@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from handdgp_core.datasets.ho3d import CAMERA_FROM_OPENGL, FREIHAND_FROM_HO3D
 from handdgp_core.errors import OutputError, ShapeError
-from handdgp_core.training.datasets.ho3d import CAMERA_FROM_OPENGL, FREIHAND_FROM_HO3D
 from handdgp_core.types import Array
 
 __all__ = ["write_freihand", "write_ho3d"]

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from handdgp_core.export.folder import output_errors, part_of, remove
+from handdgp_core.files import output_errors, part_of, remove
 from handdgp_core.hands.keypoints import NAMES
 from handdgp_core.types import Array, Camera, Frame, Hand
 

@@ -13,17 +13,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.drawing.overlay import OverlayStyle
 from handdgp_core.errors import HandDGPError, UsageError
 from handdgp_core.export import axes as camera_axes_names
 from handdgp_core.export.csv_table import CsvWriter
-from handdgp_core.export.folder import MIB, check_room, prepare_output
 from handdgp_core.export.freihand import FreiHandFolder
 from handdgp_core.export.glb_animation import HandAnimation
 from handdgp_core.export.hand_mesh import Colouring
 from handdgp_core.export.meshes import MeshSequence
-from handdgp_core.export.overlay import OverlayStyle
 from handdgp_core.export.tables import PredictionsWriter
 from handdgp_core.export.video import OverlayVideo
+from handdgp_core.files import MIB, check_room, prepare_output
 from handdgp_core.types import Camera, Frame, Hand
 
 _log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def _mesh_sequence(name: str, file_format: str) -> Callable[[Path, ExportOptions
 
 
 def _foxglove_scene(output: Path) -> Exporter:
-    from handdgp_core.sessions.scene_export import FoxgloveScene  # here: its message types take a moment to import
+    from handdgp_core.export.foxglove_scene import FoxgloveScene  # here: its message types take a moment to import
 
     return FoxgloveScene(output / "scene.mcap")
 

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 import cv2
 import numpy as np
 
-from handdgp_core.export.folder import output_errors, part_of, remove, whole_file
 from handdgp_core.export.hand_mesh import has_mesh
+from handdgp_core.files import output_errors, part_of, remove, whole_file
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.types import Array, Camera, Frame, Hand
 

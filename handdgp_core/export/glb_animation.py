@@ -14,14 +14,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.drawing.colours import HAND_COLOURS
 from handdgp_core.errors import OutputError
 from handdgp_core.export.axes import describe, target_from_opencv
-from handdgp_core.export.colours import HAND_COLOURS
-from handdgp_core.export.folder import MIB, output_errors, part_of, remove, whole_file
 from handdgp_core.export.glb import INDEX_DATA, VERTEX_DATA, GlbBuilder
 from handdgp_core.export.hand_mesh import has_mesh
 from handdgp_core.export.mesh_formats import linear_rgba
 from handdgp_core.export.morphing import MorphingMesh, morph
+from handdgp_core.files import MIB, output_errors, part_of, remove, whole_file
 from handdgp_core.types import Array, Camera, Frame, Hand
 
 __all__ = ["HandAnimation"]

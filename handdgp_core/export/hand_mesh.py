@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.drawing.colours import HAND_COLOURS, weight_colours
+from handdgp_core.drawing.normals import vertex_normals
 from handdgp_core.export.axes import target_from_opencv
-from handdgp_core.export.colours import HAND_COLOURS, weight_colours
-from handdgp_core.export.normals import vertex_normals
 from handdgp_core.types import Array, Hand
 
 Colouring = Literal["none", "hand", "weights"]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from handdgp_core.errors import UsageError
-from handdgp_core.export.folder import output_errors, whole_file
 from handdgp_core.export.hand_mesh import Colouring, hand_meshes, has_mesh
 from handdgp_core.export.mesh_formats import ENCODERS
+from handdgp_core.files import output_errors, whole_file
 from handdgp_core.types import Camera, Frame, Hand
 
 FORMATS = tuple(ENCODERS)

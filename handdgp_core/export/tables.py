@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.errors import ShapeError
-from handdgp_core.export.folder import MIB, check_room, output_errors, part_of, remove, whole_file
+from handdgp_core.files import MIB, check_room, output_errors, part_of, remove, whole_file
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.types import Camera, Frame, Hand
 

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.drawing.colours import LIGHT
+from handdgp_core.drawing.overlay import OverlayStyle, draw_hands
+from handdgp_core.drawing.text import draw_text, text_size
 from handdgp_core.errors import OutputError, UsageError
-from handdgp_core.export.colours import LIGHT
-from handdgp_core.export.folder import MIB, check_room, output_errors, part_of, remove
-from handdgp_core.export.overlay import OverlayStyle, draw_hands
-from handdgp_core.export.text import draw_text, text_size
+from handdgp_core.files import MIB, check_room, output_errors, part_of, remove
 from handdgp_core.types import Camera, Frame, Hand
 
 # What OpenCV's wheels bring, fastest first: MPEG-4 part 2 takes 4 ms for a 720p frame, VP9 100 ms. H.264 is there only

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from handdgp_core.errors import UsageError, WeightsError
 from handdgp_core.geometry.positioning import Method
-from handdgp_core.hands.spirals import LENGTH
+from handdgp_core.hands.topology.spirals import LENGTH
 
 __all__ = ["NetworkConfig", "RectificationConfig", "RectificationPolicy"]
 

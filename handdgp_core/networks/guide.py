@@ -19,9 +19,9 @@ from handdgp_core.geometry.positioning import position_published
 from handdgp_core.geometry.rotations import rotation_from_vector
 from handdgp_core.hands.keypoints import FINGERS, WRIST
 from handdgp_core.hands.measure import KNUCKLE_CHAIN
-from handdgp_core.hands.template import Template
+from handdgp_core.hands.topology.template import Template
+from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE, LandmarkOutput
 from handdgp_core.networks.heads import sample_at
-from handdgp_core.networks.mediapipe_landmarks import INPUT_SIZE, LandmarkOutput
 from handdgp_core.networks.residual_block import ResidualBlock
 
 __all__ = ["Gathered", "Guidance", "Guide", "RoughHand", "chain_length", "rough_hand"]

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from handdgp_core.errors import UsageError
-from handdgp_core.hands.template import Template
-from handdgp_core.networks.backbones import GUIDED, MediaPipeGuideBackbone
+from handdgp_core.hands.topology.template import Template
+from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput
+from handdgp_core.networks.backbones.registry import GUIDED, MediaPipeGuideBackbone
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.guide import Guidance, Guide
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.heads import sample_at
-from handdgp_core.networks.mediapipe_landmarks import LandmarkOutput
 from handdgp_core.networks.output import RelativeOutput
 from handdgp_core.networks.spiral_decoder import SpiralDecoder
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.geometry.positioning import Positioning, position_published, position_refined
-from handdgp_core.hands.template import Template
-from handdgp_core.networks.backbones import check_image, make_backbone
+from handdgp_core.hands.topology.template import Template
+from handdgp_core.networks.backbones.registry import check_image, make_backbone
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.heads import KeypointHead, MeshHead, WeightHead
 from handdgp_core.networks.output import NetworkOutput, RelativeOutput

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handdgp_core.errors import UsageError
-from handdgp_core.hands.template import Template
+from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.spiral_decoder import SpiralDecoder
 
 __all__ = ["KeypointHead", "MeshHead", "WeightHead", "sample_at"]

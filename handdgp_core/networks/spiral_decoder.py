@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
-from handdgp_core.hands.template import Template
+from handdgp_core.hands.topology.template import Template
 
 __all__ = ["DepthSeparableSpiral", "SpiralDecoder", "Upsample"]
 

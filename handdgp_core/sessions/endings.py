@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handdgp_core.errors import HandDGPError, OutputError
-from handdgp_core.export.folder import MIB
+from handdgp_core.files import MIB
 
 __all__ = ["nearly_full", "no_room", "too_slow", "with_loss"]
 

@@ -17,7 +17,7 @@ from foxglove_schemas_protobuf.PointsAnnotation_pb2 import PointsAnnotation
 from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from numpy.typing import NDArray
 
-from handdgp_core.export.colours import HAND_COLOURS, weight_colours
+from handdgp_core.drawing.colours import HAND_COLOURS, weight_colours
 from handdgp_core.hands.keypoints import BONES
 from handdgp_core.types import Camera, Hand
 

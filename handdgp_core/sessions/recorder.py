@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from handdgp_core.errors import HandDGPError, OutputError
-from handdgp_core.export.folder import MIB
+from handdgp_core.files import MIB
 from handdgp_core.sessions import endings
 from handdgp_core.sessions.codec import RecordedHands
 from handdgp_core.sessions.recorder_status import RecorderLimits, RecorderState, RecorderStatus

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from handdgp_core.errors import HandDGPError
-from handdgp_core.export.folder import MIB
+from handdgp_core.files import MIB
 
 __all__ = ["RecorderLimits", "RecorderState", "RecorderStatus"]
 

@@ -33,7 +33,7 @@ from mcap.records import (
 )
 
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.export.folder import check_room, output_errors, remove
+from handdgp_core.files import check_room, output_errors, remove
 from handdgp_core.sessions import schema
 from handdgp_core.sessions.parts import finished_path, part_path, reserve_path
 from handdgp_core.sessions.records import HEAD_BYTES, MAGIC, Chunk, Entry, Opcode, SessionFile

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from handdgp_core.errors import OutputError, UsageError
-from handdgp_core.export.folder import MIB, as_output_error, check_room, remove
+from handdgp_core.files import MIB, as_output_error, check_room, remove
 from handdgp_core.geometry import camera_files
 from handdgp_core.sessions import codec, foxglove, schema
 from handdgp_core.sessions.parts import part_path, reserve_path

@@ -11,8 +11,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from handdgp_core.drawing.training_pictures import draw_batch
 from handdgp_core.training.module import HandModule
-from handdgp_core.training.pictures import draw_batch
 
 __all__ = ["PredictionPictures"]
 

@@ -18,7 +18,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from handdgp_core.errors import OutputError
-from handdgp_core.networks.weights import save_network
+from handdgp_core.networks.checkpoints.weights import save_network
 from handdgp_core.training.module import HandModule
 
 __all__ = ["LAST", "NetworkExport", "ResumePoints", "write_text"]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from handdgp_core.augmentation.settings import AppearanceSettings, ViewSettings
 from handdgp_core.detection.crops import HALF_SIZE_FACTOR
 from handdgp_core.errors import UsageError
-from handdgp_core.networks.backbones import GUIDED
+from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.config import NetworkConfig
-from handdgp_core.training.augmentation.settings import AppearanceSettings, ViewSettings
 from handdgp_core.training.losses import LossWeights
 from handdgp_core.training.typed_yaml import read_yaml, to_dataclass, to_plain, with_overrides
 

@@ -12,9 +12,10 @@ import yaml
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from handdgp_core.augmentation import render_views
+from handdgp_core.datasets.registry import open_template
 from handdgp_core.errors import UsageError
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
-from handdgp_core.training.augmentation import render_views
 from handdgp_core.training.callbacks import PredictionPictures
 from handdgp_core.training.checkpoints import LAST, NetworkExport, ResumePoints, write_text
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
@@ -22,7 +23,6 @@ from handdgp_core.training.data import HandData
 from handdgp_core.training.distillation import Loading, TaughtData, guided_start
 from handdgp_core.training.memory import keep_freed_memory
 from handdgp_core.training.module import HandModule
-from handdgp_core.training.readers import open_template
 
 __all__ = ["RunResult", "make_trainer", "train"]
 

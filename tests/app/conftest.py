@@ -17,11 +17,13 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication, QWidget
 
-from app import live_source, logs, main_window, settings
-from app.controller import Controller
-from app.main_window import MainWindow
+from app import logs, settings
+from app.live import source as live_source
+from app.live.controller import Controller
 from app.panels.scene import NoViewport
 from app.settings import Settings
+from app.window import main_window
+from app.window.main_window import MainWindow
 from calib import profiles
 from handdgp_core.sources.protocol import Source
 from tests.app.doubles import ScriptedEstimator, ScriptedSource

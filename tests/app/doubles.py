@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline import FrameResult
+from app.live.pipeline import FrameResult
 from handdgp_core.errors import SourceError
 from handdgp_core.hands.keypoints import FINGERS
 from handdgp_core.sources.protocol import BaseSource, NoFrameYet

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from app.controller import ModelPhase, Phase
+from app.live.controller import ModelPhase, Phase
 from app.notices import Action
 from handdgp_core.errors import AssetError, CameraError, SourceError
 from handdgp_core.types import Camera
@@ -204,7 +204,7 @@ def test_a_camera_that_hangs_does_not_hold_the_shutdown(rig) -> None:  # type: i
 
 
 def test_a_hung_camera_does_not_hold_the_next_source(rig, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("app.workers.HANDOVER_S", 0.2)
+    monkeypatch.setattr("app.live.workers.HANDOVER_S", 0.2)
     gate = threading.Event()
     rig.sources["hung"] = lambda: ScriptedSource(gate=gate)
     rig.start("hung")

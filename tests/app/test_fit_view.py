@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.fit_view import MARGIN, fit_view
+from app.viewport.fit_view import MARGIN, fit_view
 from app.viewport.orbit import HOME
 from tests.app.doubles import keypoints
 

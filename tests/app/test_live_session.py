@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PyQt6.QtWidgets import QApplication
 
-from app import live_bench, record_bench
-from app.live_session import LiveOptions, LiveSession, make_application
+from app.application import LiveOptions, LiveSession, make_application
+from app.benchmarks import live as live_bench
+from app.benchmarks import record as record_bench
 from app.settings import load_settings
 from handdgp_core.errors import HandDGPError
 from tests.app.doubles import ScriptedEstimator, ScriptedSource
@@ -78,9 +79,9 @@ def test_an_error_nobody_caught_is_shown_and_logged(qapp, qtbot, tmp_path: Path,
 def test_opencv_does_not_point_qt_at_its_own_plugins(qapp, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     import cv2
 
-    monkeypatch.setattr("app.live_session.QApplication", lambda arguments: qapp)
+    monkeypatch.setattr("app.application.QApplication", lambda arguments: qapp)
     monkeypatch.setattr(
-        "app.live_session.QApplication.setHighDpiScaleFactorRoundingPolicy", lambda policy: None, raising=False
+        "app.application.QApplication.setHighDpiScaleFactorRoundingPolicy", lambda policy: None, raising=False
     )
     monkeypatch.setenv("QT_QPA_PLATFORM_PLUGIN_PATH", str(Path(cv2.__file__).parent / "qt" / "plugins"))
     monkeypatch.setenv("QT_QPA_FONTDIR", "/my/own/fonts")
@@ -125,7 +126,7 @@ _PROGRAM = """
     import sys, threading
     from pathlib import Path
     from PyQt6.QtCore import QTimer
-    from app import live_session
+    from app import application as live_session
     from tests.app.doubles import ScriptedEstimator, ScriptedSource
     gate = threading.Event()
     hangs = sys.argv[1] == "hangs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from app.mailbox import Mailbox
+from app.live.mailbox import Mailbox
 from tests.patience import WAIT_S
 
 

@@ -14,11 +14,11 @@ from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PyQt6.QtGui import QDropEvent
 from PyQt6.QtWidgets import QApplication
 
-from app.actions import COMMANDS
-from app.controller import Phase
-from app.main_window import MainWindow
-from app.panels.dialogs import AboutDialog, ShortcutsDialog
+from app.live.controller import Phase
 from app.settings import load_settings
+from app.window.actions import COMMANDS
+from app.window.dialogs import AboutDialog, ShortcutsDialog
+from app.window.main_window import MainWindow
 from handdgp_core.errors import SourceError
 from handdgp_core.sources import WebcamInfo
 from tests.app.doubles import ScriptedEstimator, ScriptedSource, degenerate_hand, hand
@@ -251,7 +251,9 @@ def test_a_dropped_file_is_opened(rig) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_webcams_are_listed_by_name_and_the_first_is_opened(rig, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("app.main_window.list_webcams", lambda: [WebcamInfo(2, "Desk camera", "/dev/video2", "id")])
+    monkeypatch.setattr(
+        "app.window.main_window.list_webcams", lambda: [WebcamInfo(2, "Desk camera", "/dev/video2", "id")]
+    )
     rig.sources["2"] = ScriptedSource
     window = rig.show()
     rig.start(None)
@@ -262,7 +264,7 @@ def test_webcams_are_listed_by_name_and_the_first_is_opened(rig, monkeypatch: py
 
 
 def test_without_a_webcam_the_demo_is_shown_and_that_is_said(rig, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("app.main_window.list_webcams", list)
+    monkeypatch.setattr("app.window.main_window.list_webcams", list)
     rig.sources["demo"] = lambda: ScriptedSource(rendered=True)
     window = rig.show()
     rig.start(None)
@@ -345,7 +347,7 @@ def test_what_is_answered_is_opened_and_no_answer_opens_nothing(
     rig, monkeypatch: pytest.MonkeyPatch, action: str, question: str
 ) -> None:
     answers = ["", "chosen"]
-    monkeypatch.setattr(f"app.questions.{question}", lambda *about: answers.pop(0))
+    monkeypatch.setattr(f"app.window.file_dialogs.{question}", lambda *about: answers.pop(0))
     rig.sources["chosen"] = ScriptedSource
     window = rig.show()
     rig.start(None)
@@ -356,7 +358,7 @@ def test_what_is_answered_is_opened_and_no_answer_opens_nothing(
 
 
 def test_a_chosen_folder_is_remembered(rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("app.questions.ask_output_folder", lambda parent, folder: str(tmp_path / "new"))
+    monkeypatch.setattr("app.window.file_dialogs.ask_output_folder", lambda parent, folder: str(tmp_path / "new"))
     window = _showing(rig)
     window.actions_by_name["export_folder"].trigger()
     window.export_mesh()

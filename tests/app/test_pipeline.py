@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.pipeline import CameraChoice, HandPipeline, PipelineOptions, preview, shown_size
-from app.truth import compare, truth_of
+from app.live.pipeline import CameraChoice, HandPipeline, PipelineOptions, preview, shown_size
+from app.live.truth import compare, truth_of
+from handdgp_core.drawing.overlay import OverlayStyle
 from handdgp_core.errors import CameraError
 from handdgp_core.estimation.smoothing import SmoothingSettings
-from handdgp_core.export.overlay import OverlayStyle
 from handdgp_core.sources.demo import DemoTruth
 from handdgp_core.types import Camera
 from tests.app.doubles import HEIGHT, WIDTH, ScriptedEstimator, ScriptedSource, degenerate_hand, frame, hand, keypoints

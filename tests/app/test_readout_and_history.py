@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.history import RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, Ring, Z
-from app.readout import clock, depth_error_m, mute_shift_mm, palm_distance, pick_hand
+from app.live.readout import clock, depth_error_m, mute_shift_mm, palm_distance, pick_hand
+from app.live.translate import overlay_style, smoothing_settings
+from app.panels.motion_history import RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, Ring, Z
 from app.settings import Settings
-from app.translate import overlay_style, smoothing_settings
 from handdgp_core.estimation.smoothing import SmoothingSettings
 from tests.app.doubles import degenerate_hand, frame, hand, result
 

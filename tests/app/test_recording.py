@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app import questions
-from app.controller import Phase
+from app.live.controller import Phase
 from app.notices import Action, Severity
-from app.recording import PRIVATE_SETTINGS, model_hash
+from app.sessions.session_tap import PRIVATE_SETTINGS, model_hash
 from app.settings import Settings, load_settings
+from app.window import file_dialogs as questions
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sources.session import SessionSource
 from tests.app.doubles import ScriptedEstimator, ScriptedSource, hand

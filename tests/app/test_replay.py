@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, Qt
 
-from app.comparison import DifferenceTable, RerunWorker, comparison_picture
-from app.controller import Phase
-from app.pipeline import HandPipeline, PipelineOptions
-from app.replay_view import ReplayMode, ReplayView, differences
+from app.live.controller import Phase
+from app.live.pipeline import HandPipeline, PipelineOptions
+from app.live.replay_view import ReplayMode, ReplayView, differences
+from app.sessions.rerun import DifferenceTable, RerunWorker, comparison_picture
 from app.settings import load_settings
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionReader, SessionWriter
 from handdgp_core.sources.pacing import PacedSource

@@ -10,11 +10,11 @@ from scipy.spatial.transform import Rotation
 
 from calib.boards import Board
 from calib.rotation import matrix_of
-from calib.simulation import BoardRenderer, Picture
 from handdgp_core.hands.measure import hand_length_m
-from handdgp_core.hands.open_hand import HandPose, OpenHand
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 from handdgp_core.types import Array, Camera
 from tests.painted_hand import SKIN, paint_triangles
+from tools.calibration.simulation import BoardRenderer, Picture
 
 # The model's x (thumb), y (fingers), z (out of the palm) on a board whose y runs down and z into the table.
 BOARD_FROM_MODEL = np.diag([-1.0, -1.0, 1.0])

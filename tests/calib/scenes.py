@@ -7,11 +7,11 @@ import numpy as np
 from calib.boards import Board
 from calib.guidance import Guide
 from calib.initial import board_pose
-from calib.poses import appearance
-from calib.simulation import bent_onto_cylinder, look_at, simulated_view
+from calib.poses import appearance, look_at
 from calib.solve import Solution, solve
 from calib.views import View
 from handdgp_core.types import Array, Camera
+from tools.calibration.simulation import bent_onto_cylinder, simulated_view
 
 BOARD = Board()
 CAMERA = Camera(

@@ -6,10 +6,11 @@ import pytest
 
 from calib.boards import Board
 from calib.detection import BoardDetector, edge_width_px, to_grey
+from calib.poses import look_at
 from calib.rotation import matrix_of
-from calib.simulation import BoardRenderer, Picture, look_at
 from handdgp_core.errors import ShapeError
 from handdgp_core.types import Camera
+from tools.calibration.simulation import BoardRenderer, Picture
 
 LENS = np.array([0.09, -0.18, 0.0008, -0.0006, 0.05])
 CAMERA = Camera(640, 360, np.array([[460, 0, 322.0], [0, 459, 176], [0, 0, 1]]), LENS)

@@ -5,10 +5,11 @@ import pytest
 
 from calib.hand_size import FRAMES_WANTED, HandSizer, HandState, measure_hand
 from calib.people import PeopleStore
-from calib.simulation import look_at, simulated_view
+from calib.poses import look_at
 from handdgp_core.errors import CalibrationError, OutputError, ShapeError
 from tests.calib.flat_hand import HandPicture
 from tests.calib.scenes import BOARD, CAMERA
+from tools.calibration.simulation import simulated_view
 
 
 @pytest.fixture(scope="module")

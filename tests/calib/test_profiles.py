@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from calib.check import check_calibration
+from calib.poses import look_at
 from calib.profiles import CameraKey, ProfileStore, load_views, new_profile
-from calib.simulation import look_at, simulated_view
 from handdgp_core.errors import CalibrationError, OutputError
 from handdgp_core.types import Camera
 from tests.calib.scenes import BOARD, CAMERA, random_views
+from tools.calibration.simulation import simulated_view
 
 KEY = CameraKey("/dev/v4l/by-id/usb-046d_C920-index0", 1280, 720, "MJPG", "C920", 0.0, 30.0, 100.0)
 VIEWS = random_views(0, 4)

@@ -6,9 +6,9 @@ import numpy as np
 
 from calib.board_shape import shaped_points
 from calib.quality import calibrate, judge, outlier_views, tilts_rad
-from calib.simulation import simulated_view
 from calib.uncertainty import UncertaintyMap
 from tests.calib.scenes import BOARD, CAMERA, guided_solution, random_pose, random_views
+from tools.calibration.simulation import simulated_view
 
 
 def test_a_good_set_is_told_in_percent_and_millimetres():

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from app.cli import main
-from app.command_line.exit_codes import BAD_INPUT, DONE
+from app.cli.main import main
+from app.cli.options import BAD_INPUT, DONE
 from calib.boards import Board
-from calib.simulation import BoardRenderer, Picture, look_at
+from calib.poses import look_at
 from handdgp_core.types import Camera
+from tools.calibration.simulation import BoardRenderer, Picture
 
 CAMERA = Camera(640, 360, np.array([[460, 0, 322.0], [0, 459, 176], [0, 0, 1]]), np.array([0.05, -0.1, 0, 0]))
 BOARD = Board.parse("charuco:7x5:36:26")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from app.command_line.exit_codes import BAD_INPUT, DONE, INTERNAL
+from app.cli.main import main
+from app.cli.options import BAD_INPUT, DONE, INTERNAL
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,19 +55,19 @@ def test_bad_usage_is_one_clear_message_and_exit_code_2(
 def test_a_bug_shows_its_traceback_and_exits_with_1(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import app.commands.doctor
+    import app.cli.doctor
 
     def broken() -> bool:
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr(app.commands.doctor, "run_doctor", broken)
+    monkeypatch.setattr(app.cli.doctor, "run_doctor", broken)
     assert main(["doctor"]) == INTERNAL
     assert "on purpose" in capsys.readouterr().err
 
 
 def test_headless_commands_never_import_qt_or_open3d() -> None:
     program = (
-        "import sys; from app.cli import main; main(['process', 'nothing.mp4', '--output', 'nowhere']);"
+        "import sys; from app.cli.main import main; main(['process', 'nothing.mp4', '--output', 'nowhere']);"
         "sys.exit(any(name.split('.')[0] in ('PyQt6', 'pyqtgraph', 'open3d') for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from app import environment
-from app.cli import main
-from app.command_line.exit_codes import BAD_INPUT, DONE
-from app.commands import doctor
+from app.cli import doctor
+from app.cli.main import main
+from app.cli.options import BAD_INPUT, DONE
 
 ROOT = Path(__file__).resolve().parents[2]
 

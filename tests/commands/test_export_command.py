@@ -13,8 +13,8 @@ import pygltflib
 import pytest
 import trimesh
 
-from app.cli import main
-from app.command_line.exit_codes import BAD_INPUT, CANCELLED, DONE
+from app.cli.main import main
+from app.cli.options import BAD_INPUT, CANCELLED, DONE
 from tests.sessions.conftest import hands_of, write_session
 
 COUNT = 15
@@ -77,13 +77,13 @@ def test_bad_usage(
 def test_replay_without_a_display_says_what_to_do(
     session: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("app.command_line.replay.has_display", lambda: False)
+    monkeypatch.setattr("app.cli.replay.has_display", lambda: False)
     assert main(["replay", str(session)]) == BAD_INPUT
     assert "export SESSION" in capsys.readouterr().err
 
 
 def test_cancelling_keeps_what_is_done(session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.commands import export as command
+    from app.cli import export as command
 
     def cancel_after_four(source, stop, on_wait):  # type: ignore[no-untyped-def]
         assert isinstance(stop, threading.Event)

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.cli import main
-from app.command_line.exit_codes import BAD_INPUT, CANCELLED, DONE
+from app.cli.main import main
+from app.cli.options import BAD_INPUT, CANCELLED, DONE
 from handdgp_core.types import Camera
 from tests.painted_hand import paint_hand
 from tests.patience import WAIT_S

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.cli import main
-from app.command_line.exit_codes import BAD_INPUT, DONE
+from app.cli.main import main
+from app.cli.options import BAD_INPUT, DONE
+from handdgp_core.datasets.sample import LabelledHand
+from handdgp_core.datasets.shards import ShardInfo, ShardWriter
 from handdgp_core.networks import load_network
-from handdgp_core.training.datasets.sample import LabelledHand
-from handdgp_core.training.datasets.shards import ShardInfo, ShardWriter
 from tests.training.rendered_hands import RenderedHands
 
 TINY = str(Path(__file__).resolve().parents[2] / "configs" / "tiny.yaml")

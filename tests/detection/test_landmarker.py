@@ -13,7 +13,7 @@ import pytest
 
 from handdgp_core.detection.landmarker import LONGEST_SIDE_PX, MediaPipeHandFinder
 from handdgp_core.errors import AssetError, ShapeError, UsageError
-from handdgp_core.networks.mediapipe_landmarks import ASSET
+from handdgp_core.networks.backbones.mediapipe_landmarks import ASSET
 from handdgp_core.types import Camera, Handedness
 from tests.painted_hand import paint_hand
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from handdgp_core.estimation.hand_fit import FittedPose, HandFitter, Observation, stack
-from handdgp_core.hands.open_hand import HandPose, OpenHand
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 
 MATRIX = np.array([[900.0, 0, 111.5], [0, 900.0, 111.5], [0, 0, 1]])
 

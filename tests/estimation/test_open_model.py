@@ -16,8 +16,8 @@ from handdgp_core.evaluation.summary import summarise
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.networks import load_network
+from handdgp_core.networks.checkpoints.weights import read_metadata
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
-from handdgp_core.networks.weights import read_metadata
 from handdgp_core.types import Frame, HandCrop
 from tests.estimation.hands_for_tests import demo_frame
 

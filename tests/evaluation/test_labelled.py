@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from handdgp_core.augmentation import AppearanceSettings, ViewPairs, render_views
+from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.detection.landmarker import Detection
+from handdgp_core.drawing.examples import Examples
 from handdgp_core.estimation.estimator import HandEstimator
-from handdgp_core.evaluation.examples import Examples
 from handdgp_core.evaluation.labelled import evaluate_estimator, evaluate_network, view_settings
 from handdgp_core.evaluation.summary import summarise
 from handdgp_core.networks import HandDGP, RelativeOutput
-from handdgp_core.training.augmentation import AppearanceSettings, ViewPairs, render_views
-from handdgp_core.training.datasets.sample import LabelledHand
 from tests.meshes import SMALL_NETWORK, small_template
 
 MATRIX = np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]])

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from handdgp_core.drawing.examples import Example, Examples
+from handdgp_core.drawing.qualitative import draw_example
 from handdgp_core.errors import OutputError, ShapeError
-from handdgp_core.evaluation.examples import Example, Examples
-from handdgp_core.evaluation.qualitative import draw_example
 from handdgp_core.evaluation.report import write_report
 from handdgp_core.evaluation.stand_ins import with_stand_ins
 from handdgp_core.evaluation.summary import Pairs, summarise

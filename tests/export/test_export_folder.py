@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
+from handdgp_core import files as folder
 from handdgp_core.errors import OutputError
-from handdgp_core.export import folder
-from handdgp_core.export.folder import as_output_error, check_room, part_of, prepare_output, whole_file
+from handdgp_core.files import as_output_error, check_room, part_of, prepare_output, whole_file
 
 
 @pytest.fixture

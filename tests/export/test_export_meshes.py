@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import trimesh
 
+from handdgp_core import files as folder
+from handdgp_core.drawing.colours import HAND_COLOURS
 from handdgp_core.errors import OutputError, UsageError
-from handdgp_core.export import folder
 from handdgp_core.export.axes import NAMES, target_from_opencv
-from handdgp_core.export.colours import HAND_COLOURS
 from handdgp_core.export.hand_mesh import hand_meshes
 from handdgp_core.export.meshes import FORMATS, MeshSequence, frame_file_name, natural_axes, write_meshes
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from handdgp_core.drawing.colours import HAND_COLOURS, weight_colours, weight_table
+from handdgp_core.drawing.overlay import OverlayStyle, draw_hands, hand_label, project_visible
+from handdgp_core.drawing.raster import ProjectedMesh, paint_mesh, visible_faces
+from handdgp_core.drawing.text import draw_text, text_size
 from handdgp_core.errors import ShapeError, UsageError
-from handdgp_core.export.colours import HAND_COLOURS, weight_colours, weight_table
-from handdgp_core.export.overlay import OverlayStyle, draw_hands, hand_label, project_visible
-from handdgp_core.export.raster import ProjectedMesh, paint_mesh, visible_faces
-from handdgp_core.export.text import draw_text, text_size
 from handdgp_core.types import Camera
 
 MESH_ONLY = OverlayStyle(keypoints=False, root=False, labels=False, opacity=1.0)

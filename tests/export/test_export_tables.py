@@ -11,8 +11,9 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
+from handdgp_core import files as folder
 from handdgp_core.errors import OutputError, ShapeError
-from handdgp_core.export import folder, tables
+from handdgp_core.export import tables
 from handdgp_core.export.csv_table import HEADER, CsvWriter
 from handdgp_core.export.tables import PredictionsWriter
 

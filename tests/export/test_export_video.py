@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from handdgp_core import files as folder
+from handdgp_core.drawing.overlay import OverlayStyle
 from handdgp_core.errors import OutputError, UsageError
-from handdgp_core.export import folder, video
-from handdgp_core.export.overlay import OverlayStyle
+from handdgp_core.export import video
 from handdgp_core.export.video import OverlayVideo, letterbox, video_size
 from handdgp_core.types import Camera
 

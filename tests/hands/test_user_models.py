@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import AssetError
-from handdgp_core.hands import body, mano
-from handdgp_core.hands.user_models import models_folder
+from handdgp_core.hands.licensed import body, mano
+from handdgp_core.hands.licensed.user_models import models_folder
 from tests.hands.model_files import linear_model, write_old_model
 
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from handdgp_core.hands.hierarchy import Mesh
-from handdgp_core.hands.template import Template
+from handdgp_core.hands.topology.hierarchy import Mesh
+from handdgp_core.hands.topology.template import Template
 from tests.meshes import small_template
 
 DATA = Path(__file__).parents[1] / "data" / "networks"

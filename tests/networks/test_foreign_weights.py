@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from handdgp_core.errors import AssetError, UsageError, WeightsError
-from handdgp_core.networks.backbones import BACKBONES, make_backbone
-from handdgp_core.networks.foreign_weights import read_state_dict
-from handdgp_core.networks.resnet import ResNet
+from handdgp_core.networks.backbones.registry import BACKBONES, make_backbone
+from handdgp_core.networks.backbones.resnet import ResNet
+from handdgp_core.networks.checkpoints.foreign_weights import read_state_dict
 
 CURE = "get it again"
 

@@ -13,15 +13,15 @@ from torch import Tensor
 
 from handdgp_core.errors import UsageError
 from handdgp_core.geometry.alignment import align_rigid
-from handdgp_core.hands.open_hand import OpenHand
-from handdgp_core.networks.backbones import GUIDED
+from handdgp_core.hands.open_hand.open_hand import OpenHand
+from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput
+from handdgp_core.networks.backbones.registry import GUIDED
+from handdgp_core.networks.checkpoints.weights import load_network, save_network
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.frozen import freeze
 from handdgp_core.networks.guide import rough_hand
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
 from handdgp_core.networks.handdgp import HandDGP
-from handdgp_core.networks.mediapipe_landmarks import LandmarkOutput
-from handdgp_core.networks.weights import load_network, save_network
 from tests.meshes import small_template
 
 CONFIG = NetworkConfig(

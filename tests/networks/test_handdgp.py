@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from handdgp_core.errors import ShapeError, UsageError
-from handdgp_core.hands.template import Template
+from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks import HandDGP, NetworkConfig, NetworkOutput, RelativeOutput
-from handdgp_core.networks.backbones import BACKBONES, GUIDED
-from handdgp_core.networks.resnet import ResNet
+from handdgp_core.networks.backbones.registry import BACKBONES, GUIDED
+from handdgp_core.networks.backbones.resnet import ResNet
 from tests.meshes import SMALL_NETWORK, small_template
 
 

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from handdgp_core.errors import UsageError
-from handdgp_core.hands.template import Template
+from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.heads import KeypointHead, MeshHead, WeightHead, sample_at
 from handdgp_core.networks.spiral_decoder import DepthSeparableSpiral, SpiralDecoder, Upsample
 

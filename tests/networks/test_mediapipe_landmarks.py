@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handdgp_core.errors import AssetError, ShapeError, WeightsError
-from handdgp_core.networks import mediapipe_landmarks as module
-from handdgp_core.networks.mediapipe_landmarks import ASSET, MEMBER, MediaPipeLandmarks, SamePadConv
+from handdgp_core.networks.backbones import mediapipe_landmarks as module
+from handdgp_core.networks.backbones.mediapipe_landmarks import ASSET, MEMBER, MediaPipeLandmarks, SamePadConv
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from handdgp_core.errors import OutputError, WeightsError
 from handdgp_core.geometry.rotations import rotation_from_vector
+from handdgp_core.networks.checkpoints.refiner_file import is_refiner, load_refiner, save_refiner
 from handdgp_core.networks.pose_refiner import Evidence, PoseRefiner
-from handdgp_core.networks.refiner_file import is_refiner, load_refiner, save_refiner
 
 DOFS, SHAPES = 24, 6
 

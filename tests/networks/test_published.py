@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from torch import Tensor
 
-from app.commands.import_weights import import_weights
+from app.cli.import_weights import import_weights
 from handdgp_core.errors import AssetError, WeightsError
-from handdgp_core.hands.hierarchy import Mesh
+from handdgp_core.hands.topology.hierarchy import Mesh
+from handdgp_core.networks.checkpoints.published import PREFIX, build_published, published_names
+from handdgp_core.networks.checkpoints.weights import load_network, read_metadata
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import NetworkOutput
-from handdgp_core.networks.published import PREFIX, build_published, published_names
-from handdgp_core.networks.weights import load_network, read_metadata
 
 Numbers = dict[str, NDArray[Any]]
 
@@ -117,7 +117,7 @@ def test_every_published_tensor_has_its_place(imported: Path, published_state: d
 @pytest.fixture
 def quick_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No random start, which takes most of the time and is overwritten."""
-    from handdgp_core.networks.resnet import ResNet
+    from handdgp_core.networks.backbones.resnet import ResNet
 
     monkeypatch.setattr(ResNet, "_initialise", lambda self: None)
 

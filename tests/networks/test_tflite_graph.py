@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import WeightsError
-from handdgp_core.networks.mediapipe_landmarks import ASSET, MEMBER
-from handdgp_core.networks.tflite_graph import Graph, read_graph
+from handdgp_core.networks.backbones.mediapipe_landmarks import ASSET, MEMBER
+from handdgp_core.networks.backbones.tflite_graph import Graph, read_graph
 
 
 @pytest.fixture(scope="module")

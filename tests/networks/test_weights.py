@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from handdgp_core.errors import OutputError, UsageError, WeightsError
-from handdgp_core.hands.template import Template
+from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks import HandDGP, NetworkConfig, RectificationConfig, load_network, save_network, tensor_file
-from handdgp_core.networks.weights import read_metadata
+from handdgp_core.networks.checkpoints.weights import read_metadata
 from tests.meshes import SMALL_NETWORK
 
 CONFIG = replace(
@@ -89,7 +89,7 @@ def test_mediapipes_backbone_comes_back_without_the_assets(
     config = replace(CONFIG, backbone="mediapipe", image_size=224, pretrained="assets")
     network = HandDGP(config, ball)
     save_network(network, tmp_path / "m.safetensors")
-    monkeypatch.setattr("handdgp_core.networks.mediapipe_landmarks.MediaPipeLandmarks.load", None)
+    monkeypatch.setattr("handdgp_core.networks.backbones.mediapipe_landmarks.MediaPipeLandmarks.load", None)
     back = load_network(tmp_path / "m.safetensors")
     assert back.config == config
     assert torch.equal(back.backbone.stem.weight, network.backbone.stem.weight)

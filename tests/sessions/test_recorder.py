@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import OutputError, SourceError
-from handdgp_core.export.folder import MIB
+from handdgp_core.files import MIB
 from handdgp_core.sessions import (
     RecordedHands,
     RecorderLimits,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import OutputError
-from handdgp_core.export.folder import MIB
+from handdgp_core.files import MIB
 from handdgp_core.sessions import (
     RecordedHands,
     RecorderState,

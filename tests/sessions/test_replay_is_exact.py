@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.cli import main
-from app.command_line.exit_codes import DONE
+from app.cli.main import main
+from app.cli.options import DONE
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionReader, SessionWriter, WriterOptions
 from handdgp_core.sources import frames, open_source

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handdgp_core.export.folder import MIB
+from handdgp_core.files import MIB
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionWriter, WriterOptions
 from handdgp_core.sessions.room import Room, frame_bytes, hands_bytes, settings_bytes
 from handdgp_core.sessions.sized_writer import HEAD_BYTES

@@ -9,11 +9,11 @@ import torch
 from lightning.pytorch import LightningDataModule
 from scipy.spatial.transform import Rotation
 
-from handdgp_core.export.raster import ProjectedMesh, paint_mesh
-from handdgp_core.hands.open_hand import HandPose, OpenHand
+from handdgp_core.datasets.sampling import BlockShuffle
+from handdgp_core.drawing.raster import ProjectedMesh, paint_mesh
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 from handdgp_core.training.config import TrainingConfig
 from handdgp_core.training.data import ResumableLoader, make_loader
-from handdgp_core.training.datasets.sampling import BlockShuffle
 
 SIZE = 64
 HAND_SCALE_M = 0.2

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, default_collate
 
+from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSettings, render_views
+from handdgp_core.augmentation.geometry import draw_geometry
+from handdgp_core.augmentation.patches import cut_patch
+from handdgp_core.datasets.files import DatasetError
+from handdgp_core.datasets.sample import LabelledHand, unknown_keypoints
 from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.errors import UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.positioning import position
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.training.augmentation import AppearanceSettings, ViewPairs, ViewSettings, render_views
-from handdgp_core.training.augmentation.geometry import draw_geometry
-from handdgp_core.training.augmentation.patches import cut_patch
-from handdgp_core.training.datasets.files import DatasetError
-from handdgp_core.training.datasets.sample import LabelledHand, unknown_keypoints
 
 VERTICES = 30
 PLAIN = AppearanceSettings.none()

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
+from handdgp_core.augmentation import ViewPairs
+from handdgp_core.datasets.files import DatasetError
+from handdgp_core.datasets.frames import FramesFolder
+from handdgp_core.datasets.freihand import FreiHAND
+from handdgp_core.datasets.ho3d import HO3D
+from handdgp_core.datasets.human36m import Human36M
+from handdgp_core.datasets.number_lists import read_number_list
 from handdgp_core.errors import HandDGPError, SourceError, UsageError
-from handdgp_core.training.augmentation import ViewPairs
-from handdgp_core.training.datasets.files import DatasetError
-from handdgp_core.training.datasets.frames import FramesFolder
-from handdgp_core.training.datasets.freihand import FreiHAND
-from handdgp_core.training.datasets.ho3d import HO3D
-from handdgp_core.training.datasets.human36m import Human36M
-from handdgp_core.training.datasets.number_lists import read_number_list
 
 HANDS = 3
 FOCAL = 480.0
@@ -266,7 +266,7 @@ def test_number_lists_refuse_what_they_cannot_read(tmp_path: Path, text: str, fo
 
 
 def test_number_lists_equal_json_across_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handdgp_core.training.datasets.number_lists._PIECE_BYTES", 37)
+    monkeypatch.setattr("handdgp_core.datasets.number_lists._PIECE_BYTES", 37)
     values = np.random.default_rng(0).normal(0, 1, (11, 4, 3))
     path = tmp_path / "list.json"
     path.write_text(json.dumps(values.tolist(), indent=1))

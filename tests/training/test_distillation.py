@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import torch
 
+from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSettings
+from handdgp_core.datasets.sample import LabelledHand
+from handdgp_core.datasets.shards import ShardInfo, ShardWriter
 from handdgp_core.errors import UsageError, WeightsError
-from handdgp_core.hands.open_hand import OpenHand
+from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks import load_network
+from handdgp_core.networks.checkpoints.refiner_file import save_refiner
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.pose_refiner import PoseRefiner
-from handdgp_core.networks.refiner_file import save_refiner
 from handdgp_core.sources.demo import DemoSource
 from handdgp_core.sources.protocol import frames
-from handdgp_core.training.augmentation import AppearanceSettings, ViewPairs, ViewSettings
 from handdgp_core.training.config import TrainingConfig, load_config
-from handdgp_core.training.datasets.sample import LabelledHand
-from handdgp_core.training.datasets.shards import ShardInfo, ShardWriter
 from handdgp_core.training.distillation.teacher import Teacher
-from handdgp_core.training.distillation.views import TaughtViews, teach
+from handdgp_core.training.distillation.teacher_outputs import TaughtViews, teach
 from handdgp_core.training.trainer import train
 
 CONFIG = Path(__file__).parents[2] / "configs" / "open.yaml"

@@ -9,19 +9,19 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from handdgp_core.errors import UsageError
-from handdgp_core.hands.open_hand import HandPose, OpenHand
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 from handdgp_core.networks.pose_refiner import Evidence, PoseRefiner
-from handdgp_core.training.refiner.config import (
+from handdgp_core.training.teacher.config import (
     RefinerConfig,
     RefinerLosses,
     RefinerSchedule,
     is_refiner_config,
     load_refiner_config,
 )
-from handdgp_core.training.refiner.data import RefinerSet
-from handdgp_core.training.refiner.losses import refiner_losses
-from handdgp_core.training.refiner.scores import score
-from handdgp_core.training.refiner.trainer import fit_refiner
+from handdgp_core.training.teacher.data import RefinerSet
+from handdgp_core.training.teacher.losses import refiner_losses
+from handdgp_core.training.teacher.module import fit_refiner
+from handdgp_core.training.teacher.scores import score
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

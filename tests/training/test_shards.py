@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from handdgp_core.augmentation import ViewPairs
+from handdgp_core.datasets.files import DatasetError
+from handdgp_core.datasets.sample import LabelledHand, unknown_keypoints
+from handdgp_core.datasets.sampling import BlockShuffle
+from handdgp_core.datasets.shards import ShardInfo, Shards, ShardWriter
 from handdgp_core.errors import OutputError, ShapeError, UsageError
-from handdgp_core.training.augmentation import ViewPairs
-from handdgp_core.training.datasets.files import DatasetError
-from handdgp_core.training.datasets.sample import LabelledHand, unknown_keypoints
-from handdgp_core.training.datasets.sampling import BlockShuffle
-from handdgp_core.training.datasets.shards import ShardInfo, Shards, ShardWriter
 
 INFO = ShardInfo(vertices=50, origin="a test")
 

@@ -7,6 +7,6 @@ teacher does.
 """
 
 from handdgp_core.training.distillation.data import Loading, TaughtData
-from handdgp_core.training.distillation.guide_first import guided_start
+from handdgp_core.training.distillation.guide_pretraining import guided_start
 
 __all__ = ["Loading", "TaughtData", "guided_start"]

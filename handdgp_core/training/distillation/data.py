@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from handdgp_core.hands.template import Template
-from handdgp_core.training.augmentation import ViewPairs
+from handdgp_core.augmentation import ViewPairs
+from handdgp_core.datasets.registry import JoinedHands
+from handdgp_core.datasets.shards import Shards
+from handdgp_core.hands.topology.template import Template
 from handdgp_core.training.config import DatasetConfig, TrainingConfig
 from handdgp_core.training.data import BlockLoaders, open_pairs
-from handdgp_core.training.datasets.shards import Shards
-from handdgp_core.training.distillation.views import Progress, TaughtViews, teach
-from handdgp_core.training.readers import JoinedHands
+from handdgp_core.training.distillation.teacher_outputs import Progress, TaughtViews, teach
 
 __all__ = ["Loading", "TaughtData"]
 

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from handdgp_core.estimation.hand_fit import HandFitter
 from handdgp_core.estimation.landmarks import fitted_alone, landmarks_from
-from handdgp_core.estimation.refined import evidence_of
+from handdgp_core.estimation.refined_landmarks import evidence_of
 from handdgp_core.geometry.positioning import position_refined
-from handdgp_core.hands.open_hand import HandPose, OpenHand
-from handdgp_core.hands.template import HAND_SCALE_M
-from handdgp_core.networks.mediapipe_landmarks import INPUT_SIZE, MediaPipeLandmarks
-from handdgp_core.networks.refiner_file import load_refiner
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
+from handdgp_core.hands.topology.template import HAND_SCALE_M
+from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE, MediaPipeLandmarks
+from handdgp_core.networks.checkpoints.refiner_file import load_refiner
 
 __all__ = ["Lesson", "Teacher"]
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from calib.boards import Board
-from calib.simulation import BoardRenderer, Picture
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.sources.webcam import LensState
 from handdgp_core.types import Array, Camera, Frame
+from tools.calibration.simulation import BoardRenderer, Picture
 
 CAMERA = Camera(640, 360, np.array([[460, 0, 322.0], [0, 459, 176], [0, 0, 1]]), np.array([0.05, -0.1, 0, 0]))
 PERIOD_NS = 33_000_000

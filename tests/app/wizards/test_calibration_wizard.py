@@ -11,14 +11,14 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
-from app.controller import Phase
+from app.live.controller import Phase
 from app.wizards.board_window import BoardWindow
 from app.wizards.calibration import BOARD, CAPTURE, REVIEW, CalibrationDialog
 from app.wizards.calibration_view import swap_sides
 from app.wizards.check import CheckDialog
 from calib.boards import DEFAULT_BOARD
+from calib.poses import look_at
 from calib.profiles import ProfileStore, load_views, new_profile
-from calib.simulation import look_at
 from handdgp_core.sources.webcam import LensState
 from handdgp_core.types import Camera
 from tests.app.wizards.rendered_camera import CAMERA, RenderedCamera
@@ -169,14 +169,14 @@ def test_a_derived_profile_is_marked_and_another_shape_is_not_used(rig, person):
 
 
 def camera_key():
-    from app.camera_profiles import camera_key as key_of
+    from app.live.camera_profiles import camera_key as key_of
 
     source = RenderedCamera(DEFAULT_BOARD, lambda: None)
     return key_of(source)
 
 
 def view_of():
-    from calib.simulation import simulated_view
+    from tools.calibration.simulation import simulated_view
 
     return simulated_view(DEFAULT_BOARD.points_m, look_at(DEFAULT_BOARD, 0.4), CAMERA, 0.05, np.random.default_rng(0))
 

@@ -7,13 +7,13 @@ import threading
 import numpy as np
 import pytest
 
-from app.controller import Phase
-from app.readout import length_shift_m, palm_distance
+from app.live.controller import Phase
+from app.live.readout import length_shift_m, palm_distance
 from app.wizards.hand_drawing import HandDrawing
 from app.wizards.hand_size import HandSizeDialog
 from calib.boards import DEFAULT_BOARD
 from calib.people import PeopleStore
-from calib.simulation import look_at
+from calib.poses import look_at
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.types import Frame
 from tests.app.doubles import hand

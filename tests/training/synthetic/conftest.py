@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from handdgp_core.training.synthetic.opengl import RenderError
-from handdgp_core.training.synthetic.renderer import HandRenderer
+from handdgp_core.synthetic.rendering.opengl import RenderError
+from handdgp_core.synthetic.rendering.renderer import HandRenderer
 
 WIDTH, HEIGHT = 160, 120
 

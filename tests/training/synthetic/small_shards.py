@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from handdgp_core.training.datasets.shards import ShardInfo, Shards, ShardWriter
-from handdgp_core.training.synthetic.studio import Studio, StudioOptions
+from handdgp_core.datasets.shards import ShardInfo, Shards, ShardWriter
+from handdgp_core.synthetic.studio import Studio, StudioOptions
 
 PLAIN = StudioOptions(size=160, variants=1, sleeves=2, rooms=0, texture_size=64)
 

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.hands.open_hand import HandPose, OpenHand, mirrored
-from handdgp_core.training.synthetic.demo_clip import DURATION_S, RATE, demo_camera
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand, mirrored
+from tools.assets.demo_clip import DURATION_S, RATE, demo_camera
 
 FOLDER = Path(__file__).resolve().parents[3] / "assets" / "demo"
 STEP = 24
@@ -122,8 +122,8 @@ def test_clip_begins_and_ends_with_the_empty_room() -> None:
 
 @pytest.mark.gl
 def test_rendered_outline_of_the_true_mesh_covers_its_keypoints(renderer_maker: type) -> None:
-    from handdgp_core.training.synthetic.scene import Material, Placed
-    from handdgp_core.training.synthetic.surface import SmoothSurface
+    from handdgp_core.synthetic.rendering.scene import Material, Placed
+    from handdgp_core.synthetic.rendering.surface import SmoothSurface
 
     hand, data = OpenHand.load(), truth()
     surface = SmoothSurface(hand.faces, levels=1)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from handdgp_core.errors import ShapeError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.hands.open_hand import HandPose, OpenHand
-from handdgp_core.training.synthetic.opengl import RenderError
-from handdgp_core.training.synthetic.renderer import HandRenderer
-from handdgp_core.training.synthetic.scene import Film, Lighting, Material, Placed
-from handdgp_core.training.synthetic.surface import SmoothSurface
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
+from handdgp_core.synthetic.rendering.opengl import RenderError
+from handdgp_core.synthetic.rendering.renderer import HandRenderer
+from handdgp_core.synthetic.rendering.scene import Film, Lighting, Material, Placed
+from handdgp_core.synthetic.rendering.surface import SmoothSurface
 
 pytestmark = pytest.mark.gl
 WIDTH, HEIGHT = 160, 120

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handdgp_core.hands.open_hand import HandPose, OpenHand
-from handdgp_core.training.synthetic.demo_clip import DURATION_S, PARTS, RATE
-from handdgp_core.training.synthetic.motion import POSES, Key, Moment, Score, dof_from_pose
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
+from handdgp_core.synthetic.hands.motion import POSES, Key, Moment, Score, dof_from_pose
+from tools.assets.demo_clip import DURATION_S, PARTS, RATE
 
 FINGERTIPS = [4, 8, 12, 16, 20]
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from handdgp_core.training.synthetic import visibility
-from handdgp_core.training.synthetic.backdrops import Backdrops
-from handdgp_core.training.synthetic.occluders import paint_occluder
-from handdgp_core.training.synthetic.photograph import photograph
+from handdgp_core.synthetic.rendering import visibility
+from handdgp_core.synthetic.scenery.backdrops import Backdrops
+from handdgp_core.synthetic.scenery.occluders import paint_occluder
+from handdgp_core.synthetic.scenery.photograph import photograph
 
 
 def ray_hits(origin_to: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from handdgp_core.hands.measure import hand_length_m
-from handdgp_core.hands.open_hand import HandPose, OpenHand
-from handdgp_core.training.synthetic.motion import dof_from_pose
-from handdgp_core.training.synthetic.people import SKIN_TONES, draw_build, skin_tone
-from handdgp_core.training.synthetic.poses import PoseSampler, deepest_contact_m
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
+from handdgp_core.synthetic.hands.motion import dof_from_pose
+from handdgp_core.synthetic.hands.people import SKIN_TONES, draw_build, skin_tone
+from handdgp_core.synthetic.hands.poses import PoseSampler, deepest_contact_m
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from app.cli import main
-from handdgp_core.training.augmentation import AppearanceSettings, ViewSettings
-from handdgp_core.training.datasets.shards import Shards
-from handdgp_core.training.refiner.data import load_set
-from handdgp_core.training.synthetic.renderer import HandRenderer
+from app.cli.main import main
+from handdgp_core.augmentation import AppearanceSettings, ViewSettings
+from handdgp_core.datasets.shards import Shards
+from handdgp_core.synthetic.rendering.renderer import HandRenderer
+from handdgp_core.training.teacher.data import load_set
 
 pytest.importorskip("anny", reason="anny is not installed (extra train)")
 from tests.training.synthetic.small_shards import small_shards

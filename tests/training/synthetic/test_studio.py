@@ -8,20 +8,20 @@ import cv2
 import numpy as np
 import pytest
 
+from handdgp_core.datasets.files import DatasetError
+from handdgp_core.datasets.sample import LabelledHand
+from handdgp_core.datasets.shards import Shards
 from handdgp_core.errors import UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.training.datasets.files import DatasetError
-from handdgp_core.training.datasets.sample import LabelledHand
-from handdgp_core.training.datasets.shards import Shards
-from handdgp_core.training.synthetic.renderer import HandRenderer
+from handdgp_core.synthetic.rendering.renderer import HandRenderer
 
 pytest.importorskip("anny", reason="anny is not installed (extra train)")
-from handdgp_core.training.synthetic import generate as generate_module
-from handdgp_core.training.synthetic import studio as studio_module
-from handdgp_core.training.synthetic.contact_sheet import write_contact_sheet
-from handdgp_core.training.synthetic.generate import generate
-from handdgp_core.training.synthetic.studio import Studio, StudioOptions
+from handdgp_core.synthetic import generate as generate_module
+from handdgp_core.synthetic import studio as studio_module
+from handdgp_core.synthetic.contact_sheet import write_contact_sheet
+from handdgp_core.synthetic.generate import generate
+from handdgp_core.synthetic.studio import Studio, StudioOptions
 
 pytestmark = pytest.mark.gl
 PLAIN = StudioOptions(size=160, variants=1, sleeves=2, rooms=0, texture_size=64)

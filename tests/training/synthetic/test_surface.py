@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handdgp_core.errors import ShapeError
-from handdgp_core.training.synthetic.surface import SmoothSurface
+from handdgp_core.synthetic.rendering.surface import SmoothSurface
 
 
 def ball(subdivisions: int = 1) -> tuple[np.ndarray, np.ndarray]:

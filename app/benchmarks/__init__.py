@@ -1,0 +1,1 @@
+"""Measuring this machine: the window, what a recording costs it, and networks."""

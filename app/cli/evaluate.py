@@ -1,0 +1,269 @@
+"""`evaluate`: a model against labelled hands, with both DGP solves."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.console import cancellable, console, progress_bar
+from app.cli.options import CANCELLED, DONE, Device, DeviceOption, HandLength, Model, metres
+from handdgp_core.drawing.examples import Examples
+from handdgp_core.errors import UsageError
+from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.estimation.models import load_predictor
+from handdgp_core.estimation.predictor import PositioningMethod
+from handdgp_core.evaluation.protocols import Progress, evaluate_demo, evaluate_folder
+from handdgp_core.evaluation.summary import Pairs, summarise
+from handdgp_core.files import write_json
+
+# Pictures with annotations, and the bundled clip, go through the whole program. The public sets go through the network
+# on the labelled hand's box where the model is a file, else through the whole program.
+PLAIN, LABELLED = ("frames", "demo"), ("freihand", "ho3d", "h36m", "shards")
+DATASETS = (*PLAIN, *LABELLED)
+EVALUATION_SPLITS = {"freihand": "evaluation", "ho3d": "evaluation", "h36m": "test"}
+METHODS: tuple[PositioningMethod, ...] = ("published", "refined")
+EXAMPLE_COUNT = 8
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What `evaluate` was asked for; names as on the command line.
+
+    Attributes:
+        report: folder for an HTML report with plots and pictures.
+        submission: file for the server of FreiHAND (.json or .zip) or HO3D (.zip).
+        split: of the data set; empty for the one to evaluate on.
+        limit: use the first samples only.
+    """
+
+    dataset: str
+    root: Path | None
+    output: Path
+    model: str = "open"
+    device: str = "auto"
+    hand_length_m: float | None = None
+    left_out: tuple[int, ...] = (0,)
+    report: Path | None = None
+    submission: Path | None = None
+    split: str = ""
+    limit: int | None = None
+
+
+def evaluate(options: EvaluateOptions) -> bool:
+    """Run `evaluate`; False if it was cancelled (then nothing is written: part of a data set is no figure).
+
+    Raises:
+        HandDGPError: bad input, or an output that cannot be written.
+    """
+    _check(options)
+    if options.dataset == "shards" and options.report is None:
+        return _break_down(options)
+    examples = Examples(EXAMPLE_COUNT if options.report else 0)
+    with cancellable() as cancelled:
+        pairs = _all_pairs(options, cancelled, examples)
+        if cancelled.is_set():
+            return False
+    results: dict[str, dict[str, Any]] = {method: summarise(found, options.left_out) for method, found in pairs.items()}
+    write_json(options.output, {"dataset": options.dataset, "model": options.model, "positioning": results})
+    if options.submission is not None:
+        _submit(options, pairs["refined"])
+    if options.report is not None:
+        _report(options, options.report, results, examples)
+    _show(results)
+    return True
+
+
+def _break_down(options: EvaluateOptions) -> bool:
+    """Any model on synthetic shards: tables by distance, view, skin tone, occlusion and hand size."""
+    from handdgp_core.datasets.shards import Shards
+    from handdgp_core.evaluation.breakdown import break_down
+
+    assert options.root is not None
+    model = load_predictor(options.model, options.device)
+    try:
+        with _bar("shards") as progress:
+            tables = break_down(Shards(options.root), model, progress)
+    except KeyboardInterrupt:
+        return False
+    write_json(options.output, {"dataset": options.dataset, "model": options.model, "tables": tables})
+    table = Table("hands", "followed", "camera space", "length given", "length given, uniform weights")
+    for name, row in _rows(tables):
+        cells = (_spread(row, key) for key in ("joint_mm", "sized_mm", "uniform_mm"))
+        table.add_row(name, f"{row['followed_count']} of {row['count']}", *cells)
+    Console(width=120).print("error, mm (mean / median / 90 %)", table)
+    return True
+
+
+def _rows(tables: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "all", tables["all"]
+    for kind, groups in tables.items():
+        if kind not in ("all", "mean_weight", "skin_tone_spread"):
+            yield from ((f"{kind}: {name}", row) for name, row in groups.items())
+
+
+def _spread(row: dict[str, Any], key: str) -> str:
+    values = row.get(key)
+    return "" if values is None else " / ".join(f"{values[name]:.1f}" for name in ("mean", "median", "percentile_90"))
+
+
+def _check(options: EvaluateOptions) -> None:
+    if options.dataset not in DATASETS:
+        raise UsageError(f"a data set out of {', '.join(DATASETS)}", repr(options.dataset))
+    if options.root is None and options.dataset != "demo":
+        raise UsageError("--root FOLDER with the pictures", "none", "give --root")
+    if options.submission is not None and options.dataset not in ("freihand", "ho3d"):
+        raise UsageError("--submission with the data set freihand or ho3d", options.dataset, "leave it out")
+
+
+def _all_pairs(
+    options: EvaluateOptions, cancelled: threading.Event, examples: Examples
+) -> dict[PositioningMethod, Pairs]:
+    if options.dataset in LABELLED and Path(options.model).suffix == ".safetensors":
+        return _network_pairs(options, cancelled, examples)
+    pairs: dict[PositioningMethod, Pairs] = {}
+    for method in METHODS:
+        pairs[method] = _program_pairs(options, method, cancelled, examples if method == "refined" else Examples())
+        if cancelled.is_set():
+            break
+    return pairs
+
+
+def _network_pairs(
+    options: EvaluateOptions, cancelled: threading.Event, examples: Examples
+) -> dict[PositioningMethod, Pairs]:
+    from handdgp_core.estimation.models import choose_device
+    from handdgp_core.evaluation.labelled import evaluate_network
+    from handdgp_core.networks import load_network
+
+    network = load_network(options.model, choose_device(options.device))
+    with _bar(options.dataset) as progress:
+        return evaluate_network(network, _open(options, network.template), progress, cancelled, examples)
+
+
+def _program_pairs(
+    options: EvaluateOptions, method: PositioningMethod, cancelled: threading.Event, examples: Examples
+) -> Pairs:
+    estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
+    try:
+        with _bar(f"{options.dataset}, {method} solve") as progress:
+            if options.dataset == "demo":
+                return evaluate_demo(estimator, progress, cancelled, examples)
+            assert options.root is not None
+            if options.dataset == "frames":
+                return evaluate_folder(options.root, estimator, progress, cancelled, examples)
+            from handdgp_core.evaluation.labelled import evaluate_estimator
+
+            return evaluate_estimator(estimator, _open(options, None), progress, cancelled, examples)
+    finally:
+        estimator.close()
+
+
+def _open(options: EvaluateOptions, template: Any) -> Any:
+    from handdgp_core.datasets.registry import JoinedHands, open_dataset, open_template
+    from handdgp_core.training.config import DatasetConfig
+
+    split = options.split or EVALUATION_SPLITS.get(options.dataset, "")
+    config = DatasetConfig(options.dataset, str(options.root), split, limit=options.limit)  # type: ignore[arg-type]
+    if template is None:
+        template = open_template("body" if options.dataset == "h36m" else "open")
+    return JoinedHands([open_dataset(config, template)], [config])
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    """A progress bar as a function (done, total)."""
+    with progress_bar(title, None) as bar:
+        yield lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total)
+
+
+def _submit(options: EvaluateOptions, pairs: Pairs) -> None:
+    from handdgp_core.evaluation.stand_ins import with_stand_ins
+    from handdgp_core.evaluation.submissions import write_freihand, write_ho3d
+
+    assert options.submission is not None
+    keypoints, vertices, replaced = with_stand_ins(pairs)
+    write = write_ho3d if options.dataset == "ho3d" else write_freihand
+    path = write(options.submission, keypoints, vertices)
+    console.print(
+        f"{path}: {len(keypoints)} hands, {replaced} of them stand-ins for hands without a root", markup=False
+    )
+
+
+def _report(options: EvaluateOptions, folder: Path, results: dict[str, dict[str, Any]], examples: Examples) -> None:
+    try:
+        from handdgp_core.drawing.qualitative import draw_example
+        from handdgp_core.evaluation.report import write_report
+    except ModuleNotFoundError as error:
+        raise UsageError("matplotlib for --report", f"no {error.name}", "pip install matplotlib") from error
+    pictures: Sequence[Any] = [(example.name, draw_example(example)) for example in examples.kept]
+    path = write_report(folder, {"dataset": options.dataset, "model": options.model}, results, pictures)
+    console.print(f"Report: {path}", markup=False)
+
+
+def _show(results: dict[str, dict[str, Any]]) -> None:
+    table = Table("error, mm (mean / median / 90 %)", *results)
+    keys = [key for key in next(iter(results.values())) if key.endswith("_mm")]
+    for key in keys:
+        table.add_row(key, *(_three(result[key]) for result in results.values()))
+    for distance in next(iter(results.values()))["camera_space_mm_by_distance"]:
+        cells = [result["camera_space_mm_by_distance"].get(distance) for result in results.values()]
+        table.add_row(f"camera space, {distance}", *("" if cell is None else _three(cell) for cell in cells))
+    Console(width=100).print(table)
+    for method, result in results.items():
+        sides = result["handedness_right_fraction"]
+        judged = "" if math.isnan(sides) else f", {100 * sides:.1f} % on the right side"
+        console.print(f"{method}: {result['found']} of {result['hands']} hands found and placed{judged}")
+
+
+def _three(spread: dict[str, float]) -> str:
+    return f"{spread['mean']:.1f} / {spread['median']:.1f} / {spread['percentile_90']:.1f} ({spread['count']})"
+
+
+def command(
+    dataset: Annotated[
+        str,
+        typer.Option("--dataset", help="frames (a folder with annotations.npz), demo, freihand, ho3d, h36m or shards."),
+    ],
+    output: Annotated[Path, typer.Option("--output", help="JSON file for the figures.")],
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of the data set.")] = None,
+    model: Model = "open",
+    device: DeviceOption = Device.auto,
+    hand_length_mm: HandLength = None,
+    leave_out: Annotated[str, typer.Option("--leave-out", help="Joints left out of errors, comma-separated.")] = "0",
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Folder for an HTML report with plots and pictures.")
+    ] = None,
+    submission: Annotated[
+        Path | None, typer.Option("--submission", help="Predictions for the server of FreiHAND or HO3D.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="Split of the data set. Default: the one to evaluate on.")] = "",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="The first N samples only.")] = None,
+) -> int:
+    """A model against labelled hands, with the published and the refined DGP solve."""
+    try:
+        left_out = tuple(int(part) for part in leave_out.split(",") if part.strip())
+    except ValueError:
+        raise UsageError("joint numbers such as 0,4", repr(leave_out)) from None
+    options = EvaluateOptions(
+        dataset=dataset,
+        root=root,
+        output=output,
+        model=model,
+        device=device.value,
+        hand_length_m=metres(hand_length_mm),
+        left_out=left_out,
+        report=report,
+        submission=submission,
+        split=split,
+        limit=limit,
+    )
+    return DONE if evaluate(options) else CANCELLED

@@ -1,0 +1,172 @@
+"""`export`: a recorded session into files for other programs: the recorded results, or those of a model run anew."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.console import cancellable, console, progress_bar
+from app.cli.options import CANCELLED, DONE, EXPORTS, Axes, Calibration, Device, DeviceOption, HandLength, metres
+from app.cli.process import hand_length_for
+from handdgp_core.errors import UsageError
+from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
+from handdgp_core.sessions import SessionReader
+from handdgp_core.sessions.scan import describe_losses
+from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.sources.open import open_source
+from handdgp_core.sources.protocol import frames
+from handdgp_core.sources.session import SessionSource
+from handdgp_core.types import Camera, Frame, Hand
+
+_DEFAULT_FPS = 30.0
+Predict = Callable[[Frame], tuple[list[Hand], Camera] | None]
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What `export` was asked for; names as on the command line. Without a model: the recorded results."""
+
+    session: Path
+    output: Path
+    formats: tuple[str, ...]
+    axes: str | None = None
+    model: str | None = None
+    device: str = "auto"
+    calibration: Path | None = None
+    hand_length_m: float | None = None
+
+
+@dataclass
+class _Counts:
+    frames: int = 0
+    without_result: int = 0
+    hands: int = 0
+
+
+def export(request: ExportRequest) -> bool:
+    """Run `export`. Returns False if it was cancelled; what was done until then is on disk all the same.
+
+    Raises:
+        HandDGPError: bad input, or an output that cannot be written.
+    """
+    unknown = [name for name in request.formats if name not in NAMES]
+    if unknown or not request.formats:
+        found = ", ".join(map(repr, unknown)) or "none"
+        raise UsageError(f"--format of {', '.join(NAMES)}", found, "choose among these, separated by commas")
+    if request.model is None and (request.calibration or request.hand_length_m):
+        cure = "give --model NAME to run it anew"
+        raise UsageError("a model to use this calibration or hand length with", "recorded results", cure)
+    source = open_source(str(request.session))
+    with source, cancellable() as cancelled:
+        if not isinstance(source, SessionSource):
+            raise UsageError("a recorded session (.mcap)", f"{request.session}", "use `process` for other sources")
+        estimator = _estimator(request, source)
+        predict = _recorded(source.session) if estimator is None else _anew(estimator, request)
+        options = ExportOptions(
+            camera_axes=request.axes,
+            fps=source.nominal_fps or _DEFAULT_FPS,
+            faces=None if estimator is None else estimator.faces,
+            vertex_count=None if estimator is None else int(estimator.faces.max()) + 1,
+        )
+        try:
+            with open_exporters(request.formats, request.output, options) as exporters:
+                counts = _run(source, predict, exporters, cancelled)
+                files = exporters
+        finally:
+            if estimator is not None:
+                estimator.close()
+        _tell(source, counts, files.files, request)
+    return not cancelled.is_set()
+
+
+def _estimator(request: ExportRequest, source: SessionSource) -> HandEstimator | None:
+    if request.model is None:
+        return None
+    length_m = hand_length_for(source, request.hand_length_m)
+    return HandEstimator.from_weights(request.model, request.device, length_m)
+
+
+def _recorded(session: SessionReader) -> Predict:
+    def predict(frame: Frame) -> tuple[list[Hand], Camera] | None:
+        recorded = session.hands(frame.index)
+        return None if recorded is None else (recorded.hands, recorded.camera)
+
+    return predict
+
+
+def _anew(estimator: HandEstimator, request: ExportRequest) -> Predict:
+    chooser = CameraChooser(Camera.load(request.calibration) if request.calibration else None, overrides=True)
+
+    def predict(frame: Frame) -> tuple[list[Hand], Camera]:
+        camera = chooser.camera_for(frame)
+        return estimator.estimate(frame, camera), camera
+
+    return predict
+
+
+def _run(source: SessionSource, predict: Predict, exporters: ExporterGroup, cancelled: threading.Event) -> _Counts:
+    counts, fallback = _Counts(), CameraChooser()
+    with progress_bar(source.name, source.frame_count) as bar:
+        for frame in frames(source, cancelled, bar.console.print):
+            result = predict(frame)
+            counts.frames += 1
+            counts.without_result += result is None
+            hands, camera = result or ([], fallback.camera_for(frame))
+            counts.hands += len(hands)
+            exporters.add(frame, hands, camera)
+            bar.update(bar.task_ids[0], completed=frame.index + 1)
+    return counts
+
+
+def _tell(source: SessionSource, counts: _Counts, files: list[Path], request: ExportRequest) -> None:
+    console.print(f"{counts.frames} frames, {counts.hands} hands, {len(files)} files in {request.output}", markup=False)
+    if counts.without_result:
+        console.print(
+            f"{counts.without_result} frames have no recorded result (the model was busy): they are exported without "
+            "hands. --model NAME runs a model over every frame.",
+            soft_wrap=True,
+        )
+    lost = describe_losses(source.session.losses)
+    if lost or source.skipped:
+        console.print(
+            f"Left out: {len(source.skipped)} damaged frames. {lost}", style="yellow", markup=False, soft_wrap=True
+        )
+    if source.is_rendered:
+        console.print("The recorded pictures were rendered, not taken by a camera.")
+
+
+def command(
+    session: Annotated[Path, typer.Argument(help="A recorded session (.mcap).")],
+    output: Annotated[Path, typer.Option("--output", help="Folder for the files.")],
+    file_format: Annotated[
+        list[str],
+        typer.Option("--format", help=f"Comma-separated: {EXPORTS}."),
+    ],
+    axes: Annotated[
+        Axes | None, typer.Option("--axes", help="Axes of OBJ and PLY files. Default: opencv. GLB has its own.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Run this model over every frame instead of the recorded results.")
+    ] = None,
+    device: DeviceOption = Device.auto,
+    calibration: Calibration = None,
+    hand_length_mm: HandLength = None,
+) -> int:
+    """A recorded session as meshes, one animated GLB with its camera, tables, video, or a FreiHAND-like folder."""
+    request = ExportRequest(
+        session=session,
+        output=output,
+        formats=tuple(name.strip().lower() for entry in file_format for name in entry.split(",") if name.strip()),
+        axes=None if axes is None else axes.value,
+        model=model,
+        device=device.value,
+        calibration=calibration,
+        hand_length_m=metres(hand_length_mm),
+    )
+    return DONE if export(request) else CANCELLED

@@ -1,0 +1,267 @@
+"""`process`: a source through the whole pipeline into files, without a display."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from app.cli.console import cancellable, console, progress_bar
+from app.cli.options import (
+    CANCELLED,
+    DONE,
+    EXPORTS,
+    Axes,
+    Calibration,
+    Device,
+    DeviceOption,
+    Fov,
+    HandLength,
+    Model,
+    metres,
+)
+from app.environment import PROGRAM, version_of
+from handdgp_core.errors import UsageError
+from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.export.exporter import ExporterGroup, ExportOptions, open_exporters
+from handdgp_core.files import prepare_output, write_json
+from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.sources.open import open_source
+from handdgp_core.sources.protocol import Source, frames
+from handdgp_core.sources.session import SessionSource
+from handdgp_core.types import Camera, Hand
+
+_DEFAULT_FPS = 30.0
+
+
+@dataclass(frozen=True)
+class ProcessOptions:
+    """What `process` was asked for; names as on the command line."""
+
+    source: str
+    output: Path
+    calibration: Path | None = None
+    horizontal_fov_deg: float = 60.0
+    model: str = "open"
+    device: str = "auto"
+    hand_length_m: float | None = None
+    max_hands: int = 2
+    export: tuple[str, ...] = ()
+    axes: str | None = None
+    every: int = 1
+    limit: int | None = None
+
+
+@dataclass
+class RunCounts:
+    """What a run has seen so far."""
+
+    frames: int = 0
+    frames_with_hands: int = 0
+    hands: int = 0
+    degenerate: int = 0
+    handedness: dict[str, int] = field(default_factory=lambda: {"left": 0, "right": 0})
+    tracks: set[int] = field(default_factory=set)
+    stage_ms: dict[str, list[float]] = field(default_factory=dict)
+    first_camera: Camera | None = None
+
+    def add(self, hands: Sequence[Hand], camera: Camera, stage_ms: dict[str, float]) -> None:
+        self.frames += 1
+        self.frames_with_hands += bool(hands)
+        self.hands += len(hands)
+        self.first_camera = self.first_camera or camera
+        for hand in hands:
+            self.degenerate += hand.degenerate is not None
+            self.handedness[hand.handedness] += 1
+            self.tracks.add(hand.track_id)
+        for stage, time_ms in stage_ms.items():
+            self.stage_ms.setdefault(stage, []).append(time_ms)
+
+
+def process(options: ProcessOptions) -> bool:
+    """Run `process`. Returns False if it was cancelled; what was done until then is on disk all the same.
+
+    Raises:
+        HandDGPError: bad input, or an output that cannot be written.
+    """
+    for name, value in (("--every", options.every), ("--limit", options.limit)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} of 1 or more", str(value))
+    calibration = Camera.load(options.calibration) if options.calibration else None
+    counts, started_s = RunCounts(), time.perf_counter()
+    with open_source(options.source) as source, cancellable() as cancelled:
+        chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(source, SessionSource))
+        output = prepare_output(options.output)
+        length_m = hand_length_for(source, options.hand_length_m)
+        estimator = HandEstimator.from_weights(options.model, options.device, length_m, options.max_hands)
+        loaded_s = time.perf_counter()
+        try:
+            export = ExportOptions(
+                camera_axes=options.axes,
+                fps=(source.nominal_fps or _DEFAULT_FPS) / options.every,
+                faces=estimator.faces,
+                vertex_count=int(estimator.faces.max()) + 1,
+            )
+            with open_exporters(["npz", *options.export], output, export) as exporters:
+                _run(source, estimator, chooser, exporters, counts, cancelled, options)
+        finally:
+            estimator.close()
+    elapsed_s = time.perf_counter() - loaded_s
+    summary = _summary(options, source, estimator, counts, elapsed_s, loaded_s - started_s)
+    summary["cancelled"] = cancelled.is_set()
+    write_json(output / "summary.json", summary)
+    _tell(summary, output)
+    return not cancelled.is_set()
+
+
+def hand_length_for(source: Source, given_m: float | None) -> float | None:
+    """The hand length that was given, else the one that a session was recorded with."""
+    recorded_m = source.session.hand_length_m if isinstance(source, SessionSource) else None
+    if given_m is None and recorded_m is not None:
+        console.print(f"Hand length as recorded: {recorded_m * 1e3:.1f} mm.")
+        return recorded_m
+    return given_m
+
+
+def _run(
+    source: Source,
+    estimator: HandEstimator,
+    chooser: CameraChooser,
+    exporters: ExporterGroup,
+    counts: RunCounts,
+    cancelled: threading.Event,
+    options: ProcessOptions,
+) -> None:
+    with progress_bar(source.name, _frames_to_come(source, options)) as bar:
+        for frame in frames(source, cancelled, bar.console.print):
+            if frame.index % options.every:
+                continue
+            if frame.name is not None:  # pictures of a folder need not follow one another
+                estimator.reset()
+            camera = chooser.camera_for(frame)
+            if counts.frames == 0 and chooser.calibration and frame.camera is not None and not chooser.overrides:
+                bar.console.print("This source knows its own camera: the calibration given is not used.")
+            hands = estimator.estimate(frame, camera)
+            exporters.add(frame, hands, camera)
+            counts.add(hands, camera, estimator.stage_ms)
+            bar.advance(bar.task_ids[0])
+            if counts.frames == options.limit:
+                break
+
+
+def _frames_to_come(source: Source, options: ProcessOptions) -> int | None:
+    """How many frames will be processed; None where a source without an end has no limit either."""
+    in_source = None if source.frame_count is None else -(-source.frame_count // options.every)
+    known = [count for count in (in_source, options.limit) if count is not None]
+    return min(known, default=None)
+
+
+def _summary(
+    options: ProcessOptions,
+    source: Source,
+    estimator: HandEstimator,
+    counts: RunCounts,
+    elapsed_s: float,
+    load_s: float,
+) -> dict[str, object]:
+    return {
+        "program": {"name": PROGRAM, "version": version_of(), "python": platform.python_version()},
+        "parts": {name: version_of(name) for name in ("torch", "mediapipe", "opencv-contrib-python", "numpy")},
+        "source": {
+            "name": source.name,
+            "rendered": source.is_rendered,
+            "warning": source.warning,
+            "skipped": [list(entry) for entry in source.skipped],
+        },
+        "camera": camera_facts(counts.first_camera),
+        "model": estimator.model_name,
+        "positioning": estimator.method,
+        "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
+        "frames": counts.frames,
+        "frames_with_hands": counts.frames_with_hands,
+        "hands": counts.hands,
+        "hands_by_handedness": counts.handedness,
+        "tracks": len(counts.tracks),
+        "degenerate_hands": counts.degenerate,
+        "every": options.every,
+        "limit": options.limit,
+        "load_s": load_s,
+        "elapsed_s": elapsed_s,
+        "frames_per_s": counts.frames / elapsed_s if elapsed_s > 0 else 0.0,
+        "stage_ms": {
+            stage: {"median": float(np.median(times)), "mean": float(np.mean(times)), "max": float(np.max(times))}
+            for stage, times in counts.stage_ms.items()
+        },
+        "searches": estimator.search_cost.runs,
+        "units": "metres, OpenCV camera axes (x right, y down, z forward) unless an export says otherwise",
+    }
+
+
+def camera_facts(camera: Camera | None) -> dict[str, object] | None:
+    """A camera for JSON."""
+    if camera is None:
+        return None
+    return {
+        "name": camera.name,
+        "source": camera.source,
+        "width": camera.width,
+        "height": camera.height,
+        "matrix": camera.matrix.tolist(),
+        "distortion": camera.distortion.tolist(),
+    }
+
+
+def _tell(summary: dict[str, object], output: Path) -> None:
+    camera = summary["camera"]
+    console.print(
+        f"{summary['frames']} frames, hands in {summary['frames_with_hands']}, "
+        f"{summary['frames_per_s']:.1f} frames/s; written to {output}"
+    )
+    if isinstance(camera, dict) and camera["source"] == "assumed":
+        console.print("The camera is not calibrated, so depth is a guess: give --calibration FILE.")
+
+
+def command(
+    source: Annotated[
+        str, typer.Argument(help="Webcam number, URL, video, folder of images, recorded session, or demo.")
+    ],
+    output: Annotated[Path, typer.Option("--output", help="Folder for the results.")],
+    calibration: Calibration = None,
+    fov: Fov = 60.0,
+    model: Model = "open",
+    device: DeviceOption = Device.auto,
+    hand_length_mm: HandLength = None,
+    max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
+    export: Annotated[
+        list[str] | None,
+        typer.Option("--export", help=f"Comma-separated: {EXPORTS}."),
+    ] = None,
+    axes: Annotated[
+        Axes | None, typer.Option("--axes", help="Axes of exported meshes. Default: opencv, and opengl for GLB.")
+    ] = None,
+    every: Annotated[int, typer.Option("--every", min=1, help="Every Nth frame.")] = 1,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many frames.")] = None,
+) -> int:
+    """A source through the whole pipeline, without a display. Writes predictions.npz and summary.json."""
+    options = ProcessOptions(
+        source=source,
+        output=output,
+        calibration=calibration,
+        horizontal_fov_deg=fov,
+        model=model,
+        device=device.value,
+        hand_length_m=metres(hand_length_mm),
+        max_hands=max_hands,
+        export=tuple(name.strip() for entry in export or [] for name in entry.split(",") if name.strip()),
+        axes=None if axes is None else axes.value,
+        every=every,
+        limit=limit,
+    )
+    return DONE if process(options) else CANCELLED

@@ -1,0 +1,544 @@
+"""Owns the state and the workers of the program; the only one to start and stop them. Lives in the GUI thread."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from app.live.camera_profiles import NO_PROFILE, ChosenProfile, choose_profile
+from app.live.mailbox import Mailbox
+from app.live.pipeline import Estimator, FrameResult, PipelineOptions
+from app.live.replay_view import ReplayView
+from app.live.translate import overlay_style, smoothing_settings
+from app.live.truth import truth_of
+from app.live.workers import (
+    CaptureWorker,
+    Event,
+    InferenceWorker,
+    JobDone,
+    JobFailed,
+    JobWorker,
+    ModelLoaded,
+    ResultReady,
+    SourceEnded,
+    SourceOpened,
+    Worker,
+    WorkerFailed,
+)
+from app.notices import Action, Notice, Severity, notice_of_error
+from app.sessions.playback import ReplayControl
+from app.sessions.record_control import RecordControl
+from app.settings import Settings
+from handdgp_core.errors import HandDGPError
+from handdgp_core.sources.protocol import Source
+from handdgp_core.types import Camera, Frame
+
+log = logging.getLogger(__name__)
+
+Taps = tuple[Callable[[Frame], None] | None, Callable[[FrameResult, str], None] | None]
+OpenSource = Callable[[str, Settings], Source]
+MakeEstimator = Callable[[Settings], Estimator]
+
+
+class Phase(Enum):
+    """What the source is doing."""
+
+    IDLE = "no source"
+    OPENING = "opening"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+    FAILED = "stopped by an error"
+
+
+class ModelPhase(Enum):
+    """What the model is doing."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything that the window says about the source and the model.
+
+    Attributes:
+        phase, model_phase: see there.
+        spec: what was asked for, as `open_source` takes it.
+        source_name: the source's own name, empty until it is open.
+        size: (width, height) of its pictures, or None.
+        is_live, is_rendered: what the source is.
+        model_name: of the loaded model, empty before.
+        error: the sentence that explains FAILED.
+    """
+
+    phase: Phase = Phase.IDLE
+    model_phase: ModelPhase = ModelPhase.LOADING
+    spec: str = ""
+    source_name: str = ""
+    size: tuple[int, int] | None = None
+    is_live: bool = False
+    is_rendered: bool = False
+    model_name: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How things go at the moment.
+
+    Attributes:
+        captured_fps, inferred_fps: frames per second over the last two seconds.
+        left_out: frames that were never shown.
+        waiting: why no frame comes, or empty.
+        warning: what the source complains about, or empty.
+    """
+
+    captured_fps: float
+    inferred_fps: float
+    left_out: int
+    waiting: str
+    warning: str
+
+
+class Controller(QObject):
+    """Starts, stops and steers capture, inference and background jobs.
+
+    Args:
+        settings: the live settings; the controller reads them when asked to `apply_settings`.
+        open_source: makes a source from its spec; called in the capture thread.
+        make_estimator: loads the model; called in the inference thread.
+
+    Signals:
+        result_ready: something newer can be had from `take_result`.
+        status_changed(Status), notice(Notice): for the window.
+        job_done(str, object): name and result of a background job.
+    """
+
+    result_ready = pyqtSignal()
+    status_changed = pyqtSignal(object)
+    notice = pyqtSignal(object)
+    job_done = pyqtSignal(str, object)
+    _event = pyqtSignal(object)
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        open_source: OpenSource,
+        make_estimator: MakeEstimator,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._settings = settings
+        self._open_source = open_source
+        self._make_estimator = make_estimator
+        self._options = PipelineOptions()
+        self._status = Status()
+        self._capture: CaptureWorker | None = None
+        self._inference: InferenceWorker | None = None
+        self._jobs: JobWorker | None = None
+        self._retired: list[Worker] = []
+        self._model_key: tuple[str, str] | None = None
+        self._calibration_path = ""
+        self._profile, self._found_profiles = NO_PROFILE, list[ChosenProfile]()
+        self._diverted = False
+        self._closed = False
+        self._taps: Taps = (None, None)
+        self.record = RecordControl(self, settings)
+        self.replay = ReplayControl(self, settings)
+        # Emitted in worker threads, delivered in this one: the slot belongs to this object, which lives here.
+        self._event.connect(self._on_event)
+
+    @property
+    def status(self) -> Status:
+        """The state as last announced."""
+        return self._status
+
+    @property
+    def options(self) -> PipelineOptions:
+        """How frames are treated at the moment."""
+        return self._options
+
+    @property
+    def rates(self) -> Rates:
+        """Measured now."""
+        capture, inference = self._capture, self._inference
+        return Rates(
+            captured_fps=capture.rate.per_second if capture else 0.0,
+            inferred_fps=inference.rate.per_second if inference else 0.0,
+            left_out=capture.left_out if capture else 0,
+            waiting=capture.waiting if capture else "",
+            warning=(capture.source.warning or "") if capture and capture.source else "",
+        )
+
+    def start(self, spec: str | None) -> None:
+        """Start the model and, if given, a source."""
+        self._jobs = JobWorker(self._report)
+        self._jobs.start()
+        self.apply_settings()
+        if spec is not None:
+            self.open_source(spec)
+
+    def take_result(self) -> FrameResult | None:
+        """The newest result, once."""
+        return self._inference.take_result() if self._inference and not self._closed else None
+
+    # The source
+
+    def open_source(self, spec: str) -> None:
+        """Leave the present source and open another; returns at once."""
+        if self._closed:
+            return
+        self.record.stop()  # a file holds one source
+        self.replay.source_left()
+        previous = self._retire(self._capture)
+        settings, found = replace(self._settings), list[ChosenProfile]()
+        self._profile, self._found_profiles = NO_PROFILE, found
+
+        def open_and_match() -> Source:
+            source = self._open_source(spec, settings)
+            found.append(choose_profile(source))
+            return source
+
+        self._capture = CaptureWorker(open_and_match, self._report, previous)
+        self._set_options(truth=None, calibration=self._calibration())
+        self._attach()
+        self._set_status(
+            phase=Phase.OPENING,
+            spec=spec,
+            source_name="",
+            size=None,
+            is_live=False,
+            is_rendered=False,
+            error="",
+        )
+        self._capture.start()
+
+    def retry(self) -> None:
+        """Try again what failed: the model, the source, or both; a source that ended starts over."""
+        if self._status.model_phase is ModelPhase.FAILED:
+            self._start_model()
+        if self._status.spec and self._status.phase in (Phase.FAILED, Phase.ENDED):
+            self.open_source(self._status.spec)
+
+    def toggle_pause(self) -> None:
+        """Pause or go on; a source that ended starts over."""
+        player = self.replay.player
+        if self._status.phase is Phase.RUNNING and player is not None and player.paused:
+            player.play()  # it stood at its end
+            return
+        if self._status.phase is Phase.RUNNING:
+            self.pause()
+        elif self._status.phase is Phase.PAUSED:
+            self.resume()
+        elif self._status.phase is Phase.ENDED:
+            self.retry()
+
+    def pause(self) -> None:
+        """Hold the picture."""
+        if self._status.phase is not Phase.RUNNING or self._capture is None:
+            return
+        self._capture.pause()
+        self._set_status(phase=Phase.PAUSED)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self._status.phase is not Phase.PAUSED or self._capture is None:
+            return
+        self._capture.resume()
+        self._set_status(phase=Phase.RUNNING)
+
+    def note_standstill(self) -> None:
+        """A recording has come to its end and stands there: that is a pause."""
+        player = self.replay.player
+        if self._status.phase is Phase.RUNNING and player is not None and player.paused:
+            self._set_status(phase=Phase.PAUSED)
+
+    def step(self) -> None:
+        """One frame further, while paused."""
+        if self._status.phase is Phase.PAUSED and self._capture is not None:
+            self._capture.step()
+
+    @property
+    def source(self) -> Source | None:
+        """The present source, once it is open."""
+        return self._capture.source if self._capture is not None else None
+
+    @property
+    def captured(self) -> int:
+        """Frames that the present source has given."""
+        return self._capture.captured if self._capture is not None else 0
+
+    @property
+    def can_record(self) -> bool:
+        """Whether there is a source whose frames are not a recording already."""
+        return self._status.phase in (Phase.RUNNING, Phase.PAUSED) and self.replay.session is None
+
+    def set_taps(
+        self, on_frame: Callable[[Frame], None] | None, on_result: Callable[[FrameResult, str], None] | None
+    ) -> None:
+        """Hand every captured frame and every result to these as well, in the workers' threads; None to nobody."""
+        self._taps = (on_frame, on_result)
+        if self._capture is not None:
+            self._capture.on_frame = on_frame
+        if self._inference is not None:
+            self._inference.on_result = on_result
+
+    # The treatment of frames
+
+    def apply_settings(self) -> None:
+        """Take over what changed in the settings; a model or device that changed is loaded anew."""
+        settings = self._settings
+        self._set_options(
+            calibration=self._calibration(),
+            assumed_fov_deg=settings.assumed_fov_deg,
+            hand_length_m=settings.hand_length_mm / 1e3 if settings.hand_length_enabled else None,
+            max_hands=settings.max_hands,
+            smoothing=smoothing_settings(settings),
+            overlay=overlay_style(settings),
+            mirror=self._mirror_wanted(),
+        )
+        self.record.note_settings()
+        if (settings.model, settings.device) != self._model_key:
+            self._start_model()
+
+    def set_muted(self, muted: frozenset[int]) -> None:
+        """Give these keypoints (0 to 20) no say in the solve."""
+        self._set_options(muted=muted)
+
+    def set_replay(self, view: ReplayView | None) -> None:
+        """How a session is looked at; None for every other source."""
+        self._set_options(replay=view)
+
+    def forget_tracks(self) -> None:
+        """The next frame does not follow the last one."""
+        if self._inference is not None:
+            self._inference.reset_tracking()
+
+    def adopt(self, worker: Worker) -> None:
+        """Start a worker of a panel or wizard and see to its end; `dismiss` ends it earlier."""
+        if not self._closed:
+            self._retired.append(worker)
+            worker.start()
+
+    def make_estimator(self, settings: Settings) -> Estimator:
+        """Load a model for these settings, in the thread that asks."""
+        return self._make_estimator(settings)
+
+    def tell(self, error: Exception) -> None:
+        """Show what went wrong."""
+        self.notice.emit(notice_of_error(error))
+
+    def set_picture_size(self, width: int, height: int, pixel_ratio: float) -> None:
+        """Size of the picture on screen in device pixels: nothing larger is drawn; and how dense those pixels are."""
+        self._set_options(picture_size=(max(1, width), max(1, height)), pixel_ratio=pixel_ratio)
+
+    def set_mirror(self, mirror: bool) -> None:
+        """Mirror the display of this kind of source, now and in future."""
+        if self._status.is_live:
+            self._settings.mirror_webcam = mirror
+        else:
+            self._settings.mirror_files = mirror
+        self._set_options(mirror=mirror)
+
+    def reset_tracking(self) -> None:
+        """Forget followed hands and smoothing."""
+        if self._inference is not None:
+            self._inference.reset_tracking()
+            self._refresh_if_still()
+
+    def submit(self, name: str, job: Callable[[], Any]) -> None:
+        """Do `job` in the background; its end is `job_done`, or a notice."""
+        if self._jobs is not None and not self._closed:
+            self._jobs.submit(name, job)
+
+    # Frames and threads for a wizard
+
+    @property
+    def profile(self) -> ChosenProfile:
+        """The camera of the source, and its stored calibration."""
+        return self._profile
+
+    def diverted_frames(self) -> Mailbox[Frame] | None:
+        """The box of the present source while `divert` is on, else None. Asked anew after each change of source."""
+        return self._capture.frames if self._diverted and self._capture is not None else None
+
+    def divert(self, on: bool) -> None:
+        """Keep the frames from the model, for a wizard that looks at them itself; or give them back."""
+        if on != self._diverted:
+            self._diverted = on
+            self._attach()
+
+    def dismiss(self, worker: Worker) -> None:
+        """Ask an adopted worker to end; the end of the program waits for it."""
+        worker.request_stop()
+
+    def refresh_profile(self) -> None:
+        """Look for the stored calibration again, e.g. after one was saved."""
+        source = self._capture.source if self._capture is not None else None
+        if source is not None and self._status.phase in (Phase.RUNNING, Phase.PAUSED):
+            self._profile = choose_profile(source)
+            self._set_options(calibration=self._calibration())
+
+    # The end
+
+    def shutdown(self, limit_s: float = 3.0) -> list[str]:
+        """Stop everything and wait.
+
+        Args:
+            limit_s: for all workers together.
+        Returns:
+            names of the threads that still run, e.g. one that a camera driver holds.
+        """
+        self._closed = True
+        written = self.record.shutdown()
+        workers = [worker for worker in (self._capture, self._inference, self._jobs, *self._retired) if worker]
+        for worker in workers:
+            worker.request_stop()
+        deadline_s = time.monotonic() + limit_s
+        stuck = [worker.name for worker in workers if not worker.join(max(0.0, deadline_s - time.monotonic()))]
+        stuck += [] if written else ["recorder"]
+        if stuck:
+            log.warning("still running after %.1f s: %s", limit_s, ", ".join(stuck))
+        return stuck
+
+    # Inside
+
+    def _report(self, event: Event) -> None:
+        """Called in worker threads."""
+        try:
+            self._event.emit(event)
+        except RuntimeError:  # the window is gone; nobody is left to tell
+            log.debug("event after the end: %r", event)
+
+    def _on_event(self, event: Event) -> None:
+        if self._closed:
+            return
+        if isinstance(event, ResultReady):
+            if event.worker is self._inference:
+                self.result_ready.emit()
+        elif isinstance(event, ModelLoaded):
+            if event.worker is self._inference:
+                self._set_status(model_phase=ModelPhase.READY, model_name=event.worker.model_name)
+        elif isinstance(event, SourceOpened):
+            self._on_source_opened(event.worker)
+        elif isinstance(event, SourceEnded):
+            if event.worker is self._capture:
+                self._set_status(phase=Phase.ENDED)
+        elif isinstance(event, WorkerFailed):
+            self._on_worker_failed(event)
+        elif isinstance(event, JobDone):
+            self.job_done.emit(event.name, event.result)
+        elif isinstance(event, JobFailed):
+            self.notice.emit(notice_of_error(event.error, details=event.details, topic=event.name))
+
+    def _on_source_opened(self, worker: CaptureWorker) -> None:
+        source = worker.source
+        if worker is not self._capture or source is None:
+            return
+        self._profile = self._found_profiles[-1] if self._found_profiles else NO_PROFILE
+        self.replay.source_opened(source)
+        self._set_status(
+            phase=Phase.RUNNING,
+            source_name=source.name,
+            size=source.size,
+            is_live=source.is_live,
+            is_rendered=source.is_rendered,
+        )
+        self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source), calibration=self._calibration())
+        worker.begin()
+        if self._profile.notice is not None and not self._settings.calibration_path:
+            self.notice.emit(self._profile.notice)
+        self._settings.remember_source(self._status.spec)
+        self._tell_what_was_skipped(getattr(source, "inner", source))
+
+    def _tell_what_was_skipped(self, source: Source) -> None:
+        count = len(source.skipped)
+        if count:
+            lines = "\n".join(f"{name}: {reason}" for name, reason in source.skipped)
+            what = "1 file" if count == 1 else f"{count} files"
+            title = f"{what} of {source.name} left out: not a picture that can be shown."
+            self.notice.emit(Notice(Severity.INFO, title, details=lines, topic="skipped"))
+
+    def _on_worker_failed(self, event: WorkerFailed) -> None:
+        error = str(event.error) if isinstance(event.error, HandDGPError) else "internal error"
+        if event.worker is self._capture:
+            self._set_status(phase=Phase.FAILED, error=error)
+        elif event.worker is self._inference:
+            self._set_status(model_phase=ModelPhase.FAILED, error=error)
+        elif event.worker is not self._jobs:
+            return
+        self.notice.emit(
+            notice_of_error(event.error, action=Action.RETRY, topic=event.worker.name, details=event.details)
+        )
+
+    def _start_model(self) -> None:
+        settings = replace(self._settings)
+        self._model_key = (settings.model, settings.device)
+        previous = self._retire(self._inference)
+        self._inference = InferenceWorker(lambda: self._make_estimator(settings), self._options, self._report, previous)
+        self._inference.on_result = self._taps[1]
+        self._attach()
+        self._set_status(model_phase=ModelPhase.LOADING, model_name="")
+        self._inference.start()
+
+    def _retire(self, worker: Worker | None) -> Worker | None:
+        """Ask a worker to end; its successor waits for it, and so does `shutdown`."""
+        self._retired = [old for old in self._retired if not old.ended]
+        if worker is not None:
+            worker.request_stop()
+            self._retired.append(worker)
+        return worker
+
+    def _calibration(self) -> Camera | None:
+        """A file that the person chose goes before the profile of the camera."""
+        return self._load_calibration(self._settings.calibration_path) or self._profile.camera
+
+    def _attach(self) -> None:
+        """Let the model take the frames of the present source, unless a wizard has them."""
+        if self._inference is not None and self._capture is not None:
+            self._inference.attach(Mailbox() if self._diverted else self._capture.frames)
+
+    def _load_calibration(self, path: str) -> Camera | None:
+        if not path:
+            return None
+        if self._options.calibration is not None and self._calibration_path == path:
+            return self._options.calibration
+        try:
+            camera = Camera.load(Path(path))
+        except HandDGPError as error:
+            self._settings.calibration_path = ""
+            self.notice.emit(notice_of_error(error, topic="calibration"))
+            return None
+        self._calibration_path = path
+        return camera
+
+    def _mirror_wanted(self) -> bool:
+        return self._settings.mirror_webcam if self._status.is_live else self._settings.mirror_files
+
+    def _set_options(self, **changes: Any) -> None:
+        options = replace(self._options, **changes)
+        if options == self._options and options.truth is self._options.truth:
+            return
+        self._options = options
+        if self._inference is not None:
+            self._inference.configure(options)
+            self._refresh_if_still()
+
+    def _refresh_if_still(self) -> None:
+        """A picture that stands must show the new options too."""
+        if self._inference is not None and self._status.phase in (Phase.PAUSED, Phase.ENDED):
+            self._inference.refresh()
+
+    def _set_status(self, **changes: Any) -> None:
+        self._status = replace(self._status, **changes)
+        self.status_changed.emit(self._status)

@@ -1,0 +1,1 @@
+"""Recordings in the program: recording, playing, running a model over them again."""

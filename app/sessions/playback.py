@@ -1,0 +1,203 @@
+"""Everything about a source that can be wound: playing, parts that repeat, and what a session shows. GUI thread."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from app.live.replay_view import ReplayMode, ReplayView
+from app.sessions.session_tap import known_settings
+from app.settings import Settings
+from handdgp_core.errors import HandDGPError
+from handdgp_core.sessions import SessionReader
+from handdgp_core.sources.pacing import PacedSource
+from handdgp_core.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from app.live.controller import Controller
+
+# What the result depends on: while a session is open the form shows these as they were when it was taken.
+CAPTURED = (
+    "model", "assumed_fov_deg", "hand_length_enabled", "hand_length_mm", "max_hands", "smoothing_enabled",
+    "steadiness", "depth_steadiness",
+)  # fmt: skip
+
+
+class ReplayControl(QObject):
+    """Steers the player of the present source, if it has one.
+
+    Args:
+        controller: owns the source.
+        settings: while a session is open they hold its values; the person's own come back afterwards.
+
+    Signals:
+        opened(): another source, with or without a player, is there.
+        changed(): mode, speed or part has changed.
+        settings_changed(): the settings show another time's values.
+    """
+
+    opened = pyqtSignal()
+    changed = pyqtSignal()
+    settings_changed = pyqtSignal()
+
+    def __init__(self, controller: Controller, settings: Settings) -> None:
+        super().__init__(controller)
+        self._controller, self._settings = controller, settings
+        self.player: PacedSource | None = None
+        self.session: SessionReader | None = None
+        self.mode = ReplayMode.RECORDED
+        self.part: tuple[int | None, int | None] = (None, None)
+        self.repeats = False
+        self._own: dict[str, Any] = {}
+        self._shown: dict[str, Any] = {}
+        self._pending: int | None = None  # frame to show once the source is open again
+
+    # Told by the controller
+
+    def source_opened(self, source: Source) -> None:
+        """Take over a source that was just opened."""
+        # The demo repeats by itself for ever: there is nothing to steer.
+        self.player = source if isinstance(source, PacedSource) and not getattr(source.inner, "loop", False) else None
+        session = getattr(getattr(source, "inner", source), "session", None)
+        self.session = session if isinstance(session, SessionReader) else None
+        self.part, self.repeats = (None, None), False
+        if self.session is not None:
+            self.mode = ReplayMode.RECORDED if self.session.result_count else ReplayMode.ANEW
+            self._borrow(self.session)
+        self._tell_mode()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self.seek(pending)
+        self.opened.emit()
+
+    def source_left(self) -> None:
+        """The source is closed: give the person's own settings back."""
+        was_there = self.player is not None
+        self.player = self.session = None
+        self._tell_mode()
+        self.give_back()
+        if was_there:
+            self.opened.emit()
+
+    def give_back(self) -> None:
+        """Put the person's own values into the settings again."""
+        for name, value in self._own.items():
+            setattr(self._settings, name, value)
+        if self._own:
+            self._own, self._shown = {}, {}
+            self._controller.apply_settings()
+            self.settings_changed.emit()
+
+    # Playing
+
+    @property
+    def count(self) -> int:
+        """Frames of the source; 0 where it cannot be wound."""
+        return (self.player.frame_count or 0) if self.player is not None else 0
+
+    def seek(self, index: int) -> None:
+        """Show frame `index`, then go on as before."""
+        if self._controller.status.phase.name == "ENDED":  # a file that was closed at its end: open it there
+            self._pending = index
+            self._controller.retry()
+        elif self.player is not None and self.count:
+            self._guarded(lambda player: player.seek(min(max(index, 0), self.count - 1)))
+            self._controller.forget_tracks()
+
+    def step(self, count: int) -> None:
+        """So many frames further (or back), and stand still."""
+        if self.player is None:
+            return
+        self._controller.pause()
+        self._guarded(lambda player: player.step(count))
+        if count != 1:
+            self._controller.forget_tracks()
+
+    def set_speed(self, speed: float) -> None:
+        """So many times real time."""
+        self._guarded(lambda player: player.set_speed(speed))
+        self.changed.emit()
+
+    def set_repeats(self, on: bool) -> None:
+        """Play the part (or all, where none is chosen) again and again."""
+        self.repeats = on
+        self._set_loop()
+
+    def mark(self, end: int, index: int | None) -> None:
+        """Set the beginning (end 0) or the end (end 1) of the part to repeat; None takes it away."""
+        first, last = (index, self.part[1]) if end == 0 else (self.part[0], index)
+        if first is not None and last is not None and last < first:
+            first, last = (first, None) if end == 0 else (None, last)
+        self.part = (first, last)
+        self.repeats = self.repeats or index is not None
+        self._set_loop()
+
+    def clear_part(self) -> None:
+        """Forget both ends."""
+        self.part = (None, None)
+        self._set_loop()
+
+    def set_mode(self, mode: ReplayMode) -> None:
+        """Show recorded results, new ones, or both."""
+        if self.session is None or mode is self.mode:
+            return
+        self.mode = mode
+        self._tell_mode()
+        self.changed.emit()
+
+    def show_settings_of(self, index: int) -> None:
+        """In recorded mode the controls follow the recording."""
+        if self.session is None or self.mode is not ReplayMode.RECORDED:
+            return
+        captured = self._captured(self.session.settings_at(min(index, self.session.frame_count - 1)))
+        if captured != self._shown:
+            self._take(captured)
+
+    # Inside
+
+    def _guarded(self, use: Any) -> None:
+        """A player may be closed at any moment by its own thread."""
+        if self.player is not None:
+            try:
+                use(self.player)
+            except HandDGPError as error:
+                self._controller.tell(error)
+
+    def _set_loop(self) -> None:
+        first, last = self.part
+        part = (first or 0, self.count - 1 if last is None else last) if self.repeats and self.count else None
+        self._guarded(lambda player: player.set_loop(part))
+        self.changed.emit()
+
+    def _tell_mode(self) -> None:
+        view = None if self.session is None else ReplayView(self.session, self.mode)
+        self._controller.set_replay(view)
+
+    def _borrow(self, session: SessionReader) -> None:
+        self._own = {name: getattr(self._settings, name) for name in (*CAPTURED, "calibration_path")}
+        self._settings.calibration_path = ""  # the recorded camera, unless the person loads another
+        self._take(self._captured(session.settings_at(0)))
+
+    def _captured(self, recorded: dict[str, Any]) -> dict[str, Any]:
+        known = known_settings(recorded)
+        good = {name: known[name] for name in CAPTURED if isinstance(known.get(name), type(self._own.get(name)))}
+        if not _is_there(str(good.get("model", ""))):
+            good.pop("model", None)
+        return good
+
+    def _take(self, captured: dict[str, Any]) -> None:
+        self._shown = captured
+        for name, value in captured.items():
+            setattr(self._settings, name, value)
+        self._controller.apply_settings()
+        self.settings_changed.emit()
+
+
+def _is_there(model: str) -> bool:
+    """Whether a recorded model can be run here. Asks the list of models only once somebody has loaded it."""
+    models = sys.modules.get("handdgp_core.estimation.models")
+    # While another thread is importing it, the module is there but still empty.
+    return Path(model).is_file() or model in getattr(models, "MODEL_NAMES", ())

@@ -1,0 +1,129 @@
+"""From the live pipeline to a session file: what the recorder gets, and what the file says about itself. No Qt."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.environment import PROGRAM, version_of
+from app.live.pipeline import CameraChoice, FrameResult, PipelineOptions
+from app.settings import Settings
+from handdgp_core.bundled import bundled
+from handdgp_core.sessions import (
+    RecordedHands,
+    RecorderLimits,
+    RecorderStatus,
+    SessionInfo,
+    SessionRecorder,
+    WriterOptions,
+)
+from handdgp_core.types import Frame
+
+if TYPE_CHECKING:
+    from app.live.controller import Status
+
+# Where the person was and what the window looked like are nobody's business who gets the file.
+PRIVATE_SETTINGS = frozenset(
+    {
+        "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
+        "calibration_path", "person",
+    }
+)  # fmt: skip
+BURST_RESERVE_BYTES = 64 << 20
+
+
+def recorded_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that go into a session: all but those that tell about the person."""
+    return {name: value for name, value in asdict(settings).items() if name not in PRIVATE_SETTINGS}
+
+
+def known_settings(recorded: dict[str, Any]) -> dict[str, Any]:
+    """Those of recorded settings that this version of the program has."""
+    names = {entry.name for entry in fields(Settings)} - PRIVATE_SETTINGS
+    return {name: value for name, value in recorded.items() if name in names}
+
+
+@lru_cache(maxsize=4)
+def model_hash(name_or_path: str) -> str:
+    """SHA-256 of the weights: of the file for a path; for a built-in model of all model files of the program.
+
+    The loader of a model asks once in its own thread, so that asking again costs nothing.
+    """
+    path = Path(name_or_path)
+    folders = (bundled(f"assets/{name}") for name in ("hands", "models", "weights"))
+    own = (file for folder in folders for file in folder.glob("*") if file.is_file())
+    files = [path] if path.is_file() else sorted(own)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def session_info(settings: Settings, status: Status) -> SessionInfo:
+    """What the file says about itself."""
+    return SessionInfo(
+        program=PROGRAM,
+        program_version=version_of(),
+        source=status.source_name or status.spec,
+        is_live=status.is_live,
+        is_rendered=status.is_rendered,
+        model=status.model_name or settings.model,
+        model_sha256=model_hash(settings.model),
+        device=settings.device,
+        hand_length_mm=settings.hand_length_mm if settings.hand_length_enabled else None,
+        settings=recorded_settings(settings),
+    )
+
+
+class Recording:
+    """One recording under way. `on_frame` and `on_result` are called in the threads of the workers.
+
+    Args:
+        path: of the session.
+        settings, status: as they are now.
+        options: gives the pipeline's options at any moment, for the camera in use.
+        lossless: keep every bit, for `settings.burst_s` seconds.
+        on_end: called in the recorder's thread.
+
+    Raises:
+        OutputError: the file cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        status: Status,
+        options: Callable[[], PipelineOptions],
+        lossless: bool,
+        on_end: Callable[[RecorderStatus], None],
+    ) -> None:
+        self.lossless = lossless
+        self._options = options
+        self._cameras = CameraChoice()
+        self._model = status.model_name
+        how = WriterOptions(settings.record_quality, lossless)
+        limits = RecorderLimits()
+        if lossless:
+            how = WriterOptions(settings.record_quality, lossless, BURST_RESERVE_BYTES)
+            limits = RecorderLimits(queue_frames=60, longest_s=float(settings.burst_s))
+        self.recorder = SessionRecorder(path, session_info(settings, status), how, limits, on_end)
+
+    def on_frame(self, frame: Frame) -> None:
+        """Every captured frame."""
+        camera, _ = self._cameras.choose(frame, self._options())
+        self.recorder.add_frame(frame, camera)
+
+    def on_result(self, result: FrameResult, model_name: str) -> None:
+        """Every result of the model; a picture without one (while it is loaded) is none."""
+        if result.preview:
+            return
+        options = self._options()
+        recorded = RecordedHands(
+            result.raw_hands, result.camera, model_name, result.inference_ms, options.hand_length_m, options.muted
+        )
+        self.recorder.add_hands(result.frame, recorded)

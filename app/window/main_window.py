@@ -1,0 +1,543 @@
+"""The window: puts the panels together and connects them with the controller. It computes nothing itself."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from PyQt6.QtCore import QByteArray, QSize, Qt, QTimer, QUrl
+from PyQt6.QtGui import QAction, QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
+from PyQt6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QMainWindow,
+    QSplitter,
+    QTabWidget,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.benchmarks.stall_monitor import StallMonitor
+from app.live.controller import Controller, ModelPhase, Phase, Status
+from app.live.pipeline import FrameResult
+from app.live.readout import pick_hand
+from app.live.workers import RateMeter
+from app.notices import Action, Notice, Severity, notice_of_error
+from app.panels.camera import CameraPanel
+from app.panels.motion import MotionPanel
+from app.panels.notice_bar import NoticeBar
+from app.panels.scene import ScenePanel
+from app.panels.settings_panel import SettingsPanel
+from app.panels.source_box import OPEN_FOLDER, OPEN_URL, OPEN_VIDEO, SourceBox
+from app.panels.status_line import StatusLine
+from app.panels.weights import WeightsPanel
+from app.settings import Settings, save_settings
+from app.style.icons import icon
+from app.style.theme import apply_theme
+from app.window import file_dialogs as questions
+from app.window.actions import COMMANDS, fill_menus, make_actions
+from app.window.dialogs import AboutDialog, ShortcutsDialog
+from app.window.key_guard import KeyGuard
+from app.window.saving import Saver, saved_notice
+from app.window.session_wiring import SessionParts
+from app.wizards.menu import Wizards
+from handdgp_core.errors import OutputError
+from handdgp_core.sources import WebcamInfo, list_webcams
+from handdgp_core.sources.open import is_webcam
+
+log = logging.getLogger(__name__)
+LAYOUT_VERSION = 1
+STATUS_EVERY_MS = 500
+WEIGHTS_EVERY = 2  # every second result: bars that change 30 times a second cannot be read
+LIST_WEBCAMS = "list webcams"
+
+
+class MainWindow(QMainWindow):
+    """The program's one window.
+
+    Args:
+        controller: started by the caller, shut down when the window closes.
+        settings: shown, changed and written by the window.
+        settings_path: where they are written; None for the user's own place.
+        viewport: the 3D view.
+        model_names: what the list of models offers; asked once a model is loaded, since naming them takes a while.
+        log_folder: what "Open log folder" opens.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        settings: Settings,
+        *,
+        viewport: QWidget,
+        settings_path: Path | None = None,
+        model_names: Callable[[], tuple[str, ...]] = tuple,
+        log_folder: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.setWindowTitle("HandDGP Live")
+        self.setMinimumSize(900, 480)
+        self.resize(self._room().boundedTo(QSize(1440, 900)))
+        self.setAcceptDrops(True)
+        self._controller, self._settings, self._settings_path = controller, settings, settings_path
+        self._log_folder = log_folder
+        self._saver = Saver(controller, settings)
+        self._model_names = model_names
+        self._source_wanted = False
+        self._closed = False
+        self._result: FrameResult | None = None
+        self._problem = self._warning = ""
+        self._count = 0
+        self.stuck_threads: list[str] = []
+        self.shown_rate = RateMeter()
+        self.stalls = StallMonitor(self)
+        self.camera = CameraPanel(self)
+        self.scene = ScenePanel(viewport, self)
+        self.weights = WeightsPanel(self)
+        self.motion = MotionPanel(settings.plot_span_s, self)
+        self.form = SettingsPanel(settings, self)
+        self.notices = NoticeBar(self)
+        self.sources = SourceBox(self)
+        self.status_line = StatusLine(self)
+        self.actions_by_name = make_actions(self)
+        self.wizards = Wizards(
+            controller, settings, tell=self.notices.add, use_file=self.load_calibration,
+            webcams=lambda: self.sources.webcams, refresh=self.form.refresh, window=self,
+        )  # fmt: skip
+        self.sessions = SessionParts(
+            self, controller, settings, self._saver, self.actions_by_name, self.form, self.open_source,
+            self.notices.add,
+        )  # fmt: skip
+        self._guard = KeyGuard(self)
+        self._compose()
+        self._connect_actions()
+        self._connect_panels()
+        self._connect_controller()
+        self._guard.watch(self)
+        self._first_layout = self.saveState(LAYOUT_VERSION)
+        self._restore_layout()
+        self._timer = QTimer(self)
+        self._timer.setInterval(STATUS_EVERY_MS)
+        self._timer.timeout.connect(self._refresh_figures)
+        self._timer.start()
+        self._on_status(controller.status)
+
+    @property
+    def result(self) -> FrameResult | None:
+        """What is on screen."""
+        return self._result
+
+    # Composition
+
+    def _compose(self) -> None:
+        menus = fill_menus(self, self.actions_by_name)
+        self._compose_tool_bar()
+        splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        splitter.addWidget(self.camera)
+        splitter.addWidget(self.scene)
+        splitter.setStretchFactor(0, 3)
+        splitter.setStretchFactor(1, 2)
+        splitter.setSizes([660, 420])
+        splitter.setChildrenCollapsible(False)
+        splitter.setHandleWidth(5)
+        centre = QWidget(self)
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notices)
+        column.addWidget(splitter, 1)
+        column.addWidget(self.sessions.transport)
+        self.camera.add_badge(self.sessions.mark)
+        self.setCentralWidget(centre)
+        self.setStatusBar(self.status_line)
+        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        weights = self._dock("Weights", self.weights, Qt.DockWidgetArea.RightDockWidgetArea)
+        form = self._dock("Settings", self.form, Qt.DockWidgetArea.RightDockWidgetArea)
+        motion = self._dock("Motion", self.motion, Qt.DockWidgetArea.BottomDockWidgetArea)
+        comparison = self._dock("Comparison", self.sessions.comparison, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self.sessions.dock = comparison
+        self.tabifyDockWidget(motion, comparison)
+        comparison.hide()
+        self.tabifyDockWidget(weights, form)
+        weights.raise_()
+        self.resizeDocks([weights], [310], Qt.Orientation.Horizontal)
+        self.resizeDocks([motion], [230], Qt.Orientation.Vertical)
+        view = menus.get("View")
+        if view is not None:
+            view.addSeparator()
+            for dock in (weights, form, motion, comparison):
+                view.addAction(dock.toggleViewAction())
+
+    def _compose_tool_bar(self) -> None:
+        bar = QToolBar("Tools", self)
+        bar.setObjectName("tools")
+        bar.setMovable(False)
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        bar.addWidget(self.sources)
+        bar.addAction(self.actions_by_name["refresh"])
+        for name, command in COMMANDS.items():
+            if command.in_tool_bar:
+                if name in ("pause", "record", "mirror"):
+                    bar.addSeparator()
+                bar.addAction(self.actions_by_name[name])
+        for name in ("refresh", "open"):
+            button = bar.widgetForAction(self.actions_by_name[name])
+            if button is not None:
+                button.setProperty("toolButtonStyle", Qt.ToolButtonStyle.ToolButtonIconOnly)
+        self.addToolBar(bar)
+        self.tool_bar = bar
+
+    def _dock(self, title: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(title)
+        dock.setWidget(content)
+        self.addDockWidget(area, dock)
+        return dock
+
+    # Wiring
+
+    def _connect_actions(self) -> None:
+        for name, slot in {
+            "open": lambda: self._ask_source(OPEN_VIDEO),
+            "open_folder": lambda: self._ask_source(OPEN_FOLDER),
+            "open_url": lambda: self._ask_source(OPEN_URL),
+            "open_demo": lambda: self.open_source("demo"),
+            "snapshot": self.save_snapshot,
+            "export": self.export_mesh,
+            "snapshot_folder": lambda: self._ask_output_folder("snapshot_folder"),
+            "export_folder": lambda: self._ask_output_folder("export_folder"),
+            "quit": self.close,
+            "pause": self._controller.toggle_pause,
+            "refresh": self.find_webcams,
+            "reset": self._reset_tracking,
+            "unmute": self.weights.unmute_all.click,
+            "calibrate": self.wizards.calibrate,
+            "check_calibration": self.wizards.check,
+            "hand_size": self.wizards.hand_size,
+            "reset_layout": lambda: self.restoreState(self._first_layout, LAYOUT_VERSION),
+            "help": lambda: ShortcutsDialog(self).open(),
+            "log": self._open_log_folder,
+            "about": lambda: AboutDialog(self).open(),
+        }.items():
+            self._action(name).triggered.connect(lambda checked=False, run=slot: run())
+        self._action("mirror").triggered.connect(self._set_mirror)
+        self._action("full_screen").triggered.connect(self._set_full_screen)
+        if self._log_folder is None:
+            self._action("log").setVisible(False)
+
+    def _connect_panels(self) -> None:
+        self.camera.view.shown.connect(self.shown_rate.tick)
+        self.camera.view.shown.connect(self.stalls.frame_shown)
+        self.camera.view.size_changed.connect(self._controller.set_picture_size)
+        self.weights.muted_changed.connect(self._controller.set_muted)
+        self.motion.span_changed.connect(lambda seconds: setattr(self._settings, "plot_span_s", seconds))
+        self.motion.side_changed.connect(lambda side: self._show_weights())
+        self.form.changed.connect(self._on_setting)
+        self.form.webcam_changed.connect(self._reopen_webcam)
+        self.form.measure_hand.connect(self.wizards.hand_size)
+        self.form.calibrate.connect(self.wizards.calibrate)
+        self.form.load_calibration.connect(
+            lambda: self._ask_about_file(questions.ask_calibration, self.load_calibration)
+        )
+        self.form.load_model.connect(lambda: self._ask_about_file(questions.ask_checkpoint, self.load_model))
+        self.camera.badge.clicked.connect(self.wizards.follow_badge)
+        self.notices.acted.connect(self._act_on_notice)
+        self.sources.chosen.connect(self.open_source)
+        self.sources.asked.connect(self._ask_source)
+
+    def _connect_controller(self) -> None:
+        self._controller.result_ready.connect(self._on_result)
+        self._controller.status_changed.connect(self._on_status)
+        self._controller.notice.connect(self.notices.add)
+        self._controller.job_done.connect(self._on_job_done)
+        changed = getattr(self.scene.widget, "status_changed", None)
+        if changed is not None:
+            changed.connect(self.status_line.show_scene)
+
+    def _action(self, name: str) -> QAction:
+        return self.actions_by_name[name]
+
+    # What comes from the controller
+
+    def _on_result(self) -> None:
+        result = self._controller.take_result()
+        if result is None or self._controller.status.phase is Phase.OPENING:
+            return
+        self._result = result
+        self._count += 1
+        self.camera.show_result(result)
+        self.scene.show_result(result)
+        self.motion.add(result)
+        if self._count % WEIGHTS_EVERY == 0 or self._controller.status.phase is not Phase.RUNNING:
+            self._show_weights()
+        self._tell_camera_problem(result)
+        self.sessions.show_result(result)
+
+    def _show_weights(self) -> None:
+        if self._result is not None:
+            index = pick_hand(self._result.hands, self.motion.side.currentData())
+            self.weights.show_hand(None if index is None else self._result.hands[index])
+
+    def _tell_camera_problem(self, result: FrameResult) -> None:
+        """A calibration that does not fit is told once, not with every frame."""
+        problem = str(result.problem) if result.problem else ""
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if result.problem is None:
+            self.notices.remove("camera fit")
+        else:
+            self.notices.add(notice_of_error(result.problem, topic="camera fit"))
+
+    def _on_status(self, status: Status) -> None:
+        if status.phase is Phase.OPENING:
+            self._result = None
+            self.motion.clear()
+            self.scene.clear()
+            self.weights.show_hand(None)
+            for topic in ("capture", "skipped", "camera profile"):
+                self.notices.remove(topic)
+        if status.model_phase is ModelPhase.LOADING:
+            self.notices.remove("inference")
+        elif status.model_phase is ModelPhase.READY:
+            self.form.set_models(self._model_names())
+        self.camera.show_status(status)
+        self.form.show_profile(self._controller.profile.match.kind)
+        self.sources.set_recent(self._settings.recent_sources)
+        self.sources.set_current(status.spec)
+        pause = self._action("pause")
+        running = status.phase is Phase.RUNNING
+        pause.setText("Pause" if running else "Play")
+        pause.setIcon(icon("pause" if running else "play"))
+        pause.setEnabled(status.phase in (Phase.RUNNING, Phase.PAUSED, Phase.ENDED))
+        playable = self._controller.replay.player is not None
+        self._action("step").setEnabled(status.phase is Phase.PAUSED or (running and playable))
+        mirror = self._settings.mirror_webcam if status.is_live else self._settings.mirror_files
+        self._action("mirror").setChecked(mirror)
+        self.setWindowTitle(f"{status.source_name} – HandDGP Live" if status.source_name else "HandDGP Live")
+        self._refresh_figures()
+
+    def _refresh_figures(self) -> None:
+        status, rates = self._controller.status, self._controller.rates
+        shown_fps = self.shown_rate.per_second
+        self.camera.show_fps(shown_fps if status.phase is Phase.RUNNING else 0.0)
+        if rates.waiting and rates.captured_fps == 0.0:
+            if status.is_live:
+                self.camera.show_waiting(rates.waiting)
+            else:
+                self._controller.note_standstill()
+        self._tell_source_warning(rates.warning if status.phase is Phase.RUNNING and not rates.waiting else "")
+        self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.device)
+
+    def _tell_source_warning(self, warning: str) -> None:
+        """What the source complains about is shown as long as it lasts, unless it was dismissed."""
+        if warning == self._warning:
+            return
+        self._warning = warning
+        if warning:
+            self.notices.add(Notice(Severity.WARNING, warning, topic="source warning"))
+        else:
+            self.notices.remove("source warning")
+
+    def _on_job_done(self, name: str, result: object) -> None:
+        if name == LIST_WEBCAMS and isinstance(result, list):
+            self.sources.set_webcams(result)
+            self._open_first_source(result)
+        elif isinstance(result, Path):
+            self.notices.add(saved_notice(name, result))
+
+    # What the person asks for
+
+    def open_source(self, spec: str) -> None:
+        """Show this source."""
+        self._source_wanted = False
+        self.notices.remove("demo")
+        self._controller.open_source(spec)
+
+    def open_any_source(self) -> None:
+        """Show the first webcam, or the demo where there is none."""
+        self._source_wanted = True
+        self.find_webcams()
+
+    def _open_first_source(self, webcams: list[WebcamInfo]) -> None:
+        if not self._source_wanted:
+            return
+        self._source_wanted = False
+        self.open_source(str(webcams[0].index) if webcams else "demo")
+        if not webcams:
+            self.notices.add(
+                Notice(
+                    Severity.INFO,
+                    "No webcam was found, so the rendered demo is shown.",
+                    "Connect a webcam, press F5 and choose it in the list of sources; or open a video with Ctrl+O.",
+                    topic="demo",
+                )
+            )
+
+    def find_webcams(self) -> None:
+        """List the connected webcams, in the background."""
+        self._controller.submit(LIST_WEBCAMS, list_webcams)
+
+    def save_snapshot(self) -> None:
+        """Write the picture on screen, with overlay, at full size."""
+        self._tell(self._saver.save_snapshot(self._result))
+
+    def export_mesh(self) -> None:
+        """Write the hands on screen as OBJ."""
+        self._tell(self._saver.export_mesh(self._result))
+
+    def _tell(self, notice: Notice | None) -> None:
+        if notice is not None:
+            self.notices.add(notice)
+
+    def _reset_tracking(self) -> None:
+        self._controller.reset_tracking()
+        self.motion.clear()
+
+    def _set_mirror(self, on: bool) -> None:
+        self._controller.set_mirror(on)
+        self.form.refresh()
+
+    def _set_full_screen(self, on: bool) -> None:
+        if on:
+            self.showFullScreen()
+        else:
+            self.showNormal()
+
+    def _on_setting(self, name: str) -> None:
+        if name == "theme":
+            application = QApplication.instance()
+            if isinstance(application, QApplication):
+                apply_theme(application, self._settings.theme)
+            return
+        self.sessions.on_setting(name)
+        self._controller.apply_settings()
+        self._on_status(self._controller.status)
+
+    def _reopen_webcam(self) -> None:
+        spec = self._controller.status.spec
+        if is_webcam(spec):
+            self.open_source(spec)
+
+    def _act_on_notice(self, notice: Notice) -> None:
+        if notice.action is Action.RETRY:
+            self._controller.retry()
+        elif notice.path is not None:
+            self.sessions.act_on(notice)
+        elif notice.action is Action.OPEN_FOLDER and notice.folder is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(notice.folder)))
+
+    def _open_log_folder(self) -> None:
+        if self._log_folder is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._log_folder)))
+
+    def load_calibration(self, path: str) -> None:
+        """Use this calibration; a file that cannot be read is told and left out."""
+        self._settings.calibration_path = path
+        self._on_setting("calibration_path")
+        self.form.refresh()
+
+    def load_model(self, path: str) -> None:
+        """Use this checkpoint."""
+        self._settings.model = path
+        self.form.refresh()
+        self._on_setting("model")
+
+    # Questions
+
+    def _ask(self, question: Callable[..., str], use: Callable[[str], None], *about: object) -> None:
+        """Ask, and use the answer if there is one."""
+        answer = question(self, *about)
+        if answer:
+            use(answer)
+
+    def _ask_about_file(self, question: Callable[..., str], use: Callable[[str], None]) -> None:
+        self._ask(question, use, questions.recent_folder(self._settings.recent_sources))
+
+    def _ask_source(self, key: str) -> None:
+        if key == OPEN_URL:
+            self._ask(questions.ask_url, self.open_source)
+        else:
+            question = questions.ask_video if key == OPEN_VIDEO else questions.ask_image_folder
+            self._ask_about_file(question, self.open_source)
+
+    def _ask_output_folder(self, setting: str) -> None:
+        self._ask(
+            questions.ask_output_folder,
+            lambda path: setattr(self._settings, setting, path),
+            self._saver.folder(setting),
+        )
+
+    # Files dropped on the window
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take a local file or folder."""
+        if event is not None and _dropped_path(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Open what was dropped."""
+        path = _dropped_path(event) if event is not None else ""
+        if path and event is not None:
+            event.acceptProposedAction()
+            self.open_source(path)
+
+    # Layout and the end
+
+    def _room(self) -> QSize:
+        """What the screen has for a window and its frame: at twice the scale, a full HD screen is 960 x 540."""
+        screen = self.screen()
+        return QSize(1440, 900) if screen is None else screen.availableSize() - QSize(16, 48)
+
+    def _restore_layout(self) -> None:
+        if self._settings.window_geometry:
+            self.restoreGeometry(_from_text(self._settings.window_geometry))
+        if self._settings.window_layout:
+            self.restoreState(_from_text(self._settings.window_layout), LAYOUT_VERSION)
+
+    def _remember_layout(self) -> None:
+        self._settings.window_geometry = _to_text(self.saveGeometry())
+        self._settings.window_layout = _to_text(self.saveState(LAYOUT_VERSION))
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Write the settings, then stop every worker; `stuck_threads` names those that would not end."""
+        if not self._closed and event is not None and not self.wizards.close():
+            event.ignore()
+            return
+        if not self._closed:
+            self._closed = True
+            self._timer.stop()
+            self.stalls.stop()
+            self._remember_layout()
+            self.sessions.shutdown()
+            try:
+                save_settings(self._settings, self._settings_path)
+            except OutputError as error:
+                log.warning("settings not saved: %s", error.message)
+            self.hide()  # what follows may take a moment: it must not look as if closing had failed
+            self.motion.shutdown()
+            self.scene.shutdown()
+            self.stuck_threads = self._controller.shutdown()
+        super().closeEvent(event)
+
+
+def _dropped_path(event: QDropEvent) -> str:
+    data = event.mimeData()
+    urls = data.urls() if data is not None else []
+    return urls[0].toLocalFile() if urls and urls[0].isLocalFile() else ""
+
+
+def _to_text(content: QByteArray) -> str:
+    return base64.b64encode(bytes(content.data())).decode("ascii")
+
+
+def _from_text(text: str) -> QByteArray:
+    try:
+        return QByteArray(base64.b64decode(text, validate=True))
+    except ValueError:
+        return QByteArray()

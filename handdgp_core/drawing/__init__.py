@@ -1,0 +1,1 @@
+"""Hands drawn into pictures: overlay, software rasteriser, text, figures."""

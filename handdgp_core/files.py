@@ -1,0 +1,119 @@
+"""The output folder: checked before the work begins; files that are whole or not there; errors with their cure."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from handdgp_core.errors import OutputError
+
+MIB = 1024**2
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+_IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+
+
+def prepare_output(path: str | os.PathLike[str], needed_bytes: int = 16 * MIB) -> Path:
+    """Makes the folder (and those above it) and proves that files can be written there.
+
+    Args:
+        path: the folder; one that is there already is used as it is.
+        needed_bytes: free space to ask for.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        OutputError: a file is in the way, the place is read-only or forbidden, or the disk is too full.
+    """
+    folder = Path(path).expanduser().absolute()
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:  # permission bits do not tell: root, read-only disks
+            probe.write(b"0")
+    check_room(folder, needed_bytes)
+    return folder
+
+
+def check_room(folder: Path, needed_bytes: int) -> None:
+    """Raises OutputError where the disk of `folder` has less than `needed_bytes` left."""
+    with output_errors(folder):
+        free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        wanted = f"at least {_amount(needed_bytes)} of free space in {folder}"
+        raise OutputError(wanted, _amount(free), "free some space, or choose a folder on another disk")
+
+
+def _amount(count: int) -> str:
+    return f"{count / MIB:.1f} MiB" if count >= MIB else f"{count / 1024:.0f} KiB"
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turns what the operating system says about writing `path` into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise as_output_error(path, error) from error
+
+
+def as_output_error(path: Path, error: OSError) -> OutputError:
+    """The OutputError that tells a person what `error`, met while writing `path`, means for them."""
+    if error.errno in _FULL:
+        return OutputError(
+            f"room to write {path}", "a full disk", "free some space, or choose a folder on another disk"
+        )
+    if error.errno == errno.EROFS:
+        return OutputError(f"a place to write {path}", "a read-only file system", "choose a folder on another disk")
+    if error.errno in _FORBIDDEN:
+        return OutputError(
+            f"permission to write {path}", "none", "choose a folder of your own, or change its permissions"
+        )
+    if error.errno in _IN_THE_WAY:
+        blocker = next((place for place in (path, *path.parents) if place.exists() and not place.is_dir()), path)
+        return OutputError(
+            f"a folder at {path}", f"a file at {blocker}", "move that file away, or choose another folder"
+        )
+    reason = error.strerror or str(error) or type(error).__name__
+    return OutputError(f"to write {path}", f"an error: {reason}", "check the disk, or choose another folder")
+
+
+def part_of(path: Path) -> Path:
+    """The temporary name beside `path` under which it grows: `clip.mp4` as `clip.part.mp4`."""
+    return path.with_name(f"{path.stem}.part{path.suffix}")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a temporary name to write under; on leaving, the file appears under `path` whole, or not at all.
+
+    Raises:
+        OutputError: the operating system could not write it.
+    """
+    part = part_of(path)
+    try:
+        with output_errors(path):
+            yield part
+            os.replace(part, path)
+    finally:
+        remove(part)
+
+
+def remove(path: Path) -> None:
+    """Removes a temporary file if it is there."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write a file of JSON, whole or not at all; its folder is made where it is missing. Raises OutputError."""
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""MANO and SMPL from the user's own licensed files, through a restricted unpickler."""

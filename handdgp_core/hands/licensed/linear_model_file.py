@@ -1,0 +1,62 @@
+"""The layout that MANO's and SMPL's files share: a pickled dictionary of arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handdgp_core.errors import AssetError
+from handdgp_core.hands.licensed.restricted_pickle import read_pickle
+from handdgp_core.types import Array
+
+__all__ = ["LinearModelFile", "read_linear_model"]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModelFile:
+    """A linear-blend-skinned model.
+
+    Attributes:
+        file: where it came from.
+        vertices: (V, 3) mean shape, metres.
+        faces: (F, 3).
+        joint_regressor: (J, V).
+        content: everything in the file, plain arrays.
+    """
+
+    file: Path
+    vertices: Array
+    faces: NDArray[np.int32]
+    joint_regressor: Array
+    content: dict[str, Any]
+
+
+def read_linear_model(file: Path, wanted: str, cure: str) -> LinearModelFile:
+    """Read such a file without running anything in it.
+
+    Raises:
+        AssetError: the file is missing, damaged, of another layout, or would run code.
+    """
+    content = read_pickle(file, wanted, cure)
+    if not isinstance(content, dict):
+        raise AssetError(wanted, f"{file}, which holds {type(content).__name__} instead of a dictionary", cure)
+    missing = [key for key in ("v_template", "f", "J_regressor") if key not in content]
+    if missing:
+        raise AssetError(wanted, f"{file} without {', '.join(missing)}", cure)
+    try:
+        vertices = np.asarray(content["v_template"], dtype=np.float64)
+        faces = np.asarray(content["f"]).astype(np.int32)
+        regressor = np.asarray(content["J_regressor"], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise AssetError(wanted, f"{file} with values that are no arrays ({error})", cure) from error
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
+        raise AssetError(wanted, f"{file} with vertices {vertices.shape} and faces {faces.shape}", cure)
+    if regressor.ndim != 2 or regressor.shape[1] != len(vertices):
+        raise AssetError(wanted, f"{file} with a joint regressor {regressor.shape}", cure)
+    if faces.size and not (faces.min() >= 0 and faces.max() < len(vertices)):
+        raise AssetError(wanted, f"{file} with faces beyond its {len(vertices)} vertices", cure)
+    return LinearModelFile(file, vertices, faces, regressor, content)

@@ -1,0 +1,1 @@
+"""The open hand: a parametric hand that needs no licence, and its file."""

@@ -1,0 +1,1 @@
+"""What a network needs to know of a mesh: template, hierarchy, spirals."""

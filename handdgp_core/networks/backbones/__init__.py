@@ -1,0 +1,1 @@
+"""Feature extractors by name: ResNets and MediaPipe's landmark network."""

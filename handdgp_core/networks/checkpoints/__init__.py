@@ -1,0 +1,1 @@
+"""Networks' files: this project's own, the published one, the refiner's."""

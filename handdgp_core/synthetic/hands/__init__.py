@@ -1,0 +1,1 @@
+"""Whose hand is drawn, in which pose: people, poses, skin, sleeves."""

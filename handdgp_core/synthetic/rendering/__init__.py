@@ -1,0 +1,1 @@
+"""Drawing it with OpenGL: rasteriser, path tracer, shaders, light."""

@@ -1,0 +1,1 @@
+"""What is around the hand: rooms, backdrops, things before it, the camera's own faults."""

@@ -1,0 +1,129 @@
+"""The guide learns first, from keypoints alone: without the decoder a step costs a hundredth of the time.
+
+What the guide goes by does not change (the backbone is frozen), so it is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from handdgp_core.geometry.positioning import position_refined
+from handdgp_core.networks.guide import Gathered, Guidance, RoughHand
+from handdgp_core.networks.guided_handdgp import GuidedHandDGP
+from handdgp_core.networks.tensor_file import write_tensors
+from handdgp_core.training.config import StageConfig, TrainingConfig
+from handdgp_core.training.curriculum import rate_factor
+from handdgp_core.training.distillation.data import Loading
+from handdgp_core.training.distillation.teacher_outputs import TaughtViews
+from handdgp_core.training.divergence import TrainingDiverged
+
+__all__ = ["guide_first", "guided_start"]
+
+_BATCH = 64
+_PACE = StageConfig(warmup_steps=50, schedule="cosine", final_factor=0.0)
+_LABELS = ("keypoints", "keypoints_uv", "weights", "root_m", "intrinsics")
+# Factors of the L1 terms: keypoints (hand-scale units), their places (crop fractions), the root (part of its distance)
+# and the weights.
+_FACTORS = (1.0, 1.0, 1.0, 0.1)
+
+
+def guided_start(
+    network: GuidedHandDGP, views: TaughtViews, config: TrainingConfig, first: bool, progress: Loading
+) -> None:
+    """`guide_first` in the first process of a run; the others begin with what it left in the run's folder."""
+    file = config.run_folder / "guide.safetensors"
+    if not config.teacher.guide_steps:
+        return
+    if first:
+        guide_first(network, views, config, progress)
+        write_tensors(file, {name: value.contiguous() for name, value in network.guide.state_dict().items()})
+    else:
+        network.guide.load_state_dict(load_file(file))
+
+
+def guide_first(network: GuidedHandDGP, views: TaughtViews, config: TrainingConfig, progress: Loading) -> None:
+    """Train `network.guide` on the teacher's keypoints, places, weights and roots. Repeatable.
+
+    Args:
+        network: on the CPU.
+        views: with the teacher's lessons.
+        config: of the run.
+        progress: told (what, done, in all).
+
+    Raises:
+        TrainingDiverged: a loss that is not finite.
+    """
+    options = config.teacher
+    gathered, labels = _collect(network, views, lambda done: progress("guide, views", done, len(views)))
+    generator = torch.Generator().manual_seed(config.seed)
+    torch.manual_seed(config.seed)  # of the dropout
+    guide = network.guide.train()
+    optimiser = torch.optim.AdamW(guide.parameters(), options.guide_learning_rate, weight_decay=1e-2)
+    for step in range(options.guide_steps):
+        for group in optimiser.param_groups:
+            group["lr"] = options.guide_learning_rate * rate_factor(_PACE, step, options.guide_steps)
+        chosen = torch.randint(len(labels["root_m"]), (options.guide_batch,), generator=generator)
+        part = {name: values[chosen] for name, values in labels.items()}
+        loss = _loss(network, guide.correct_rough(_at(gathered, chosen)), part)
+        if not bool(torch.isfinite(loss)):
+            found = f"{float(loss)} at step {step} of the guide"
+            raise TrainingDiverged("finite losses", found, "lower teacher.guide_learning_rate")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(guide.parameters(), 1.0)
+        optimiser.step()
+        progress("guide, steps", step + 1, options.guide_steps)
+
+
+def _loss(network: GuidedHandDGP, guide: Guidance, labels: dict[str, Tensor]) -> Tensor:
+    points = (guide.points - guide.points[:, :1]) @ guide.rotation.transpose(1, 2)
+    plane = network.normalised(guide.uv, labels["intrinsics"])
+    weights = torch.sigmoid(guide.trust)
+    solved = position_refined(points * network.template.hand_scale_m, plane, weights)
+    root, distance = labels["root_m"], labels["root_m"].norm(dim=-1, keepdim=True)
+    off = torch.where(solved.degenerate[:, None], 0.0, (solved.root_m - root) / distance)
+    terms = (
+        (points - labels["keypoints"]).abs().sum(-1).mean(),
+        (guide.uv - labels["keypoints_uv"]).abs().sum(-1).mean(),
+        off.abs().sum(-1).mean(),
+        (weights - labels["weights"]).abs().mean(),
+    )
+    return torch.stack([factor * term for factor, term in zip(_FACTORS, terms, strict=True)]).sum()
+
+
+@torch.no_grad()
+def _collect(
+    network: GuidedHandDGP, views: TaughtViews, progress: Callable[[int], None]
+) -> tuple[Gathered, dict[str, Tensor]]:
+    """What the guide goes by, and the lessons, of all views."""
+    network.eval()
+    parts: list[Gathered] = []
+    labels: dict[str, list[Tensor]] = {name: [] for name in _LABELS}
+    done = 0
+    for batch in DataLoader(views, batch_size=_BATCH):
+        for name in ("view1", "view2"):
+            if name in batch:
+                parts.append(_gather(network, batch[name]))
+                taught = {**batch[name], "keypoints": network.keypoints(batch[name]["vertices"])}
+                for label in _LABELS:
+                    labels[label].append(taught[label])
+        done += len(batch["index"])
+        progress(done)
+    rough = RoughHand(*(torch.cat(columns) for columns in zip(*(part.rough for part in parts), strict=True)))
+    joined = Gathered(rough, torch.cat([part.at_joints for part in parts]))
+    return joined, {name: torch.cat(values) for name, values in labels.items()}
+
+
+def _gather(network: GuidedHandDGP, view: dict[str, Any]) -> Gathered:
+    gathered: Gathered = network.guide.gather(*network.backbone.read(view["image"]), view["intrinsics"])
+    return gathered._replace(at_joints=gathered.at_joints.half())  # half the memory
+
+
+def _at(gathered: Gathered, index: Tensor) -> Gathered:
+    return Gathered(RoughHand(*(part[index] for part in gathered.rough)), gathered.at_joints[index].float())
