@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from calib.boards import Board
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 __all__ = ["SHAPE_NAMES", "shaped_points", "shaped_points_and_jacobian"]
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import UsageError
-from handdgp_core.types import Array
 
 __all__ = ["DEFAULT_BOARD", "DICTIONARIES", "Board", "Rectangle"]
 

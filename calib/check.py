@@ -10,7 +10,7 @@ from calib.boards import Board
 from calib.initial import board_pose
 from calib.poses import appearance
 from calib.views import View
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 
 __all__ = ["MIN_CHECK_TILT_RAD", "CheckResult", "check_calibration"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from calib.boards import Board
 from calib.views import MIN_CORNERS, View
+from handdgp_core.arrays import Array
 from handdgp_core.errors import ShapeError
-from handdgp_core.types import Array
 
 __all__ = ["BoardDetector", "edge_width_px", "to_grey"]
 

@@ -16,7 +16,8 @@ from calib.poses import Appearance, appearance, board_outline_px, difference, lo
 from calib.solve import Solution
 from calib.uncertainty import UncertaintyMap, focal_std
 from calib.views import MIN_CORNERS
-from handdgp_core.types import Array, Camera
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 
 __all__ = ["FOCAL_GOAL", "MAP_GOAL_PX", "VIEWS_GOAL", "Guide", "WantedPose"]
 

@@ -16,8 +16,9 @@ from calib.initial import board_pose
 from calib.poses import appearance
 from calib.rotation import matrix_of
 from calib.views import View
+from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, ShapeError
-from handdgp_core.types import Array, Camera
+from handdgp_core.geometry.camera import Camera
 
 __all__ = ["FRAMES_WANTED", "JOINT_HEIGHT_M", "HandOnBoard", "HandSample", "HandSizer", "HandState", "measure_hand"]
 

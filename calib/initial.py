@@ -9,7 +9,8 @@ import numpy as np
 
 from calib.boards import Board
 from calib.views import View, common_size
-from handdgp_core.types import Array, Camera
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 
 __all__ = ["board_pose", "initial_estimate"]
 

@@ -16,7 +16,7 @@ from calib.board_shape import shaped_points_and_jacobian
 from calib.boards import Board
 from calib.rotation import matrix_of
 from calib.views import View
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 __all__ = ["INTRINSICS", "SHARED", "NormalEquations", "normal_equations", "project_view"]
 

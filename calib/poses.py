@@ -8,7 +8,8 @@ import numpy as np
 
 from calib.boards import Board
 from calib.rotation import matrix_of, vector_of
-from handdgp_core.types import Array, Camera
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 
 __all__ = ["Appearance", "appearance", "board_outline_px", "difference", "look_at"]
 

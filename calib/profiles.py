@@ -24,7 +24,7 @@ import platformdirs
 from calib.boards import Board
 from calib.views import View
 from handdgp_core.errors import CalibrationError, HandDGPError, OutputError
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",

@@ -15,8 +15,8 @@ from calib.poses import appearance
 from calib.solve import MIN_VIEWS, Solution, solve
 from calib.uncertainty import UncertaintyMap
 from calib.views import View
+from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError
-from handdgp_core.types import Array
 
 __all__ = ["SplitHalf", "Verdict", "calibrate", "judge", "outlier_views", "split_half", "tilts_rad"]
 

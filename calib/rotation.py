@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 __all__ = ["matrix_of", "vector_of"]
 

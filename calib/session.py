@@ -19,7 +19,7 @@ from calib.quality import Verdict, calibrate
 from calib.solve import MIN_VIEWS, Solution
 from calib.views import View
 from handdgp_core.errors import CalibrationError
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 
 __all__ = ["CalibrationSession", "Look", "State", "Taken"]
 

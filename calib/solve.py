@@ -15,8 +15,9 @@ from calib.boards import Board
 from calib.initial import initial_estimate
 from calib.normal_equations import INTRINSICS, SHARED, NormalEquations, normal_equations
 from calib.views import MIN_CORNERS, View, common_size
+from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError
-from handdgp_core.types import Array, Camera
+from handdgp_core.geometry.camera import Camera
 
 __all__ = ["MIN_VIEWS", "Solution", "solve"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from calib.normal_equations import INTRINSICS, project_view
-from handdgp_core.types import Array, Camera
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 
 __all__ = ["UncertaintyMap", "focal_std"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError
-from handdgp_core.types import Array
 
 __all__ = ["MIN_CORNERS", "View", "common_size"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.hands.topology.template import Template, build_template
 from handdgp_core.networks.config import NetworkConfig
-from handdgp_core.types import Array
 
 # A network on `small_template` that runs in milliseconds.
 SMALL_NETWORK = NetworkConfig(

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array, Handedness
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.open_hand.open_hand import OpenHand
-from handdgp_core.types import Array, Camera, Handedness
 
 SKIN = np.array([224.0, 172.0, 145.0])
 BACKGROUND = (70, 90, 100)

@@ -16,13 +16,14 @@ from app.cli.process import hand_length_for
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sessions.scan import describe_losses
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import frames
 from handdgp_core.sources.session import SessionSource
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 _DEFAULT_FPS = 30.0
 Predict = Callable[[Frame], tuple[list[Hand], Camera] | None]

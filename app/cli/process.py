@@ -32,11 +32,12 @@ from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.export.exporter import ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import prepare_output, write_json
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import Source, frames
 from handdgp_core.sources.session import SessionSource
-from handdgp_core.types import Camera, Hand
+from handdgp_core.types import Hand
 
 _DEFAULT_FPS = 30.0
 

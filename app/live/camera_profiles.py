@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from app.notices import Notice, Severity
 from calib.profiles import CameraKey, Match, ProfileStore
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.protocol import Source
-from handdgp_core.types import Camera
 
 __all__ = ["NO_PROFILE", "ChosenProfile", "camera_key", "choose_profile", "locked_focus"]
 

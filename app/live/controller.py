@@ -37,8 +37,9 @@ from app.sessions.playback import ReplayControl
 from app.sessions.record_control import RecordControl
 from app.settings import Settings
 from handdgp_core.errors import HandDGPError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.protocol import Source
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 log = logging.getLogger(__name__)
 

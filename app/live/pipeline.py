@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from app.live.replay_view import ReplayMode, ReplayView
 from app.live.truth import TrueHand, compare
+from handdgp_core.arrays import Array
 from handdgp_core.drawing.overlay import OverlayStyle, draw_hands
 from handdgp_core.errors import CameraError
 from handdgp_core.estimation.smoothing import HandSmoother, SmoothingSettings
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import RecordedHands
 from handdgp_core.sources.cameras import DEFAULT_FOV_DEG, CameraChooser
 from handdgp_core.sources.demo import DemoTruth
-from handdgp_core.types import Array, Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 LEGIBLE_WIDTH_PX = 900  # in narrower pictures dots and letters of the overlay do not shrink any further
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.sources.demo import DemoTruth
 from handdgp_core.sources.protocol import Source
-from handdgp_core.types import Array, Hand
+from handdgp_core.types import Hand
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from app.live.pipeline import FrameResult
 from app.live.readout import Distance, length_shift_m, palm_distance
 from app.panels.picture import PictureView
 from app.style.theme import css, figures_font, tones
-from handdgp_core.types import Camera, Hand
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Hand
 
 FIGURES_EVERY_S = 0.12  # figures that change faster cannot be read
 NO_HAND_AFTER_S = 0.7

@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QComboBox, QGraphicsItem, QHBoxLayout, QLabel, QVBox
 from app.live.pipeline import FrameResult
 from app.panels.motion_history import RAW_X, RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, X, Z
 from app.style.theme import css, figures_font, tones
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 REDRAW_MS = 50  # one of the three plots each time, so that no single turn is long
 SPANS_S = (5, 10, 30, 60)

@@ -6,7 +6,8 @@ import numpy as np
 
 from app.live.pipeline import FrameResult
 from app.live.readout import depth_error_m
-from handdgp_core.types import Array, Hand
+from handdgp_core.arrays import Array
+from handdgp_core.types import Hand
 
 CAPACITY = 60 * 60  # a minute at 60 frames per second
 

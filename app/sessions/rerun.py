@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from app.live.pipeline import CameraChoice, Estimator, PipelineOptions
 from app.live.replay_view import Difference, ReplayView, differences
 from app.live.workers import Worker
+from handdgp_core.arrays import Array
 from handdgp_core.drawing.examples import Example
 from handdgp_core.drawing.qualitative import draw_example
 from handdgp_core.errors import SourceError
-from handdgp_core.types import Array, Camera, Frame, Hand
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame, Hand
 
 SIDES = ("left", "right")
 RECORDED = (235, 140, 30)  # the orange of recorded hands in the 3D view

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.viewport.orbit import DISTANCE_RANGE_M, Orbit
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 MARGIN = 0.12  # share of the view that stays free at each edge
 

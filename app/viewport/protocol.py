@@ -21,7 +21,8 @@ from app.viewport.orbit import HOME, Orbit
 from handdgp_core.errors import ShapeError
 
 if TYPE_CHECKING:
-    from handdgp_core.types import Camera, Hand
+    from handdgp_core.geometry.camera import Camera
+    from handdgp_core.types import Hand
 
 __all__ = [
     "BLOCK_BYTES", "MAX_FACES", "MAX_HANDS", "MAX_PIXELS", "MAX_VERTICES", "TRAIL_POINTS", "CameraView", "RenderBlock",

@@ -36,8 +36,8 @@ from app.wizards.click_sound import ClickSound
 from app.wizards.review_page import ReviewPage
 from calib.profiles import Profile, ProfileStore, new_profile
 from handdgp_core.errors import HandDGPError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources import WebcamInfo
-from handdgp_core.types import Camera
 
 BOARD, CAPTURE, REVIEW = range(3)
 _STEPS = ("1  Camera and board", "2  Capture", "3  Review and save")

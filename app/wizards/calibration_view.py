@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QWidget
 
 from app.panels.picture import PictureView
 from app.wizards.calibration_worker import Snapshot
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 _GHOST, _GHOST_FILL = QColor("#ffd24a"), QColor(255, 210, 74, 46)
 _CORNER, _TAKEN = QColor("#39d98a"), QColor("#ffffff")

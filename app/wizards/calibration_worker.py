@@ -24,8 +24,10 @@ from calib.session import CalibrationSession, Look, State
 from calib.solve import Solution
 from calib.uncertainty import UncertaintyMap
 from calib.views import View
+from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, HandDGPError
-from handdgp_core.types import Array, Camera, Frame
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame
 
 __all__ = ["Bars", "CalibrationWorker", "Snapshot", "TakenView"]
 

@@ -13,7 +13,7 @@ from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import CalibrationWorker
 from calib.boards import Board
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 
 _ASK = "Hold the board still, near the camera and tilted by about 30 degrees."
 

@@ -14,9 +14,11 @@ from app.live.workers import WAIT_S, Report, ResultReady, Worker
 from calib.boards import Board
 from calib.detection import BoardDetector, to_grey
 from calib.hand_size import FRAMES_WANTED, HandOnBoard, HandSizer, HandState
+from handdgp_core.arrays import Array
 from handdgp_core.detection.landmarker import HandFinder
 from handdgp_core.errors import CameraError
-from handdgp_core.types import Array, Camera, Frame
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame
 
 __all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker"]
 

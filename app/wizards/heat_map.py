@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from app.style.theme import figures_font, tones
 from calib.guidance import MAP_GOAL_PX
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 _WORST_PX = 3.0
 

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.augmentation.settings import ViewSettings
 from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.keypoints import COUNT
-from handdgp_core.types import Array, HandCrop
 
 __all__ = ["ViewGeometry", "draw_geometry", "uv2_from_uv1"]
 

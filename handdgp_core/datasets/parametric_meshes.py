@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from handdgp_core.arrays import Array
 from handdgp_core.datasets.sample import MeshFromParameters
 from handdgp_core.errors import AssetError
 from handdgp_core.hands.licensed import body
 from handdgp_core.hands.licensed.linear_model_file import read_linear_model
 from handdgp_core.hands.licensed.mano import mano_layer
 from handdgp_core.hands.licensed.user_models import find_model_file
-from handdgp_core.types import Array
 
 __all__ = ["mano_mesh", "smpl_mesh"]
 

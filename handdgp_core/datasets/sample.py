@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.types import Array, Handedness
+from handdgp_core.arrays import Array, Handedness
 
 __all__ = ["LabelledHand", "LabelledHands", "MeshFromParameters", "unknown_keypoints"]
 

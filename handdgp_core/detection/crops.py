@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.errors import ShapeError
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.hands.keypoints import COUNT, FINGERS, WRIST
-from handdgp_core.types import Array, HandCrop, Handedness
 
 __all__ = ["HALF_SIZE_FACTOR", "crop_from_keypoints", "hand_roll", "visible_fraction"]
 

@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.errors import AssetError, ShapeError, UsageError
 from handdgp_core.networks.backbones.mediapipe_landmarks import ASSET, CURE
-from handdgp_core.types import Array, Handedness
 
 if TYPE_CHECKING:
     from mediapipe.tasks.python.vision import HandLandmarker

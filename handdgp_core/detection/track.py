@@ -8,9 +8,10 @@ from enum import Enum, auto
 
 import numpy as np
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.crops import HALF_SIZE_FACTOR, crop_from_keypoints, visible_fraction
 from handdgp_core.detection.landmarker import Detection
-from handdgp_core.types import Array, HandCrop, Handedness
+from handdgp_core.geometry.hand_crop import HandCrop
 
 __all__ = ["Observation", "Track", "TrackState", "keypoint_distance"]
 

@@ -36,7 +36,7 @@ from handdgp_core.detection.crops import HALF_SIZE_FACTOR
 from handdgp_core.detection.landmarker import Detection, HandFinder
 from handdgp_core.detection.track import Observation, Track, TrackState, keypoint_distance
 from handdgp_core.errors import UsageError
-from handdgp_core.types import HandCrop
+from handdgp_core.geometry.hand_crop import HandCrop
 
 __all__ = ["HandTracker", "SearchCost", "TrackerOptions"]
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.types import Array, Handedness
+from handdgp_core.arrays import Array, Handedness
 
 # Blue and magenta: far in hue from skin and from each other, also for people who confuse red and green.
 HAND_COLOURS: dict[Handedness, tuple[int, int, int]] = {"right": (70, 150, 255), "left": (235, 95, 215)}

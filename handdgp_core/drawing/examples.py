@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.types import Array, Hand
+from handdgp_core.arrays import Array
+from handdgp_core.types import Hand
 
 __all__ = ["Example", "Examples", "example_of"]
 

@@ -17,12 +17,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.drawing.colours import DARK, HAND_COLOURS, LIGHT, WARNING, weight_colours
 from handdgp_core.drawing.raster import NEAREST_M, ProjectedMesh, paint_mesh, paint_wires
 from handdgp_core.drawing.text import draw_text, text_size
 from handdgp_core.errors import ShapeError, UsageError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import BONES
-from handdgp_core.types import Array, Camera, Hand
+from handdgp_core.types import Hand
 
 _SUBPIXEL_BITS = 4  # OpenCV draws with coordinates in sixteenths of a pixel
 _REACH_PX = 16_000  # OpenCV's fixed-point coordinates stay safe within this

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.drawing.normals import face_normals, gather_at_vertices
-from handdgp_core.types import Array
 
 NEAREST_M = 0.01  # faces with a corner nearer than this to the optical centre are left out
 _AMBIENT = 0.35  # share of the light that reaches faces seen edge-on

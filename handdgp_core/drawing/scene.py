@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.drawing.raster import ProjectedMesh, paint_mesh
-from handdgp_core.types import Array
 
 __all__ = ["Colour", "Item", "Viewpoint", "draw_scene", "sphere"]
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from handdgp_core.arrays import Array
 from handdgp_core.drawing.colours import LIGHT, weight_colours
 from handdgp_core.drawing.raster import ProjectedMesh, paint_mesh
 from handdgp_core.networks.output import NetworkOutput
-from handdgp_core.types import Array
 
 __all__ = ["draw_batch"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.detection.landmarker import HandFinder, MediaPipeHandFinder
 from handdgp_core.detection.track import Observation
 from handdgp_core.detection.tracker import HandTracker, SearchCost, TrackerOptions
@@ -18,9 +19,10 @@ from handdgp_core.estimation.hand_length import check_hand_length, scale_to_leng
 from handdgp_core.estimation.models import load_predictor
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, Predictor, View
 from handdgp_core.estimation.stopwatch import Stopwatch
-from handdgp_core.geometry.camera import check_fits
+from handdgp_core.geometry.camera import Camera, check_fits
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.positioning import Positioning, position
-from handdgp_core.types import Array, Camera, Frame, Hand, HandCrop
+from handdgp_core.types import Frame, Hand
 
 # Standard deviation of a 2D keypoint in crop pixels below which no covariance goes.
 _PIXEL_STD_FLOOR = 1.0

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from handdgp_core.arrays import Array
 from handdgp_core.geometry.alignment import align_rigid
 from handdgp_core.hands.open_hand.open_hand import OpenHand
-from handdgp_core.types import Array
 
 
 @dataclass(frozen=True)

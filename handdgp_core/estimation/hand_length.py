@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import UsageError
 from handdgp_core.hands.measure import hand_length_m
-from handdgp_core.types import Array
 
 # Smallest infant's and largest known adult hand, with room: outside it the number is a slip of unit or keyboard.
 MIN_LENGTH_M, MAX_LENGTH_M = 0.05, 0.30

@@ -13,15 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.estimation.hand_fit import FittedPose, HandFitter, Observation, stack
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
 from handdgp_core.estimation.size_memory import FORGET_AFTER_NS, SizeMemory
 from handdgp_core.estimation.stopwatch import Stopwatch
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput, MediaPipeLandmarks
-from handdgp_core.types import Array, Camera, HandCrop
 
 # A keypoint whose 2D landmark lies this far (crop pixels) from the fitted hand gets weight one half.
 HALF_WEIGHT_PX = 8.0

@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.predictor import UNMEASURED, PositioningMethod, Prediction, View
 from handdgp_core.estimation.size_memory import SizeMemory
 from handdgp_core.estimation.stopwatch import Stopwatch
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.hands.measure import hand_length_m
@@ -19,7 +22,6 @@ from handdgp_core.networks.frozen import freeze
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import RelativeOutput
-from handdgp_core.types import Array, Camera, HandCrop
 
 __all__ = ["NetworkPredictor"]
 

@@ -8,8 +8,10 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.types import Array, Camera, HandCrop
 
 PositioningMethod = Literal["published", "refined"]
 # `Predictor.distance_std` of a model whose distances nobody has compared with true ones.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 __all__ = ["FORGET_AFTER_NS", "SizeMemory"]
 

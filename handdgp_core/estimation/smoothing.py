@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from handdgp_core.types import Array, Hand
+from handdgp_core.arrays import Array
+from handdgp_core.types import Hand
 
 # A hand unseen for longer starts afresh instead of gliding in from where it was.
 _FORGET_AFTER_S = 0.5

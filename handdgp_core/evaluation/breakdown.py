@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.datasets.shards import Shards
 from handdgp_core.detection.crops import crop_from_keypoints
@@ -22,7 +23,6 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.positioning import position
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand.open_hand import OpenHand
-from handdgp_core.types import Array
 
 __all__ = ["break_down"]
 

@@ -13,15 +13,17 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
 
+from handdgp_core.arrays import Array
 from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSettings, render_views
 from handdgp_core.datasets.sample import LabelledHand, LabelledHands
 from handdgp_core.drawing.examples import Example, Examples, example_of
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.predictor import PositioningMethod
 from handdgp_core.evaluation.summary import Pairs
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import NetworkOutput
-from handdgp_core.types import Array, Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 __all__ = ["METHODS", "evaluate_estimator", "evaluate_network", "view_settings"]
 

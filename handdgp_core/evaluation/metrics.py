@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
+from handdgp_core.arrays import Array
 from handdgp_core.geometry.alignment import align_similarity
-from handdgp_core.types import Array
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import ShapeError
 from handdgp_core.evaluation.summary import Pairs
-from handdgp_core.types import Array
 
 __all__ = ["with_stand_ins"]
 

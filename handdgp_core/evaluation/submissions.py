@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.datasets.ho3d import CAMERA_FROM_OPENGL, FREIHAND_FROM_HO3D
 from handdgp_core.errors import OutputError, ShapeError
-from handdgp_core.types import Array
 
 __all__ = ["write_freihand", "write_ho3d"]
 

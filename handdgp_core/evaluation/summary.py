@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.evaluation import metrics
 from handdgp_core.evaluation.metrics import Spread
 from handdgp_core.hands.keypoints import COUNT, WRIST
-from handdgp_core.types import Array
 
 # Edges of the distance ranges of a report, metres from the camera.
 DISTANCE_EDGES_M = (0.0, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, float("inf"))

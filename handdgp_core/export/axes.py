@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import UsageError
-from handdgp_core.types import Array
 
 _TARGET_FROM_OPENCV: dict[str, tuple[tuple[int, int, int], ...]] = {
     "opencv": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),

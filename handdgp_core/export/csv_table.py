@@ -11,9 +11,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.files import output_errors, part_of, remove
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import NAMES
-from handdgp_core.types import Array, Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 _KEYPOINTS = tuple(name.lower().replace(" ", "_") for name in NAMES)
 _UPPER_TRIANGLE = np.triu_indices(3)

@@ -24,7 +24,8 @@ from handdgp_core.export.meshes import MeshSequence
 from handdgp_core.export.tables import PredictionsWriter
 from handdgp_core.export.video import OverlayVideo
 from handdgp_core.files import MIB, check_room, prepare_output
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame, Hand
 
 _log = logging.getLogger(__name__)
 _MARGIN_BYTES = 4 * MIB  # more than one frame's files take

@@ -12,9 +12,10 @@ from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from mcap.writer import CompressionType, Writer
 
 from handdgp_core.files import MIB, output_errors, part_of, remove
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import foxglove, schema
 from handdgp_core.sessions.pictures import encode_jpeg
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 __all__ = ["SCENE", "FoxgloveScene"]
 

@@ -19,10 +19,12 @@ from typing import Any, BinaryIO
 import cv2
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.export.hand_mesh import has_mesh
 from handdgp_core.files import output_errors, part_of, remove, whole_file
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.types import Array, Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 __all__ = ["FreiHandFolder"]
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.drawing.colours import HAND_COLOURS
 from handdgp_core.errors import OutputError
 from handdgp_core.export.axes import describe, target_from_opencv
@@ -22,7 +23,8 @@ from handdgp_core.export.hand_mesh import has_mesh
 from handdgp_core.export.mesh_formats import linear_rgba
 from handdgp_core.export.morphing import MorphingMesh, morph
 from handdgp_core.files import MIB, output_errors, part_of, remove, whole_file
-from handdgp_core.types import Array, Camera, Frame, Hand
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame, Hand
 
 __all__ = ["HandAnimation"]
 

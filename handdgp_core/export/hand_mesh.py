@@ -9,10 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.drawing.colours import HAND_COLOURS, weight_colours
 from handdgp_core.drawing.normals import vertex_normals
 from handdgp_core.export.axes import target_from_opencv
-from handdgp_core.types import Array, Hand
+from handdgp_core.types import Hand
 
 Colouring = Literal["none", "hand", "weights"]
 _NEAREST_MM = 1.0  # keypoints closer than this to a vertex count as this close

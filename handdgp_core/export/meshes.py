@@ -10,7 +10,8 @@ from handdgp_core.errors import UsageError
 from handdgp_core.export.hand_mesh import Colouring, hand_meshes, has_mesh
 from handdgp_core.export.mesh_formats import ENCODERS
 from handdgp_core.files import output_errors, whole_file
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame, Hand
 
 FORMATS = tuple(ENCODERS)
 _NATURAL_AXES = {"glb": "opengl"}  # what the format itself asks for; all others as the program has them

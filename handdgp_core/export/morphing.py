@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from handdgp_core.arrays import Array
 from handdgp_core.drawing.normals import vertex_normals
 from handdgp_core.geometry.alignment import align_rigid
-from handdgp_core.types import Array
 
 __all__ = ["MorphingMesh", "morph"]
 

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from handdgp_core.errors import ShapeError
 from handdgp_core.files import MIB, check_room, output_errors, part_of, remove, whole_file
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import COUNT
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 _NUMBERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("score", "<f4", ()),

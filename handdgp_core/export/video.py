@@ -16,7 +16,8 @@ from handdgp_core.drawing.overlay import OverlayStyle, draw_hands
 from handdgp_core.drawing.text import draw_text, text_size
 from handdgp_core.errors import OutputError, UsageError
 from handdgp_core.files import MIB, check_room, output_errors, part_of, remove
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame, Hand
 
 # What OpenCV's wheels bring, fastest first: MPEG-4 part 2 takes 4 ms for a 720p frame, VP9 100 ms. H.264 is there only
 # on machines that have an encoder of their own.

@@ -26,7 +26,7 @@ from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.geometry.camera import Camera
 
 if TYPE_CHECKING:
-    from handdgp_core.types import HandCrop
+    from handdgp_core.geometry.hand_crop import HandCrop
 
 __all__ = ["Rectification"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.hands.keypoints import COUNT, FINGERS, WRIST
-from handdgp_core.types import Array
 
 DEFAULT_LENGTH = "wrist-middle-tip"
 KNUCKLE_CHAIN = (WRIST, *FINGERS["middle"])

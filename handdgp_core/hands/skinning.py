@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 
 def rotation_about(axis: Array, angle_rad: Array | float) -> Array:

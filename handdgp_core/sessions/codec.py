@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.sessions.schema import FrameMessage, HandsMessage, MeshMessage
-from handdgp_core.types import Array, Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 __all__ = [
     "FrameFacts", "RecordedHands", "camera_from", "frame_facts", "frame_message", "hands_from", "hands_message",

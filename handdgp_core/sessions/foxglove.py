@@ -18,8 +18,9 @@ from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from numpy.typing import NDArray
 
 from handdgp_core.drawing.colours import HAND_COLOURS, weight_colours
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import BONES
-from handdgp_core.types import Camera, Hand
+from handdgp_core.types import Hand
 
 __all__ = [
     "CAMERA_FRAME", "WORLD_FRAME", "calibration", "image", "keypoint_marks", "point_cloud", "scene", "set_time",

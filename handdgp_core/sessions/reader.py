@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from handdgp_core.errors import CameraError, SourceError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import codec, schema
 from handdgp_core.sessions.migrations import Contents, migrate, version_of
 from handdgp_core.sessions.pictures import decode_jpeg, decode_lossless
@@ -32,7 +33,7 @@ from handdgp_core.sessions.records import (
 )
 from handdgp_core.sessions.scan import Inventory, Loss, describe_losses, scan, scan_quickly
 from handdgp_core.sessions.writer import MESH_FILE
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 __all__ = ["DamagedFrame", "SessionReader"]
 

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 
 from handdgp_core.errors import HandDGPError, OutputError
 from handdgp_core.files import MIB
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import endings
 from handdgp_core.sessions.codec import RecordedHands
 from handdgp_core.sessions.recorder_status import RecorderLimits, RecorderState, RecorderStatus
 from handdgp_core.sessions.room import Room, frame_bytes, hands_bytes, settings_bytes
 from handdgp_core.sessions.writer import SessionInfo, SessionWriter, WriterOptions
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 __all__ = ["RecorderLimits", "RecorderState", "RecorderStatus", "SessionRecorder"]
 

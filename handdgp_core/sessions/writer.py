@@ -16,12 +16,13 @@ from typing import Any
 from handdgp_core.errors import OutputError, UsageError
 from handdgp_core.files import MIB, as_output_error, check_room, remove
 from handdgp_core.geometry import camera_files
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import codec, foxglove, schema
 from handdgp_core.sessions.parts import part_path, reserve_path
 from handdgp_core.sessions.pictures import LOSSLESS_ENCODING, LOWEST_QUALITY, encode_jpeg, encode_lossless
 from handdgp_core.sessions.sized_writer import CHUNK_BYTES, HEAD_BYTES, SizedWriter
 from handdgp_core.sessions.stream import ReserveStream
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 __all__ = ["CAMERA_FILE", "MESH_FILE", "SessionInfo", "SessionWriter", "WriterOptions"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import SourceError
 from handdgp_core.sources.npz import read_npz
-from handdgp_core.types import Array
 
 FILE_NAME = "annotations.npz"
 SIDES = ("left", "right")

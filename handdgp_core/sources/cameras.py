@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from handdgp_core.geometry.camera import check_fits
-from handdgp_core.types import Camera, Frame
+from handdgp_core.geometry.camera import Camera, check_fits
+from handdgp_core.types import Frame
 
 DEFAULT_FOV_DEG = 60.0
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.bundled import bundled
 from handdgp_core.errors import AssetError, CameraError, SourceError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.capture import CaptureFactory, open_capture
 from handdgp_core.sources.npz import read_npz
 from handdgp_core.sources.video import VideoSource
-from handdgp_core.types import Array, Camera
 
 DEMO_FOLDER = bundled("assets/demo")
 CLIP_NAMES = ("demo.mp4", "demo.webm")

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.annotations import FILE_NAME, Annotations, load_annotations
 from handdgp_core.sources.capture import quiet_opencv
 from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".pgm", ".ppm"})
 NOMINAL_FPS = 30.0

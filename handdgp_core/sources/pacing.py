@@ -8,9 +8,10 @@ from bisect import bisect_right
 from typing import Protocol
 
 from handdgp_core.errors import UsageError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, NoFrameYet, Source, check_index
 from handdgp_core.sources.video import FALLBACK_FPS
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 LATE_FRAMES = 1.5  # so many frame periods late, frames are left out
 HELD_UP_S = 1.0  # later than this we were held up (not asked, asleep), and go on from where we are

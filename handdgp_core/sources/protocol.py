@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Protocol, TypeVar, runtime_checkable
 
 from handdgp_core.errors import SourceError
-from handdgp_core.types import Camera, Frame
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame
 
 DEFAULT_TIMEOUT_S = 0.5
 _Self = TypeVar("_Self")

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from handdgp_core.errors import HandDGPError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, NoFrameYet, Source, SourceLost
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # the last one repeats
 JOIN_S = 0.3

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions.reader import DamagedFrame, SessionReader
 from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 _SKIPPED_KEPT = 1000  # a looping damaged session must not grow without end
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.capture import Capture, CaptureFactory, is_picture, open_capture, to_rgb
 from handdgp_core.sources.frame_times import FrameTimes
 from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index
 from handdgp_core.sources.video_faults import explain_video
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 FALLBACK_FPS = 30.0
 STEP_LIMIT = 48  # up to here walking forward is cheaper than a jump to a key frame

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.detection.crops import HALF_SIZE_FACTOR, crop_from_keypoints
 from handdgp_core.errors import UsageError
@@ -39,7 +40,6 @@ from handdgp_core.synthetic.scenery.backdrops import Backdrops
 from handdgp_core.synthetic.scenery.occluders import paint_occluder
 from handdgp_core.synthetic.scenery.photograph import photograph
 from handdgp_core.synthetic.scenery.places import Place, draw_camera, draw_place, second_root
-from handdgp_core.types import Array, Handedness
 
 __all__ = ["Studio", "StudioOptions"]
 

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.live.pipeline import FrameResult
+from handdgp_core.arrays import Array
 from handdgp_core.errors import SourceError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import FINGERS
 from handdgp_core.sources.protocol import BaseSource, NoFrameYet
-from handdgp_core.types import Array, Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 WIDTH, HEIGHT = 160, 120
 

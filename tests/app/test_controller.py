@@ -10,7 +10,7 @@ import pytest
 from app.live.controller import ModelPhase, Phase
 from app.notices import Action
 from handdgp_core.errors import AssetError, CameraError, SourceError
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 from tests.app.doubles import HEIGHT, WIDTH, ScriptedEstimator, ScriptedSource
 from tests.patience import WAIT_MS, WAIT_S
 

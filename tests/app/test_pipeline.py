@@ -14,8 +14,8 @@ from app.live.truth import compare, truth_of
 from handdgp_core.drawing.overlay import OverlayStyle
 from handdgp_core.errors import CameraError
 from handdgp_core.estimation.smoothing import SmoothingSettings
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.demo import DemoTruth
-from handdgp_core.types import Camera
 from tests.app.doubles import HEIGHT, WIDTH, ScriptedEstimator, ScriptedSource, degenerate_hand, frame, hand, keypoints
 
 BARE = OverlayStyle(mesh=False, keypoints=False, root=False, labels=False)

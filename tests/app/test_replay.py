@@ -14,10 +14,11 @@ from app.live.pipeline import HandPipeline, PipelineOptions
 from app.live.replay_view import ReplayMode, ReplayView, differences
 from app.sessions.rerun import DifferenceTable, RerunWorker, comparison_picture
 from app.settings import load_settings
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionReader, SessionWriter
 from handdgp_core.sources.pacing import PacedSource
 from handdgp_core.sources.session import SessionSource
-from handdgp_core.types import Camera, Hand
+from handdgp_core.types import Hand
 from tests.app.doubles import HEIGHT, WIDTH, ScriptedEstimator, degenerate_hand, frame, hand
 from tests.patience import WAIT_S
 from tests.sessions.conftest import OPTIONS

@@ -10,9 +10,10 @@ from scipy.spatial.transform import Rotation
 
 from calib.boards import Board
 from calib.rotation import matrix_of
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
-from handdgp_core.types import Array, Camera
 from tests.painted_hand import SKIN, paint_triangles
 from tools.calibration.simulation import BoardRenderer, Picture
 

@@ -10,7 +10,8 @@ from calib.initial import board_pose
 from calib.poses import appearance, look_at
 from calib.solve import Solution, solve
 from calib.views import View
-from handdgp_core.types import Array, Camera
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 from tools.calibration.simulation import bent_onto_cylinder, simulated_view
 
 BOARD = Board()

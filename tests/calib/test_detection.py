@@ -9,7 +9,7 @@ from calib.detection import BoardDetector, edge_width_px, to_grey
 from calib.poses import look_at
 from calib.rotation import matrix_of
 from handdgp_core.errors import ShapeError
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 from tools.calibration.simulation import BoardRenderer, Picture
 
 LENS = np.array([0.09, -0.18, 0.0008, -0.0006, 0.05])

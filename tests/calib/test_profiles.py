@@ -9,7 +9,7 @@ from calib.check import check_calibration
 from calib.poses import look_at
 from calib.profiles import CameraKey, ProfileStore, load_views, new_profile
 from handdgp_core.errors import CalibrationError, OutputError
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 from tests.calib.scenes import BOARD, CAMERA, random_views
 from tools.calibration.simulation import simulated_view
 

@@ -10,7 +10,7 @@ from app.cli.main import main
 from app.cli.options import BAD_INPUT, DONE
 from calib.boards import Board
 from calib.poses import look_at
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 from tools.calibration.simulation import BoardRenderer, Picture
 
 CAMERA = Camera(640, 360, np.array([[460, 0, 322.0], [0, 459, 176], [0, 0, 1]]), np.array([0.05, -0.1, 0, 0]))

@@ -17,7 +17,7 @@ import pytest
 
 from app.cli.main import main
 from app.cli.options import BAD_INPUT, CANCELLED, DONE
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 from tests.painted_hand import paint_hand
 from tests.patience import WAIT_S
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from handdgp_core.arrays import Array
 from handdgp_core.detection.crops import SMALLEST_HALF_SIZE_PX, crop_from_keypoints, hand_roll, visible_fraction
 from handdgp_core.errors import ShapeError
-from handdgp_core.types import Array, HandCrop
+from handdgp_core.geometry.hand_crop import HandCrop
 
 angles = st.floats(-np.pi, np.pi)
 scales = st.floats(0.2, 5)

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
+from handdgp_core.arrays import Handedness
 from handdgp_core.detection.landmarker import LONGEST_SIDE_PX, MediaPipeHandFinder
 from handdgp_core.errors import AssetError, ShapeError, UsageError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.networks.backbones.mediapipe_landmarks import ASSET
-from handdgp_core.types import Camera, Handedness
 from tests.painted_hand import paint_hand
 
 CAMERA = Camera.assumed(640, 480, 60)

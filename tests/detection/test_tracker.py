@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.detection.landmarker import Detection
 from handdgp_core.detection.track import Observation, keypoint_distance
 from handdgp_core.detection.tracker import HandTracker, TrackerOptions
 from handdgp_core.errors import UsageError
-from handdgp_core.types import Array, HandCrop, Handedness
+from handdgp_core.geometry.hand_crop import HandCrop
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 FRAME_NS = 33_333_333

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.landmarker import Detection
 from handdgp_core.errors import CameraError, ShapeError, UsageError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.measure import hand_length_m
-from handdgp_core.types import Array, Camera, Frame, HandCrop, Handedness
+from handdgp_core.types import Frame
 
 CAMERA = Camera(640, 480, np.array([[600.0, 0, 320], [0, 610, 230], [0, 0, 1]]), np.array([0.05, -0.1, 0.001, 0, 0]))
 

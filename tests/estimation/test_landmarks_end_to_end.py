@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from handdgp_core.arrays import Handedness
 from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.measure import hand_length_m
-from handdgp_core.types import Camera, Frame, Hand, Handedness
+from handdgp_core.types import Frame, Hand
 from tests.painted_hand import paint_hand
 
 CAMERA = Camera.assumed(640, 480, 60)

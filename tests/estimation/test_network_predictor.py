@@ -11,14 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.landmarker import Detection
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.models import load_predictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.networks import HandDGP, RectificationConfig, RelativeOutput, save_network
-from handdgp_core.types import Array, Camera, Frame, Handedness
+from handdgp_core.types import Frame
 from tests.meshes import SMALL_NETWORK, small_template
 
 CAMERA = Camera(320, 240, np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]]), np.zeros(5))

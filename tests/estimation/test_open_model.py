@@ -14,11 +14,12 @@ from handdgp_core.estimation.predictor import View
 from handdgp_core.evaluation.protocols import evaluate_demo
 from handdgp_core.evaluation.summary import summarise
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.networks import load_network
 from handdgp_core.networks.checkpoints.weights import read_metadata
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
-from handdgp_core.types import Frame, HandCrop
+from handdgp_core.types import Frame
 from tests.estimation.hands_for_tests import demo_frame
 
 

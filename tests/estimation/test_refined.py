@@ -9,12 +9,12 @@ from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.models import load_predictor
 from handdgp_core.estimation.predictor import View
 from handdgp_core.estimation.refined_landmarks import RefinedPredictor
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks.backbones.mediapipe_landmarks import MediaPipeLandmarks
 from handdgp_core.networks.checkpoints.refiner_file import save_refiner
 from handdgp_core.networks.pose_refiner import PoseRefiner
-from handdgp_core.types import HandCrop
 from tests.estimation.hands_for_tests import demo_frame
 
 CPU = torch.device("cpu")

@@ -13,9 +13,10 @@ from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.datasets.shards import ShardInfo, Shards, ShardWriter
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
 from handdgp_core.evaluation.breakdown import break_down
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
-from handdgp_core.types import Camera, HandCrop
 
 MATRIX = np.array([[400.0, 0, 119.5], [0, 400, 119.5], [0, 0, 1]])
 COUNT = 30

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame, Hand
 
 MakeHand = Callable[..., Hand]
 

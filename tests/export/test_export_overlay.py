@@ -15,7 +15,7 @@ from handdgp_core.drawing.overlay import OverlayStyle, draw_hands, hand_label, p
 from handdgp_core.drawing.raster import ProjectedMesh, paint_mesh, visible_faces
 from handdgp_core.drawing.text import draw_text, text_size
 from handdgp_core.errors import ShapeError, UsageError
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 
 MESH_ONLY = OverlayStyle(keypoints=False, root=False, labels=False, opacity=1.0)
 POINTS_ONLY = OverlayStyle(mesh=False, root=False, labels=False, projected=False)

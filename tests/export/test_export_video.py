@@ -12,7 +12,7 @@ from handdgp_core.drawing.overlay import OverlayStyle
 from handdgp_core.errors import OutputError, UsageError
 from handdgp_core.export import video
 from handdgp_core.export.video import OverlayVideo, letterbox, video_size
-from handdgp_core.types import Camera
+from handdgp_core.geometry.camera import Camera
 
 Usage = namedtuple("Usage", "total used free")
 

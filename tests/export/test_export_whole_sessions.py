@@ -22,7 +22,8 @@ from handdgp_core.export.foxglove_scene import SCENE, FoxgloveScene
 from handdgp_core.export.freihand import FreiHandFolder
 from handdgp_core.export.glb_animation import HandAnimation
 from handdgp_core.export.morphing import morph
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame, Hand
 
 OPENGL = np.diag([1.0, -1.0, -1.0])
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.types import HandCrop
 
 MATRIX = np.array([[921.0, 0, 640], [0, 919, 355], [0, 0, 1]])
 LENSES = {"none": [], "webcam": [0.09, -0.18, 0.0008, -0.0006, 0.05], "barrel": [-0.3, 0.1, 0.001, -0.001]}

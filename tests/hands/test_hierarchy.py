@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import ShapeError
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.hands.topology.hierarchy import Mesh, build_levels, decimate, upsampling_matrix
-from handdgp_core.types import Array
 from tests.meshes import ball, round_mesh
 
 

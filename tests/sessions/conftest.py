@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import (
     RecordedHands,
     RecorderLimits,
@@ -19,7 +20,7 @@ from handdgp_core.sessions import (
     SessionWriter,
     WriterOptions,
 )
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 
 WIDTH, HEIGHT = 96, 64
 CAMERA = Camera(WIDTH, HEIGHT, np.array([[80.0, 0, 47.5], [0, 81.0, 31.5], [0, 0, 1]]), [-0.1, 0.02, 0, 0, 0], "test")

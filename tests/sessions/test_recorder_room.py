@@ -15,6 +15,7 @@ import pytest
 
 from handdgp_core.errors import OutputError
 from handdgp_core.files import MIB
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import (
     RecordedHands,
     RecorderState,
@@ -26,7 +27,7 @@ from handdgp_core.sessions import (
     repair,
 )
 from handdgp_core.sessions import recorder as recorder_module
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 from tests.sessions.conftest import CAMERA, LONG_S, ROOMY, finished, make_frame, make_hand, until
 from tests.sessions.small_disk import SmallDisk
 

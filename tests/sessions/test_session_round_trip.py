@@ -14,6 +14,7 @@ from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
 
 from handdgp_core.errors import OutputError, SourceError, UsageError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import (
     RecordedHands,
     SessionInfo,
@@ -25,7 +26,7 @@ from handdgp_core.sessions import (
     schema,
 )
 from handdgp_core.sessions.pictures import decode_lossless, encode_lossless
-from handdgp_core.types import Camera, Frame, Hand
+from handdgp_core.types import Frame, Hand
 from tests.sessions.conftest import (
     CAMERA,
     OPTIONS,

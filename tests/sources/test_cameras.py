@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import CameraError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.cameras import CameraChooser
-from handdgp_core.types import Camera, Frame
+from handdgp_core.types import Frame
 
 OWN = Camera.assumed(320, 240, 80.0, name="own")
 CALIBRATED = Camera(640, 480, np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]))

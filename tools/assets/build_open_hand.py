@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.hands.anatomy import BONES, DOFS, Dof
 from handdgp_core.hands.keypoints import COUNT, FINGERS, WRIST
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand.open_hand import DEFAULT_PATH
 from handdgp_core.hands.skinning import posed_heads, rotation_about, skin
-from handdgp_core.types import Array
 from tools.assets.anny_hand import AnnyHand, HandSamples, load_anny_hand
 
 BUILDER_VERSION = 1

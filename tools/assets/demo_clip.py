@@ -20,6 +20,7 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import track
 
+from handdgp_core.arrays import Handedness
 from handdgp_core.errors import OutputError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.open_hand.open_hand import OpenHand, mirrored
@@ -33,7 +34,6 @@ from handdgp_core.synthetic.rendering.renderer import HandRenderer
 from handdgp_core.synthetic.rendering.scene import Film, Lighting, Material, Placed
 from handdgp_core.synthetic.rendering.surface import SmoothSurface
 from handdgp_core.synthetic.scenery.room import make_room
-from handdgp_core.types import Handedness
 
 Floats = NDArray[np.float64]
 WIDTH, HEIGHT, RATE = 1280, 720, 30

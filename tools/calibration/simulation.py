@@ -13,7 +13,8 @@ from scipy.optimize import brentq
 from calib.boards import Board
 from calib.rotation import matrix_of
 from calib.views import MIN_CORNERS, View
-from handdgp_core.types import Array, Camera
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 
 __all__ = ["BoardRenderer", "Picture", "bent_onto_cylinder", "simulated_view"]
 

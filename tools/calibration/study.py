@@ -17,7 +17,8 @@ from calib.poses import appearance, look_at
 from calib.quality import judge
 from calib.solve import Solution, solve
 from calib.views import View
-from handdgp_core.types import Array, Camera
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 from tools.calibration.simulation import BoardRenderer, Picture, bent_onto_cylinder, simulated_view
 
 __all__ = ["main"]

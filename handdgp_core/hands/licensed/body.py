@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import AssetError
 from handdgp_core.hands.licensed.linear_model_file import read_linear_model
 from handdgp_core.hands.licensed.user_models import find_model_file
 from handdgp_core.hands.topology.template import HAND_SCALE_M, Template, build_template
-from handdgp_core.types import Array
 
 __all__ = ["FACE_VERTICES", "JOINT_COUNT", "VERTEX_COUNT", "body_regressor", "body_template"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import AssetError
 from handdgp_core.hands.licensed.restricted_pickle import read_pickle
-from handdgp_core.types import Array
 
 __all__ = ["LinearModelFile", "read_linear_model"]
 

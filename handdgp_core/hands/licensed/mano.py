@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.errors import AssetError
 from handdgp_core.hands.licensed.linear_model_file import LinearModelFile, read_linear_model
 from handdgp_core.hands.licensed.user_models import find_model_file
 from handdgp_core.hands.topology.template import Template, build_template
-from handdgp_core.types import Array, Handedness
 
 __all__ = ["mano_layer", "mano_regressor", "mano_template", "read_mano"]
 

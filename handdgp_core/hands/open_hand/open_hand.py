@@ -22,13 +22,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.bundled import bundled
 from handdgp_core.errors import ShapeError
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.hands.open_hand.open_hand_file import read_open_hand
 from handdgp_core.hands.open_hand.pose_tables import PoseTables
 from handdgp_core.hands.skinning import skin
-from handdgp_core.types import Array, Handedness
 
 DEFAULT_PATH = bundled("assets/hands/open_hand.npz")
 

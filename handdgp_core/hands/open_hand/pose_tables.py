@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.hands.keypoints import COUNT
-from handdgp_core.types import Array
 
 if TYPE_CHECKING:
     from handdgp_core.hands.open_hand.open_hand import OpenHand

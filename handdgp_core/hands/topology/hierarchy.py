@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import ShapeError
-from handdgp_core.types import Array
 
 __all__ = ["Mesh", "build_levels", "decimate", "upsampling_matrix"]
 

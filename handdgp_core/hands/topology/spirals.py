@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import ShapeError
 from handdgp_core.hands.topology.half_edges import neighbour_circles
-from handdgp_core.types import Array
 
 __all__ = ["LENGTH", "spirals"]
 

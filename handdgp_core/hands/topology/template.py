@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from handdgp_core.arrays import Array
 from handdgp_core.errors import ShapeError
 from handdgp_core.hands.topology.hierarchy import Mesh, build_levels, upsampling_matrix
 from handdgp_core.hands.topology.spirals import LENGTH, spirals
 from handdgp_core.hands.topology.template_cache import content_key, recall, remember
-from handdgp_core.types import Array
 
 __all__ = ["HAND_SCALE_M", "Template", "build_template"]
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.synthetic.hands.skin import Colour, SkinTone
-from handdgp_core.types import Array
 
 __all__ = ["SKIN_TONES", "Build", "draw_build", "skin_tone"]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.hands.keypoints import FINGERS
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.synthetic.hands.motion import POSES, dof_from_pose
-from handdgp_core.types import Array
 
 __all__ = ["PoseSampler", "deepest_contact_m"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from handdgp_core.arrays import Array
 from handdgp_core.synthetic.rendering.scene import Film, Lighting
-from handdgp_core.types import Array
 
 __all__ = ["draw_film", "draw_lighting"]
 

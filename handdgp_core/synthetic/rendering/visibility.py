@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 __all__ = ["BEHIND_FLESH", "BEHIND_OBJECT", "OUTSIDE", "VISIBLE", "behind_flesh"]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.types import Array
+from handdgp_core.arrays import Array
 
 __all__ = ["paint_occluder"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from handdgp_core.arrays import Array, Handedness
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.types import Array, Handedness
 
 __all__ = ["FARTHEST_M", "NEAREST_M", "Place", "draw_camera", "draw_place", "second_root"]
 

@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 
 from calib.boards import Board
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.sources.webcam import LensState
-from handdgp_core.types import Array, Camera, Frame
+from handdgp_core.types import Frame
 from tools.calibration.simulation import BoardRenderer, Picture
 
 CAMERA = Camera(640, 360, np.array([[460, 0, 322.0], [0, 459, 176], [0, 0, 1]]), np.array([0.05, -0.1, 0, 0]))

@@ -19,8 +19,8 @@ from app.wizards.check import CheckDialog
 from calib.boards import DEFAULT_BOARD
 from calib.poses import look_at
 from calib.profiles import ProfileStore, load_views, new_profile
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.webcam import LensState
-from handdgp_core.types import Camera
 from tests.app.wizards.rendered_camera import CAMERA, RenderedCamera
 
 
