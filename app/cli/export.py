@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
@@ -17,16 +17,21 @@ from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.sessions import SessionReader
+from handdgp_core.pipeline import EstimatedFrame, estimated_frames
 from handdgp_core.sessions.scan import describe_losses
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import frames
 from handdgp_core.sources.session import SessionSource
-from handdgp_core.types import Frame, Hand
 
 _DEFAULT_FPS = 30.0
-Predict = Callable[[Frame], tuple[list[Hand], Camera] | None]
+
+
+class _Reading(TypedDict):
+    """How a source is read."""
+
+    stop: threading.Event
+    on_wait: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,6 @@ def export(request: ExportRequest) -> bool:
         if not isinstance(source, SessionSource):
             raise UsageError("a recorded session (.mcap)", f"{request.session}", "use `process` for other sources")
         estimator = _estimator(request, source)
-        predict = _recorded(source.session) if estimator is None else _anew(estimator, request)
         options = ExportOptions(
             camera_axes=request.axes,
             fps=source.nominal_fps or _DEFAULT_FPS,
@@ -77,7 +81,7 @@ def export(request: ExportRequest) -> bool:
         )
         try:
             with open_exporters(request.formats, request.output, options) as exporters:
-                counts = _run(source, predict, exporters, cancelled)
+                counts = _run(source, estimator, request, exporters, cancelled)
                 files = exporters
         finally:
             if estimator is not None:
@@ -93,35 +97,39 @@ def _estimator(request: ExportRequest, source: SessionSource) -> HandEstimator |
     return HandEstimator.from_weights(request.model, request.device, length_m)
 
 
-def _recorded(session: SessionReader) -> Predict:
-    def predict(frame: Frame) -> tuple[list[Hand], Camera] | None:
-        recorded = session.hands(frame.index)
-        return None if recorded is None else (recorded.hands, recorded.camera)
+def _results(
+    source: SessionSource, estimator: HandEstimator | None, request: ExportRequest, counts: _Counts, how: _Reading
+) -> Iterator[EstimatedFrame]:
+    """The recorded results, or those of a model over every frame."""
+    if estimator is not None:
+        calibration = Camera.load(request.calibration) if request.calibration else None
+        yield from estimated_frames(source, estimator, CameraChooser(calibration, overrides=True), **how)
+        return
+    fallback = CameraChooser()
+    for frame in frames(source, **how):
+        recorded = source.session.hands(frame.index)
+        counts.without_result += recorded is None
+        if recorded is None:
+            yield EstimatedFrame(frame, fallback.camera_for(frame), [])
+        else:
+            yield EstimatedFrame(frame, recorded.camera, recorded.hands)
 
-    return predict
 
-
-def _anew(estimator: HandEstimator, request: ExportRequest) -> Predict:
-    chooser = CameraChooser(Camera.load(request.calibration) if request.calibration else None, overrides=True)
-
-    def predict(frame: Frame) -> tuple[list[Hand], Camera]:
-        camera = chooser.camera_for(frame)
-        return estimator.estimate(frame, camera), camera
-
-    return predict
-
-
-def _run(source: SessionSource, predict: Predict, exporters: ExporterGroup, cancelled: threading.Event) -> _Counts:
-    counts, fallback = _Counts(), CameraChooser()
+def _run(
+    source: SessionSource,
+    estimator: HandEstimator | None,
+    request: ExportRequest,
+    exporters: ExporterGroup,
+    cancelled: threading.Event,
+) -> _Counts:
+    counts = _Counts()
     with progress_bar(source.name, source.frame_count) as bar:
-        for frame in frames(source, cancelled, bar.console.print):
-            result = predict(frame)
+        how: _Reading = {"stop": cancelled, "on_wait": bar.console.print}
+        for result in _results(source, estimator, request, counts, how):
             counts.frames += 1
-            counts.without_result += result is None
-            hands, camera = result or ([], fallback.camera_for(frame))
-            counts.hands += len(hands)
-            exporters.add(frame, hands, camera)
-            bar.update(bar.task_ids[0], completed=frame.index + 1)
+            counts.hands += len(result.hands)
+            exporters.add(result.frame, result.hands, result.camera)
+            bar.update(bar.task_ids[0], completed=result.frame.index + 1)
     return counts
 
 

@@ -33,9 +33,10 @@ from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.export.exporter import ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import prepare_output, write_json
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.pipeline import estimated_frames
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
-from handdgp_core.sources.protocol import Source, frames
+from handdgp_core.sources.protocol import Source
 from handdgp_core.sources.session import SessionSource
 from handdgp_core.types import Hand
 
@@ -141,20 +142,20 @@ def _run(
     options: ProcessOptions,
 ) -> None:
     with progress_bar(source.name, _frames_to_come(source, options)) as bar:
-        for frame in frames(source, cancelled, bar.console.print):
-            if frame.index % options.every:
-                continue
-            if frame.name is not None:  # pictures of a folder need not follow one another
-                estimator.reset()
-            camera = chooser.camera_for(frame)
-            if counts.frames == 0 and chooser.calibration and frame.camera is not None and not chooser.overrides:
+        for result in estimated_frames(
+            source,
+            estimator,
+            chooser,
+            wanted=lambda frame: frame.index % options.every == 0,
+            limit=options.limit,
+            stop=cancelled,
+            on_wait=bar.console.print,
+        ):
+            if counts.frames == 0 and chooser.calibration and result.frame.camera is not None and not chooser.overrides:
                 bar.console.print("This source knows its own camera: the calibration given is not used.")
-            hands = estimator.estimate(frame, camera)
-            exporters.add(frame, hands, camera)
-            counts.add(hands, camera, estimator.stage_ms)
+            exporters.add(result.frame, result.hands, result.camera)
+            counts.add(result.hands, result.camera, estimator.stage_ms)
             bar.advance(bar.task_ids[0])
-            if counts.frames == options.limit:
-                break
 
 
 def _frames_to_come(source: Source, options: ProcessOptions) -> int | None:

@@ -10,11 +10,11 @@ from handdgp_core.drawing.examples import Examples, example_of
 from handdgp_core.errors import SourceError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.summary import Pairs
+from handdgp_core.pipeline import estimated_frames
 from handdgp_core.sources.annotations import Annotations, load_annotations
 from handdgp_core.sources.demo import DemoSource
 from handdgp_core.sources.image_folder import ImageFolderSource
-from handdgp_core.sources.protocol import frames
-from handdgp_core.types import Hand
+from handdgp_core.types import Frame, Hand
 
 Progress = Callable[[int, int], None]
 
@@ -42,18 +42,20 @@ def evaluate_folder(
             "check --root",
         )
     pairs = Pairs()
+
+    def labelled(frame: Frame) -> bool:
+        return frame.camera is not None and bool(truth.rows.get(frame.name or ""))
+
     with ImageFolderSource(root) as source:
-        for done, frame in enumerate(frames(source, cancelled), start=1):
-            rows = truth.rows.get(frame.name or "", [])
-            if rows and frame.camera is not None:
-                estimator.reset()
-                hands = estimator.estimate(frame, frame.camera)
-                for row in rows:
-                    hand = _add(pairs, truth, row, hands, alone=len(rows) == 1)
-                    if hand is not None and examples is not None and examples.wants(done - 1, source.frame_count or 0):
-                        true_root, matrix = truth.keypoints_m[row, 0], frame.camera.matrix
-                        examples.add(example_of(frame.image, matrix, hand, true_root, frame.name or ""))
-            progress(done, source.frame_count or 0)
+        count = source.frame_count or 0
+        for result in estimated_frames(source, estimator, wanted=labelled, stop=cancelled):
+            frame, rows = result.frame, truth.rows[result.frame.name or ""]
+            for row in rows:
+                hand = _add(pairs, truth, row, result.hands, alone=len(rows) == 1)
+                if hand is not None and examples is not None and examples.wants(frame.index, count):
+                    true_root, matrix = truth.keypoints_m[row, 0], result.camera.matrix
+                    examples.add(example_of(frame.image, matrix, hand, true_root, frame.name or ""))
+            progress(frame.index + 1, count)
     return pairs
 
 
@@ -77,9 +79,8 @@ def evaluate_demo(
     pairs = Pairs()
     with DemoSource() as source:
         truth = source.truth
-        for frame in frames(source, cancelled):
-            assert frame.camera is not None  # the demo knows its camera
-            hands = estimator.estimate(frame, frame.camera)
+        for result in estimated_frames(source, estimator, stop=cancelled):  # the demo knows its camera
+            frame, hands = result.frame, result.hands
             for row in truth.rows_of(frame.index):
                 if truth.fully_visible is not None and not truth.fully_visible[row]:
                     continue
@@ -88,7 +89,7 @@ def evaluate_demo(
                 pairs.add(truth.keypoints_m[row], None if same is None else same.keypoints_m, same is not None)
                 if same is not None and examples is not None and examples.wants(frame.index, source.frame_count or 0):
                     true_root, name = truth.keypoints_m[row, 0], f"frame {frame.index}"
-                    examples.add(example_of(frame.image, frame.camera.matrix, same, true_root, name))
+                    examples.add(example_of(frame.image, result.camera.matrix, same, true_root, name))
             progress(frame.index + 1, source.frame_count or 0)
     return pairs
 
