@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from handdgp_core.arrays import Array
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.predictor import UNMEASURED, PositioningMethod, Prediction, View
-from handdgp_core.estimation.size_memory import SizeMemory
+from handdgp_core.estimation.size_memory import SizeMemory, plausible_log_length
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
@@ -84,9 +84,9 @@ class NetworkPredictor:
             self._sizes.reset()
 
     def _steady(self, seen: Prediction, track_ids: Sequence[int], stamp_ns: int, memory: SizeMemory) -> Prediction:
-        """The hands at their mean size. Their shape and turn, and so the place in the picture, stay."""
+        """The hands at a plausible, steady size. Their shape and turn, and so the place in the image, stay."""
         own = np.log(hand_length_m(seen.keypoints_m))
-        scale = np.exp(memory.steady(track_ids, own, stamp_ns) - own)[:, None, None]
+        scale = np.exp(memory.steady(track_ids, plausible_log_length(own), stamp_ns) - own)[:, None, None]
         return seen._replace(keypoints_m=seen.keypoints_m * scale, vertices_m=seen.vertices_m * scale)
 
     def _seen(self, batch: torch.Tensor, views: Sequence[View]) -> Prediction:

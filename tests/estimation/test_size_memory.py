@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handdgp_core.estimation.size_memory import FORGET_AFTER_NS, SizeMemory
+from handdgp_core.estimation.size_memory import ADULT_LENGTH_M, FORGET_AFTER_NS, SizeMemory, plausible_log_length
 
 FRAME_NS = 33_000_000
 
@@ -32,3 +32,10 @@ def test_hands_are_forgotten(later_ns: int) -> None:
     memory.steady([1], np.array([1.0]), later_ns)
     memory.reset()
     assert memory.steady([1], np.array([5.0]), later_ns)[0] == 5.0
+
+
+def test_a_predicted_length_moves_the_adults_by_its_share_alone() -> None:
+    predicted = np.array([0.120, ADULT_LENGTH_M, 0.240])
+    found = np.exp(plausible_log_length(np.log(predicted)))
+    assert found == pytest.approx(ADULT_LENGTH_M * (predicted / ADULT_LENGTH_M) ** 0.25)
+    assert found[1] == pytest.approx(ADULT_LENGTH_M) and found[0] > 0.16 and found[2] < 0.20
