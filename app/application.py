@@ -20,10 +20,13 @@ from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QWidget
 
 from app import logs
+from app.environment import PROGRAM
 from app.live.controller import Controller
-from app.live.pipeline import Estimator
+from app.live.frame_result import Estimator
 from app.live.source import open_live_source
 from app.notices import Notice, Severity, notice_of_error
+from app.sessions.playback import Playback
+from app.sessions.record_control import RecordControl
 from app.sessions.session_tap import model_hash
 from app.settings import Settings, load_settings
 from app.style.theme import apply_theme
@@ -83,8 +86,12 @@ class LiveSession:
         self.controller = Controller(
             self.settings, open_source=self._open, make_estimator=make_estimator or load_estimator
         )
+        self.record = RecordControl(self.controller, self.settings)
+        self.playback = Playback(self.controller, self.settings)
         self.window = MainWindow(
             self.controller,
+            self.record,
+            self.playback,
             self.settings,
             viewport=_viewport(options.viewport),
             settings_path=options.settings_path,
@@ -150,7 +157,7 @@ def make_application() -> QApplication:
             del os.environ[name]
     QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     application = QApplication(sys.argv[:1])
-    application.setApplicationName("handdgp-live")
+    application.setApplicationName(PROGRAM)
     application.setApplicationDisplayName("HandDGP Live")
     return application
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from app.settings import APP_NAME
+from app.environment import PROGRAM
 
 ENVIRONMENT_VARIABLE = "HANDDGP_LOGS"
 _FORMAT = "%(asctime)s %(levelname)-7s %(threadName)s %(name)s: %(message)s"
@@ -18,7 +18,7 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(threadName)s %(name)s: %(message)s"
 def log_folder() -> Path:
     """Where logs live: the folder named by HANDDGP_LOGS, else the user's log folder."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)
-    return Path(named) if named else Path(platformdirs.user_log_dir(APP_NAME, appauthor=False))
+    return Path(named) if named else Path(platformdirs.user_log_dir(PROGRAM, appauthor=False))
 
 
 def start_logging(folder: Path) -> logging.Handler | None:

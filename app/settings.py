@@ -15,9 +15,9 @@ from typing import Any
 
 import platformdirs
 
+from app.environment import PROGRAM
 from handdgp_core.errors import OutputError
 
-APP_NAME = "handdgp-live"
 VERSION = 1
 ENVIRONMENT_VARIABLE = "HANDDGP_SETTINGS"
 RECENT_SOURCES_KEPT = 8
@@ -157,7 +157,7 @@ def default_path() -> Path:
     named = os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
         return Path(named)
-    return Path(platformdirs.user_config_dir(APP_NAME, appauthor=False)) / "settings.json"
+    return Path(platformdirs.user_config_dir(PROGRAM, appauthor=False)) / "settings.json"
 
 
 def load_settings(path: Path | None = None) -> tuple[Settings, list[str]]:

@@ -67,7 +67,7 @@ class _Bench(WindowBench):
         self._left_out_before = self._session.controller.rates.left_out
         self._sample_memory()
         self._memory_timer.start()
-        self._session.window.stalls.start()
+        self.stalls.start()
         self._after(self._seconds, self._finish)
 
     def _sample_memory(self) -> None:
@@ -75,7 +75,7 @@ class _Bench(WindowBench):
 
     def _finish(self) -> None:
         self._sample_memory()
-        report = self._session.window.stalls.report()
+        report = self.stalls.report()
         samples, controller = self._samples, self._session.controller
         inference = np.array(samples.inference_ms or [np.nan])
         self.figures = {

@@ -12,7 +12,7 @@ import numpy as np
 from app.application import LiveOptions, LiveSession
 from app.benchmarks.live import WARM_UP_S, Figures
 from app.benchmarks.window import WindowBench, bench_session
-from app.live.controller import Phase
+from app.live.state import Phase
 from app.live.truth import truth_of
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions import SessionReader
@@ -49,7 +49,7 @@ class _Bench(WindowBench):
         self._recorder: SessionRecorder | None = None
         self._inference_ms: list[float] = []
         self._marks: dict[str, float] = {}
-        session.controller.record.changed.connect(self._on_recording)
+        session.record.changed.connect(self._on_recording)
 
     def _on_status(self) -> None:
         super()._on_status()
@@ -81,10 +81,10 @@ class _Bench(WindowBench):
             self._end()
             return
         recorded = self._plan.pop(0)
-        controller, window = self._session.controller, self._session.window
+        controller, record = self._session.controller, self._session.record
         if recorded:
-            controller.record.start()
-            if controller.record.recording is None:
+            record.start()
+            if record.recording is None:
                 self.error = "the recording could not be started"
                 self._end()
                 return
@@ -95,11 +95,11 @@ class _Bench(WindowBench):
             "skipped": source.dropped if isinstance(source, PacedSource) else 0,
             "start_s": time.monotonic(),
         }
-        window.stalls.start()
+        self.stalls.start()
         self._after(self._seconds * (1.0 if recorded else _REST_SHARE), lambda: self._end_part(recorded))
 
     def _end_part(self, recorded: bool) -> None:
-        controller, report = self._session.controller, self._session.window.stalls.report()
+        controller, report = self._session.controller, self.stalls.report()
         source = controller.source
         skipped = source.dropped if isinstance(source, PacedSource) else 0
         self.parts.append(
@@ -110,19 +110,19 @@ class _Bench(WindowBench):
             )
         )  # fmt: skip
         if recorded:
-            controller.record.stop()
+            self._session.record.stop()
             self._wait_for_file()
         else:
             self._next_part()
 
     def _wait_for_file(self) -> None:
-        if self._session.controller.record.recording is None:
+        if self._session.record.recording is None:
             self._next_part()
         else:
             self._after(0.1, self._wait_for_file)
 
     def _on_recording(self, status: RecorderStatus | None) -> None:
-        recording = self._session.controller.record.recording
+        recording = self._session.record.recording
         if status is not None and recording is not None:
             self._recorder = recording.recorder
         elif self._recorder is not None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from PyQt6.QtCore import QEventLoop, QObject, QTimer, pyqtSignal
 
 from app.application import LiveOptions, LiveSession
+from app.benchmarks.stall_monitor import StallMonitor
 from app.environment import has_display
-from app.live.controller import ModelPhase, Phase
+from app.live.state import ModelPhase, Phase
 
 START_LIMIT_S = 180.0
 
@@ -24,6 +25,9 @@ class WindowBench(QObject):
     Args:
         session: what is measured.
 
+    Attributes:
+        stalls: counts what the window shows, and how long it was deaf, once it is started.
+
     Signals:
         ended(): for whatever reason.
     """
@@ -33,8 +37,10 @@ class WindowBench(QObject):
     def __init__(self, session: LiveSession) -> None:
         super().__init__()
         self.error = ""
+        self.stalls = StallMonitor(self)
         self._session = session
         self._hand_seen = False
+        session.window.camera.view.shown.connect(self.stalls.frame_shown)
         session.controller.result_ready.connect(self._on_result)
         session.controller.status_changed.connect(self._on_status)
         self._after(START_LIMIT_S, self._give_up)
@@ -45,6 +51,7 @@ class WindowBench(QObject):
         self.ended.connect(loop.quit)
         self._session.start()
         loop.exec()
+        self.stalls.stop()
         self._session.finish()
 
     def _after(self, seconds: float, call: Callable[[], None]) -> None:

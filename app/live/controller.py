@@ -5,36 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.live.camera_profiles import NO_PROFILE, ChosenProfile, choose_profile
+from app.live.capture_worker import CaptureWorker, SourceEnded, SourceOpened
+from app.live.frame_result import Estimator, FrameResult, PipelineOptions, overlay_style, smoothing_settings
+from app.live.inference_worker import InferenceWorker, ModelLoaded
 from app.live.mailbox import Mailbox
-from app.live.pipeline import Estimator, FrameResult, PipelineOptions
 from app.live.replay_view import ReplayView
-from app.live.translate import overlay_style, smoothing_settings
+from app.live.state import ModelPhase, Phase, Rates, Status
 from app.live.truth import truth_of
-from app.live.workers import (
-    CaptureWorker,
-    Event,
-    InferenceWorker,
-    JobDone,
-    JobFailed,
-    JobWorker,
-    ModelLoaded,
-    ResultReady,
-    SourceEnded,
-    SourceOpened,
-    Worker,
-    WorkerFailed,
-)
+from app.live.workers import Event, JobDone, JobFailed, JobWorker, ResultReady, Worker, WorkerFailed
 from app.notices import Action, Notice, Severity, notice_of_error
-from app.sessions.playback import ReplayControl
-from app.sessions.record_control import RecordControl
 from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
@@ -48,68 +34,6 @@ OpenSource = Callable[[str, Settings], Source]
 MakeEstimator = Callable[[Settings], Estimator]
 
 
-class Phase(Enum):
-    """What the source is doing."""
-
-    IDLE = "no source"
-    OPENING = "opening"
-    RUNNING = "running"
-    PAUSED = "paused"
-    ENDED = "ended"
-    FAILED = "stopped by an error"
-
-
-class ModelPhase(Enum):
-    """What the model is doing."""
-
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Status:
-    """Everything that the window says about the source and the model.
-
-    Attributes:
-        phase, model_phase: see there.
-        spec: what was asked for, as `open_source` takes it.
-        source_name: the source's own name, empty until it is open.
-        size: (width, height) of its pictures, or None.
-        is_live, is_rendered: what the source is.
-        model_name: of the loaded model, empty before.
-        error: the sentence that explains FAILED.
-    """
-
-    phase: Phase = Phase.IDLE
-    model_phase: ModelPhase = ModelPhase.LOADING
-    spec: str = ""
-    source_name: str = ""
-    size: tuple[int, int] | None = None
-    is_live: bool = False
-    is_rendered: bool = False
-    model_name: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Rates:
-    """How things go at the moment.
-
-    Attributes:
-        captured_fps, inferred_fps: frames per second over the last two seconds.
-        left_out: frames that were never shown.
-        waiting: why no frame comes, or empty.
-        warning: what the source complains about, or empty.
-    """
-
-    captured_fps: float
-    inferred_fps: float
-    left_out: int
-    waiting: str
-    warning: str
-
-
 class Controller(QObject):
     """Starts, stops and steers capture, inference and background jobs.
 
@@ -120,11 +44,17 @@ class Controller(QObject):
 
     Signals:
         result_ready: something newer can be had from `take_result`.
+        source_left(): the present source, if there is one, is about to be closed.
+        source_opened(Source): it is there, and gives no frame before every slot has returned.
+        settings_applied(): the settings have changed.
         status_changed(Status), notice(Notice): for the window.
         job_done(str, object): name and result of a background job.
     """
 
     result_ready = pyqtSignal()
+    source_left = pyqtSignal()
+    source_opened = pyqtSignal(object)
+    settings_applied = pyqtSignal()
     status_changed = pyqtSignal(object)
     notice = pyqtSignal(object)
     job_done = pyqtSignal(str, object)
@@ -154,8 +84,6 @@ class Controller(QObject):
         self._diverted = False
         self._closed = False
         self._taps: Taps = (None, None)
-        self.record = RecordControl(self, settings)
-        self.replay = ReplayControl(self, settings)
         # Emitted in worker threads, delivered in this one: the slot belongs to this object, which lives here.
         self._event.connect(self._on_event)
 
@@ -199,8 +127,7 @@ class Controller(QObject):
         """Leave the present source and open another; returns at once."""
         if self._closed:
             return
-        self.record.stop()  # a file holds one source
-        self.replay.source_left()
+        self.source_left.emit()
         previous = self._retire(self._capture)
         settings, found = replace(self._settings), list[ChosenProfile]()
         self._profile, self._found_profiles = NO_PROFILE, found
@@ -231,19 +158,6 @@ class Controller(QObject):
         if self._status.spec and self._status.phase in (Phase.FAILED, Phase.ENDED):
             self.open_source(self._status.spec)
 
-    def toggle_pause(self) -> None:
-        """Pause or go on; a source that ended starts over."""
-        player = self.replay.player
-        if self._status.phase is Phase.RUNNING and player is not None and player.paused:
-            player.play()  # it stood at its end
-            return
-        if self._status.phase is Phase.RUNNING:
-            self.pause()
-        elif self._status.phase is Phase.PAUSED:
-            self.resume()
-        elif self._status.phase is Phase.ENDED:
-            self.retry()
-
     def pause(self) -> None:
         """Hold the picture."""
         if self._status.phase is not Phase.RUNNING or self._capture is None:
@@ -257,12 +171,6 @@ class Controller(QObject):
             return
         self._capture.resume()
         self._set_status(phase=Phase.RUNNING)
-
-    def note_standstill(self) -> None:
-        """A recording has come to its end and stands there: that is a pause."""
-        player = self.replay.player
-        if self._status.phase is Phase.RUNNING and player is not None and player.paused:
-            self._set_status(phase=Phase.PAUSED)
 
     def step(self) -> None:
         """One frame further, while paused."""
@@ -278,11 +186,6 @@ class Controller(QObject):
     def captured(self) -> int:
         """Frames that the present source has given."""
         return self._capture.captured if self._capture is not None else 0
-
-    @property
-    def can_record(self) -> bool:
-        """Whether there is a source whose frames are not a recording already."""
-        return self._status.phase in (Phase.RUNNING, Phase.PAUSED) and self.replay.session is None
 
     def set_taps(
         self, on_frame: Callable[[Frame], None] | None, on_result: Callable[[FrameResult, str], None] | None
@@ -308,7 +211,7 @@ class Controller(QObject):
             overlay=overlay_style(settings),
             mirror=self._mirror_wanted(),
         )
-        self.record.note_settings()
+        self.settings_applied.emit()
         if (settings.model, settings.device) != self._model_key:
             self._start_model()
 
@@ -353,9 +256,8 @@ class Controller(QObject):
 
     def reset_tracking(self) -> None:
         """Forget followed hands and smoothing."""
-        if self._inference is not None:
-            self._inference.reset_tracking()
-            self._refresh_if_still()
+        self.forget_tracks()
+        self._refresh_if_still()
 
     def submit(self, name: str, job: Callable[[], Any]) -> None:
         """Do `job` in the background; its end is `job_done`, or a notice."""
@@ -401,13 +303,11 @@ class Controller(QObject):
             names of the threads that still run, e.g. one that a camera driver holds.
         """
         self._closed = True
-        written = self.record.shutdown()
         workers = [worker for worker in (self._capture, self._inference, self._jobs, *self._retired) if worker]
         for worker in workers:
             worker.request_stop()
         deadline_s = time.monotonic() + limit_s
         stuck = [worker.name for worker in workers if not worker.join(max(0.0, deadline_s - time.monotonic()))]
-        stuck += [] if written else ["recorder"]
         if stuck:
             log.warning("still running after %.1f s: %s", limit_s, ", ".join(stuck))
         return stuck
@@ -447,7 +347,7 @@ class Controller(QObject):
         if worker is not self._capture or source is None:
             return
         self._profile = self._found_profiles[-1] if self._found_profiles else NO_PROFILE
-        self.replay.source_opened(source)
+        self.source_opened.emit(source)
         self._set_status(
             phase=Phase.RUNNING,
             source_name=source.name,

@@ -9,9 +9,9 @@ from PyQt6.QtCore import QEvent, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from app.live.controller import ModelPhase, Phase, Status
-from app.live.pipeline import FrameResult
+from app.live.frame_result import FrameResult
 from app.live.readout import Distance, length_shift_m, palm_distance
+from app.live.state import ModelPhase, Phase, Status
 from app.panels.picture import PictureView
 from app.style.theme import css, figures_font, tones
 from handdgp_core.geometry.camera import Camera

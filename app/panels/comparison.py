@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.live.pipeline import FrameResult
+from app.live.frame_result import FrameResult
 from app.live.replay_view import differences
 from app.sessions.rerun import QUANTITIES, SIDES, DifferenceTable, RerunProgress
 from app.style.theme import css, tones

@@ -10,7 +10,7 @@ from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QColor, QHideEvent, QShowEvent
 from PyQt6.QtWidgets import QComboBox, QGraphicsItem, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.live.pipeline import FrameResult
+from app.live.frame_result import FrameResult
 from app.panels.motion_history import RAW_X, RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, X, Z
 from app.style.theme import css, figures_font, tones
 from handdgp_core.arrays import Array

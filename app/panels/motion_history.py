@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.live.pipeline import FrameResult
+from app.live.frame_result import FrameResult
 from app.live.readout import depth_error_m
 from handdgp_core.arrays import Array
 from handdgp_core.types import Hand

@@ -10,9 +10,8 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
-from app.live.pipeline import FrameResult
-from app.viewport.fit_view import fit_view
-from app.viewport.orbit import HOME, VIEW_NAMES, Orbit
+from app.live.frame_result import FrameResult
+from app.viewport.orbit import HOME, VIEW_NAMES, Orbit, fit_view
 from app.viewport.protocol import SceneState, ViewOptions
 from handdgp_core.types import Hand
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
-from app.live.controller import ModelPhase, Phase, Rates, Status
-from app.live.pipeline import FrameResult
+from app.live.frame_result import FrameResult
+from app.live.state import ModelPhase, Phase, Rates, Status
 from app.style.theme import figures_font
 
 

@@ -14,7 +14,7 @@ from app.live.readout import clock
 from app.live.replay_view import ReplayMode
 from app.live.workers import Worker
 from app.panels.seek_track import SeekPopup, SeekTrack
-from app.sessions.playback import ReplayControl
+from app.sessions.playback import Playback
 from app.sessions.thumbnails import ThumbnailWorker
 from app.style.theme import figures_font
 
@@ -23,10 +23,10 @@ POLL_MS = 100
 
 
 class TransportBar(QWidget):
-    """Steers the player through `ReplayControl`; hidden for sources that cannot be wound.
+    """Steers the player through `Playback`; hidden for sources that cannot be wound.
 
     Args:
-        replay: what is played.
+        playback: what is played.
         actions: the window's commands by name; those of the player get their buttons here.
         adopt: starts a worker (the one that reads small pictures) and stops it in the end.
     """
@@ -35,13 +35,13 @@ class TransportBar(QWidget):
 
     def __init__(
         self,
-        replay: ReplayControl,
+        playback: Playback,
         actions: dict[str, QAction],
         adopt: Callable[[Worker], None],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._replay, self._adopt = replay, adopt
+        self._playback, self._adopt = playback, adopt
         self._thumbnails: ThumbnailWorker | None = None
         self.track = SeekTrack(self)
         self.popup = SeekPopup(self)
@@ -60,14 +60,14 @@ class TransportBar(QWidget):
             "with their calibration and hand length. Both: one beside the other, the recorded one in orange."
         )
         self._lay_out(actions)
-        self.track.sought.connect(replay.seek)
+        self.track.sought.connect(playback.seek)
         self.track.hovered.connect(self._hover)
         self.track.left.connect(self.popup.hide)
-        self.speed.activated.connect(lambda: replay.set_speed(self.speed.currentData()))
-        self.modes.activated.connect(lambda: replay.set_mode(self.modes.currentData()))
+        self.speed.activated.connect(lambda: playback.set_speed(self.speed.currentData()))
+        self.modes.activated.connect(lambda: playback.set_mode(self.modes.currentData()))
         self._picture.connect(self._show_picture)
-        replay.opened.connect(self._on_opened)
-        replay.changed.connect(self._refresh)
+        playback.opened.connect(self._on_opened)
+        playback.changed.connect(self._refresh)
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._refresh_position)
@@ -88,7 +88,7 @@ class TransportBar(QWidget):
         self.clear.setText("A–B ×")
         self.clear.setAutoRaise(True)
         self.clear.setToolTip("Forget A and B.")
-        self.clear.clicked.connect(self._replay.clear_part)
+        self.clear.clicked.connect(self._playback.clear_part)
         row.addWidget(self.clear)
         row.addStretch(1)
         row.addWidget(self.time)
@@ -104,44 +104,44 @@ class TransportBar(QWidget):
     # What the player does
 
     def _on_opened(self) -> None:
-        replay = self._replay
+        playback = self._playback
         if self._thumbnails is not None:
             self._thumbnails.request_stop()
             self._thumbnails = None
-        if replay.session is not None:
-            self._thumbnails = ThumbnailWorker(replay.session, self._picture.emit)
+        if playback.session is not None:
+            self._thumbnails = ThumbnailWorker(playback.session, self._picture.emit)
             self._adopt(self._thumbnails)
-        shown = replay.count > 1
+        shown = playback.count > 1
         self.setVisible(shown)
-        self.track.set_count(replay.count)
-        self.modes.setVisible(replay.session is not None)
+        self.track.set_count(playback.count)
+        self.modes.setVisible(playback.session is not None)
         self.popup.hide()
         (self._timer.start if shown else self._timer.stop)()
         self._refresh()
 
     def _refresh(self) -> None:
-        replay = self._replay
-        self.track.set_part(*replay.part)
-        self.clear.setVisible(replay.part != (None, None))
-        self.modes.setCurrentIndex(self.modes.findData(replay.mode))
-        if replay.player is not None:
-            self.speed.setCurrentIndex(self.speed.findData(replay.player.speed))
+        playback = self._playback
+        self.track.set_part(*playback.part)
+        self.clear.setVisible(playback.part != (None, None))
+        self.modes.setCurrentIndex(self.modes.findData(playback.mode))
+        if playback.player is not None:
+            self.speed.setCurrentIndex(self.speed.findData(playback.player.speed))
         self._refresh_position()
 
     def _refresh_position(self) -> None:
-        player = self._replay.player
+        player = self._playback.player
         if player is None:
             return
         index = max(player.position - 1, 0)
         self.track.set_position(index)
         fps = player.nominal_fps or 30.0
-        text = f"{clock(self._seconds(index, fps))} / {clock(self._seconds(self._replay.count - 1, fps))}"
-        text += f"  ·  frame {index} of {self._replay.count}"
+        text = f"{clock(self._seconds(index, fps))} / {clock(self._seconds(self._playback.count - 1, fps))}"
+        text += f"  ·  frame {index} of {self._playback.count}"
         if text != self.time.text():
             self.time.setText(text)
 
     def _seconds(self, index: int, fps: float) -> float:
-        session = self._replay.session
+        session = self._playback.session
         if session is None:
             return index / fps
         times = session.times_ns
@@ -150,7 +150,7 @@ class TransportBar(QWidget):
     # Small pictures
 
     def _hover(self, index: int, x: float) -> None:
-        fps = (self._replay.player.nominal_fps if self._replay.player else None) or 30.0
+        fps = (self._playback.player.nominal_fps if self._playback.player else None) or 30.0
         self.popup.show_text(f"{clock(self._seconds(index, fps))}  ·  {index}")
         self.popup.place(self.track.mapToGlobal(QPoint(round(x), 0)))
         if self._thumbnails is not None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from app.live.controller import Controller
 from app.live.replay_view import ReplayMode, ReplayView
+from app.live.state import Phase
 from app.sessions.session_tap import known_settings
 from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sources.pacing import PacedSource
 from handdgp_core.sources.protocol import Source
-
-if TYPE_CHECKING:
-    from app.live.controller import Controller
 
 # What the result depends on: while a session is open the form shows these as they were when it was taken.
 CAPTURED = (
@@ -26,8 +25,8 @@ CAPTURED = (
 )  # fmt: skip
 
 
-class ReplayControl(QObject):
-    """Steers the player of the present source, if it has one.
+class Playback(QObject):
+    """Steers the player of the present source, if it has one, and shows what a session holds.
 
     Args:
         controller: owns the source.
@@ -54,10 +53,12 @@ class ReplayControl(QObject):
         self._own: dict[str, Any] = {}
         self._shown: dict[str, Any] = {}
         self._pending: int | None = None  # frame to show once the source is open again
+        controller.source_left.connect(self._on_source_left)
+        controller.source_opened.connect(self._on_source_opened)
 
     # Told by the controller
 
-    def source_opened(self, source: Source) -> None:
+    def _on_source_opened(self, source: Source) -> None:
         """Take over a source that was just opened."""
         # The demo repeats by itself for ever: there is nothing to steer.
         self.player = source if isinstance(source, PacedSource) and not getattr(source.inner, "loop", False) else None
@@ -73,7 +74,7 @@ class ReplayControl(QObject):
             self.seek(pending)
         self.opened.emit()
 
-    def source_left(self) -> None:
+    def _on_source_left(self) -> None:
         """The source is closed: give the person's own settings back."""
         was_there = self.player is not None
         self.player = self.session = None
@@ -98,9 +99,26 @@ class ReplayControl(QObject):
         """Frames of the source; 0 where it cannot be wound."""
         return (self.player.frame_count or 0) if self.player is not None else 0
 
+    def toggle_pause(self) -> None:
+        """Pause or go on, live sources, too; a source that ended starts over."""
+        phase = self._controller.status.phase
+        if phase is Phase.RUNNING and self.player is not None and self.player.paused:
+            self.player.play()  # it stood at its end
+        elif phase is Phase.RUNNING:
+            self._controller.pause()
+        elif phase is Phase.PAUSED:
+            self._controller.resume()
+        elif phase is Phase.ENDED:
+            self._controller.retry()
+
+    def note_standstill(self) -> None:
+        """A recording has come to its end and stands there: that is a pause."""
+        if self.player is not None and self.player.paused:
+            self._controller.pause()
+
     def seek(self, index: int) -> None:
         """Show frame `index`, then go on as before."""
-        if self._controller.status.phase.name == "ENDED":  # a file that was closed at its end: open it there
+        if self._controller.status.phase is Phase.ENDED:  # a file that was closed at its end: open it there
             self._pending = index
             self._controller.retry()
         elif self.player is not None and self.count:

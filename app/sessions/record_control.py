@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
+from app.live.controller import Controller
+from app.live.state import Phase
 from app.notices import Action, Notice, Severity, notice_of_error
 from app.sessions.session_tap import Recording, recorded_settings
 from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions.parts import find_unfinished, new_session_path
 from handdgp_core.sessions.recorder import RecorderStatus
-
-if TYPE_CHECKING:
-    from app.live.controller import Controller
 
 POLL_MS = 250
 FRESH_S = 10.0  # an unfinished file that was written to so lately may be another window's recording
@@ -49,11 +47,19 @@ class RecordControl(QObject):
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
         self._ended.connect(self._on_end)
+        controller.source_left.connect(self.stop)  # a file holds one source
+        controller.settings_applied.connect(self._note_settings)
 
     @property
     def recording(self) -> Recording | None:
         """The one under way."""
         return self._recording
+
+    @property
+    def can_record(self) -> bool:
+        """Whether there is a source whose frames are not a recording already."""
+        controller = self._controller
+        return controller.status.phase in (Phase.RUNNING, Phase.PAUSED) and controller.options.replay is None
 
     @property
     def folder(self) -> Path:
@@ -73,7 +79,7 @@ class RecordControl(QObject):
         if self._recording is not None:
             return
         controller = self._controller
-        if not controller.can_record:
+        if not self.can_record:
             cure = "Open a webcam or another source first; what is recorded already is not recorded again."
             self.notice.emit(Notice(Severity.WARNING, "Nothing to record.", cure, topic=TOPIC))
             self.changed.emit(None)
@@ -98,11 +104,6 @@ class RecordControl(QObject):
             self._controller.set_taps(None, None)
             self._recording.recorder.stop()
 
-    def note_settings(self) -> None:
-        """The settings have changed: note them in the file."""
-        if self._recording is not None:
-            self._recording.recorder.add_settings(recorded_settings(self._settings))
-
     def shutdown(self) -> bool:
         """Finish the file before the program ends; False if the disk still has not taken it after a long wait."""
         self._timer.stop()
@@ -115,6 +116,10 @@ class RecordControl(QObject):
         """Recordings that were never finished, and are not being written now. Looks at the disk."""
         now_s = time.time()
         return [path for path in find_unfinished(self.folder) if now_s - path.stat().st_mtime > FRESH_S]
+
+    def _note_settings(self) -> None:
+        if self._recording is not None:
+            self._recording.recorder.add_settings(recorded_settings(self._settings))
 
     def _poll(self) -> None:
         if self._recording is None:

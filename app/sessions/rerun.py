@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.live.pipeline import CameraChoice, Estimator, PipelineOptions
+from app.live.frame_result import Estimator, PipelineOptions
+from app.live.pipeline import CameraChoice
 from app.live.replay_view import Difference, ReplayView, differences
 from app.live.workers import Worker
 from handdgp_core.arrays import Array

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.environment import PROGRAM, version_of
-from app.live.pipeline import CameraChoice, FrameResult, PipelineOptions
+from app.live.frame_result import FrameResult, PipelineOptions
+from app.live.pipeline import CameraChoice
+from app.live.state import Status
 from app.settings import Settings
 from handdgp_core.bundled import bundled
 from handdgp_core.sessions import (
@@ -22,9 +24,6 @@ from handdgp_core.sessions import (
     WriterOptions,
 )
 from handdgp_core.types import Frame
-
-if TYPE_CHECKING:
-    from app.live.controller import Status
 
 # Where the person was and what the window looked like are nobody's business who gets the file.
 PRIVATE_SETTINGS = frozenset(

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import QByteArray, QSize, Qt, QTimer, QUrl
+from PyQt6.QtCore import QTimer, QUrl
 from PyQt6.QtGui import QAction, QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
-from PyQt6.QtWidgets import (
-    QApplication,
-    QDockWidget,
-    QMainWindow,
-    QSplitter,
-    QTabWidget,
-    QToolBar,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QApplication, QMainWindow, QWidget
 
-from app.benchmarks.stall_monitor import StallMonitor
-from app.live.controller import Controller, ModelPhase, Phase, Status
-from app.live.pipeline import FrameResult
+from app.live.controller import Controller
+from app.live.frame_result import FrameResult
 from app.live.readout import pick_hand
-from app.live.workers import RateMeter
+from app.live.state import ModelPhase, Phase, RateMeter, Status
 from app.notices import Action, Notice, Severity, notice_of_error
 from app.panels.camera import CameraPanel
 from app.panels.motion import MotionPanel
@@ -34,13 +23,24 @@ from app.panels.settings_panel import SettingsPanel
 from app.panels.source_box import OPEN_FOLDER, OPEN_URL, OPEN_VIDEO, SourceBox
 from app.panels.status_line import StatusLine
 from app.panels.weights import WeightsPanel
+from app.sessions.playback import Playback
+from app.sessions.record_control import RecordControl
 from app.settings import Settings, save_settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
-from app.window.actions import COMMANDS, fill_menus, make_actions
+from app.window.actions import fill_menus, make_actions
 from app.window.dialogs import AboutDialog, ShortcutsDialog
 from app.window.key_guard import KeyGuard
+from app.window.layout import (
+    LAYOUT_VERSION,
+    add_docks,
+    add_tool_bar,
+    first_size,
+    remember_layout,
+    restore_layout,
+    set_centre,
+)
 from app.window.saving import Saver, saved_notice
 from app.window.session_wiring import SessionParts
 from app.wizards.menu import Wizards
@@ -49,7 +49,6 @@ from handdgp_core.sources import WebcamInfo, list_webcams
 from handdgp_core.sources.open import is_webcam
 
 log = logging.getLogger(__name__)
-LAYOUT_VERSION = 1
 STATUS_EVERY_MS = 500
 WEIGHTS_EVERY = 2  # every second result: bars that change 30 times a second cannot be read
 LIST_WEBCAMS = "list webcams"
@@ -60,6 +59,7 @@ class MainWindow(QMainWindow):
 
     Args:
         controller: started by the caller, shut down when the window closes.
+        record, playback: on that controller.
         settings: shown, changed and written by the window.
         settings_path: where they are written; None for the user's own place.
         viewport: the 3D view.
@@ -70,6 +70,8 @@ class MainWindow(QMainWindow):
     def __init__(
         self,
         controller: Controller,
+        record: RecordControl,
+        playback: Playback,
         settings: Settings,
         *,
         viewport: QWidget,
@@ -80,9 +82,10 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.setWindowTitle("HandDGP Live")
         self.setMinimumSize(900, 480)
-        self.resize(self._room().boundedTo(QSize(1440, 900)))
+        self.resize(first_size(self))
         self.setAcceptDrops(True)
-        self._controller, self._settings, self._settings_path = controller, settings, settings_path
+        self._controller, self._record, self._playback = controller, record, playback
+        self._settings, self._settings_path = settings, settings_path
         self._log_folder = log_folder
         self._saver = Saver(controller, settings)
         self._model_names = model_names
@@ -93,7 +96,6 @@ class MainWindow(QMainWindow):
         self._count = 0
         self.stuck_threads: list[str] = []
         self.shown_rate = RateMeter()
-        self.stalls = StallMonitor(self)
         self.camera = CameraPanel(self)
         self.scene = ScenePanel(viewport, self)
         self.weights = WeightsPanel(self)
@@ -108,8 +110,8 @@ class MainWindow(QMainWindow):
             webcams=lambda: self.sources.webcams, refresh=self.form.refresh, window=self,
         )  # fmt: skip
         self.sessions = SessionParts(
-            self, controller, settings, self._saver, self.actions_by_name, self.form, self.open_source,
-            self.notices.add,
+            self, controller, record, playback, settings, self._saver, self.actions_by_name, self.form,
+            self.open_source, self.notices.add,
         )  # fmt: skip
         self._guard = KeyGuard(self)
         self._compose()
@@ -118,7 +120,7 @@ class MainWindow(QMainWindow):
         self._connect_controller()
         self._guard.watch(self)
         self._first_layout = self.saveState(LAYOUT_VERSION)
-        self._restore_layout()
+        restore_layout(self, settings)
         self._timer = QTimer(self)
         self._timer.setInterval(STATUS_EVERY_MS)
         self._timer.timeout.connect(self._refresh_figures)
@@ -134,70 +136,17 @@ class MainWindow(QMainWindow):
 
     def _compose(self) -> None:
         menus = fill_menus(self, self.actions_by_name)
-        self._compose_tool_bar()
-        splitter = QSplitter(Qt.Orientation.Horizontal, self)
-        splitter.addWidget(self.camera)
-        splitter.addWidget(self.scene)
-        splitter.setStretchFactor(0, 3)
-        splitter.setStretchFactor(1, 2)
-        splitter.setSizes([660, 420])
-        splitter.setChildrenCollapsible(False)
-        splitter.setHandleWidth(5)
-        centre = QWidget(self)
-        column = QVBoxLayout(centre)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.notices)
-        column.addWidget(splitter, 1)
-        column.addWidget(self.sessions.transport)
+        self.tool_bar = add_tool_bar(self, self.actions_by_name, self.sources)
         self.camera.add_badge(self.sessions.mark)
-        self.setCentralWidget(centre)
+        set_centre(self, self.notices, self.camera, self.scene, self.sessions.transport)
         self.setStatusBar(self.status_line)
-        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
-        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
-        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
-        weights = self._dock("Weights", self.weights, Qt.DockWidgetArea.RightDockWidgetArea)
-        form = self._dock("Settings", self.form, Qt.DockWidgetArea.RightDockWidgetArea)
-        motion = self._dock("Motion", self.motion, Qt.DockWidgetArea.BottomDockWidgetArea)
-        comparison = self._dock("Comparison", self.sessions.comparison, Qt.DockWidgetArea.BottomDockWidgetArea)
-        self.sessions.dock = comparison
-        self.tabifyDockWidget(motion, comparison)
-        comparison.hide()
-        self.tabifyDockWidget(weights, form)
-        weights.raise_()
-        self.resizeDocks([weights], [310], Qt.Orientation.Horizontal)
-        self.resizeDocks([motion], [230], Qt.Orientation.Vertical)
+        docks = add_docks(self, self.weights, self.form, self.motion, self.sessions.comparison)
+        self.sessions.dock = docks["Comparison"]
         view = menus.get("View")
         if view is not None:
             view.addSeparator()
-            for dock in (weights, form, motion, comparison):
+            for dock in docks.values():
                 view.addAction(dock.toggleViewAction())
-
-    def _compose_tool_bar(self) -> None:
-        bar = QToolBar("Tools", self)
-        bar.setObjectName("tools")
-        bar.setMovable(False)
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        bar.addWidget(self.sources)
-        bar.addAction(self.actions_by_name["refresh"])
-        for name, command in COMMANDS.items():
-            if command.in_tool_bar:
-                if name in ("pause", "record", "mirror"):
-                    bar.addSeparator()
-                bar.addAction(self.actions_by_name[name])
-        for name in ("refresh", "open"):
-            button = bar.widgetForAction(self.actions_by_name[name])
-            if button is not None:
-                button.setProperty("toolButtonStyle", Qt.ToolButtonStyle.ToolButtonIconOnly)
-        self.addToolBar(bar)
-        self.tool_bar = bar
-
-    def _dock(self, title: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
-        dock = QDockWidget(title, self)
-        dock.setObjectName(title)
-        dock.setWidget(content)
-        self.addDockWidget(area, dock)
-        return dock
 
     # Wiring
 
@@ -212,7 +161,7 @@ class MainWindow(QMainWindow):
             "snapshot_folder": lambda: self._ask_output_folder("snapshot_folder"),
             "export_folder": lambda: self._ask_output_folder("export_folder"),
             "quit": self.close,
-            "pause": self._controller.toggle_pause,
+            "pause": self._playback.toggle_pause,
             "refresh": self.find_webcams,
             "reset": self._reset_tracking,
             "unmute": self.weights.unmute_all.click,
@@ -232,7 +181,6 @@ class MainWindow(QMainWindow):
 
     def _connect_panels(self) -> None:
         self.camera.view.shown.connect(self.shown_rate.tick)
-        self.camera.view.shown.connect(self.stalls.frame_shown)
         self.camera.view.size_changed.connect(self._controller.set_picture_size)
         self.weights.muted_changed.connect(self._controller.set_muted)
         self.motion.span_changed.connect(lambda seconds: setattr(self._settings, "plot_span_s", seconds))
@@ -315,7 +263,7 @@ class MainWindow(QMainWindow):
         pause.setText("Pause" if running else "Play")
         pause.setIcon(icon("pause" if running else "play"))
         pause.setEnabled(status.phase in (Phase.RUNNING, Phase.PAUSED, Phase.ENDED))
-        playable = self._controller.replay.player is not None
+        playable = self._playback.player is not None
         self._action("step").setEnabled(status.phase is Phase.PAUSED or (running and playable))
         mirror = self._settings.mirror_webcam if status.is_live else self._settings.mirror_files
         self._action("mirror").setChecked(mirror)
@@ -330,7 +278,7 @@ class MainWindow(QMainWindow):
             if status.is_live:
                 self.camera.show_waiting(rates.waiting)
             else:
-                self._controller.note_standstill()
+                self._playback.note_standstill()
         self._tell_source_warning(rates.warning if status.phase is Phase.RUNNING and not rates.waiting else "")
         self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.device)
 
@@ -487,22 +435,7 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
             self.open_source(path)
 
-    # Layout and the end
-
-    def _room(self) -> QSize:
-        """What the screen has for a window and its frame: at twice the scale, a full HD screen is 960 x 540."""
-        screen = self.screen()
-        return QSize(1440, 900) if screen is None else screen.availableSize() - QSize(16, 48)
-
-    def _restore_layout(self) -> None:
-        if self._settings.window_geometry:
-            self.restoreGeometry(_from_text(self._settings.window_geometry))
-        if self._settings.window_layout:
-            self.restoreState(_from_text(self._settings.window_layout), LAYOUT_VERSION)
-
-    def _remember_layout(self) -> None:
-        self._settings.window_geometry = _to_text(self.saveGeometry())
-        self._settings.window_layout = _to_text(self.saveState(LAYOUT_VERSION))
+    # The end
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Write the settings, then stop every worker; `stuck_threads` names those that would not end."""
@@ -512,8 +445,7 @@ class MainWindow(QMainWindow):
         if not self._closed:
             self._closed = True
             self._timer.stop()
-            self.stalls.stop()
-            self._remember_layout()
+            remember_layout(self, self._settings)
             self.sessions.shutdown()
             try:
                 save_settings(self._settings, self._settings_path)
@@ -522,7 +454,8 @@ class MainWindow(QMainWindow):
             self.hide()  # what follows may take a moment: it must not look as if closing had failed
             self.motion.shutdown()
             self.scene.shutdown()
-            self.stuck_threads = self._controller.shutdown()
+            written = self._record.shutdown()
+            self.stuck_threads = self._controller.shutdown() + ([] if written else ["recorder"])
         super().closeEvent(event)
 
 
@@ -530,14 +463,3 @@ def _dropped_path(event: QDropEvent) -> str:
     data = event.mimeData()
     urls = data.urls() if data is not None else []
     return urls[0].toLocalFile() if urls and urls[0].isLocalFile() else ""
-
-
-def _to_text(content: QByteArray) -> str:
-    return base64.b64encode(bytes(content.data())).decode("ascii")
-
-
-def _from_text(text: str) -> QByteArray:
-    try:
-        return QByteArray(base64.b64decode(text, validate=True))
-    except ValueError:
-        return QByteArray()

@@ -7,27 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QDockWidget, QWidget
 
 from app.live.controller import Controller
-from app.live.pipeline import FrameResult
+from app.live.frame_result import FrameResult
 from app.live.replay_view import ReplayMode, ReplayView
 from app.notices import Action, Notice, Severity
 from app.panels.comparison import ComparisonPanel
 from app.panels.record_mark import RecordMark
 from app.panels.settings_panel import SettingsPanel
 from app.panels.transport import TransportBar
-from app.sessions.playback import CAPTURED
+from app.sessions.playback import CAPTURED, Playback
+from app.sessions.record_control import RecordControl
 from app.sessions.rerun import RerunProgress, RerunWorker, comparison_picture
 from app.settings import Settings
 from app.window import file_dialogs as questions
-from app.window.saving import Saver
-from app.window.snapshot import free_path
-from handdgp_core.files import output_errors, whole_file
+from app.window.saving import Saver, free_path, write_png
 from handdgp_core.sessions.parts import finished_path
 from handdgp_core.sessions.recorder import RecorderStatus
 
@@ -41,7 +39,7 @@ class SessionParts(QObject):
 
     Args:
         window: parent of the widgets.
-        controller, settings, saver: the window's.
+        controller, record, playback, settings, saver: the window's.
         actions: the window's commands by name.
         form: shows the settings.
         open_source: opens another source.
@@ -58,6 +56,8 @@ class SessionParts(QObject):
         self,
         window: QWidget,
         controller: Controller,
+        record: RecordControl,
+        playback: Playback,
         settings: Settings,
         saver: Saver,
         actions: dict[str, QAction],
@@ -67,10 +67,11 @@ class SessionParts(QObject):
     ) -> None:
         super().__init__(window)
         self._window, self._controller, self._settings, self._saver = window, controller, settings, saver
+        self._record, self._playback = record, playback
         self._actions, self._form, self._open, self._tell = actions, form, open_source, tell
         self._rerun: RerunWorker | None = None
         self.mark = RecordMark(window)
-        self.transport = TransportBar(controller.replay, actions, controller.adopt, window)
+        self.transport = TransportBar(playback, actions, controller.adopt, window)
         self.comparison = ComparisonPanel(window)
         self.dock: QDockWidget | None = None
         self._connect_recording()
@@ -81,7 +82,7 @@ class SessionParts(QObject):
     # Wiring
 
     def _connect_recording(self) -> None:
-        record = self._controller.record
+        record = self._record
         record.changed.connect(self._on_recording)
         record.notice.connect(self._tell)
         self._on("record", record.toggle)
@@ -94,15 +95,15 @@ class SessionParts(QObject):
         self._controller.job_done.connect(self._on_job_done)
 
     def _connect_replay(self) -> None:
-        replay = self._controller.replay
-        replay.opened.connect(self._on_opened)
-        replay.changed.connect(self._on_replay_changed)
-        replay.settings_changed.connect(self._form.refresh)
-        self._on("step", lambda: replay.step(1) if replay.player is not None else self._controller.step())
-        self._on("step_back", lambda: replay.step(-1))
-        self._actions["loop"].triggered.connect(replay.set_repeats)
-        self._on("mark_a", lambda: replay.mark(0, self._here()))
-        self._on("mark_b", lambda: replay.mark(1, self._here()))
+        playback = self._playback
+        playback.opened.connect(self._on_opened)
+        playback.changed.connect(self._on_replay_changed)
+        playback.settings_changed.connect(self._form.refresh)
+        self._on("step", lambda: playback.step(1) if playback.player is not None else self._controller.step())
+        self._on("step_back", lambda: playback.step(-1))
+        self._actions["loop"].triggered.connect(playback.set_repeats)
+        self._on("mark_a", lambda: playback.mark(0, self._here()))
+        self._on("mark_b", lambda: playback.mark(1, self._here()))
 
     def _connect_comparison(self) -> None:
         panel = self.comparison
@@ -110,14 +111,14 @@ class SessionParts(QObject):
         panel.cancel_wanted.connect(self.cancel_comparison)
         panel.picture_wanted.connect(self._make_picture)
         panel.save_wanted.connect(self._save_picture)
-        panel.sought.connect(self._controller.replay.seek)
+        panel.sought.connect(self._playback.seek)
         self._progress.connect(self._on_progress)
 
     def _on(self, name: str, run: Callable[[], Any]) -> None:
         self._actions[name].triggered.connect(lambda checked=False: run())
 
     def _ask(self, question: Callable[[QWidget, str], str], use: Callable[[str], None]) -> None:
-        answer = question(self._window, str(self._controller.record.folder))
+        answer = question(self._window, str(self._record.folder))
         if answer:
             use(answer)
 
@@ -125,7 +126,7 @@ class SessionParts(QObject):
 
     def find_unfinished(self) -> None:
         """Look in the background for recordings that were never finished, and offer to repair one."""
-        self._controller.submit(FIND, self._controller.record.unfinished)
+        self._controller.submit(FIND, self._record.unfinished)
 
     def repair(self, path: Path) -> None:
         """Finish or rescue a recording in the background; a notice tells what became of it."""
@@ -147,7 +148,7 @@ class SessionParts(QObject):
             self.repair(notice.path)
 
     def _on_recording(self, status: RecorderStatus | None) -> None:
-        recording = self._controller.record.recording is not None
+        recording = self._record.recording is not None
         record = self._actions["record"]
         record.setChecked(recording)
         record.setText("Stop" if recording else "Record")
@@ -158,13 +159,12 @@ class SessionParts(QObject):
         self._show_what_can_be_done()
 
     def _show_what_can_be_done(self) -> None:
-        controller = self._controller
-        recording = controller.record.recording is not None
-        self._actions["record"].setEnabled(recording or controller.can_record)
-        self._actions["burst"].setEnabled(not recording and controller.can_record)
+        recording = self._record.recording is not None
+        self._actions["record"].setEnabled(recording or self._record.can_record)
+        self._actions["burst"].setEnabled(not recording and self._record.can_record)
 
     def _choose_folder(self) -> None:
-        chosen = questions.ask_output_folder(self._window, self._controller.record.folder)
+        chosen = questions.ask_output_folder(self._window, self._record.folder)
         if chosen:
             self._settings.recordings_folder = chosen
             self._form.refresh()
@@ -194,37 +194,37 @@ class SessionParts(QObject):
 
     def show_result(self, result: FrameResult) -> None:
         """A new frame is on screen."""
-        replay = self._controller.replay
-        if replay.session is not None:
-            replay.show_settings_of(result.frame.index)
+        playback = self._playback
+        if playback.session is not None:
+            playback.show_settings_of(result.frame.index)
             self.comparison.show_result(result)
 
     def on_setting(self, name: str) -> None:
         """The person changed a setting."""
-        if name in _MATTERS and self._controller.replay.session is not None:
+        if name in _MATTERS and self._playback.session is not None:
             self.cancel_comparison()
             self.comparison.clear()
 
     def _here(self) -> int:
-        player = self._controller.replay.player
+        player = self._playback.player
         return 0 if player is None else max(player.position - 1, 0)
 
     def _on_opened(self) -> None:
-        replay = self._controller.replay
-        session = replay.session
+        playback = self._playback
+        session = playback.session
         self.cancel_comparison()
         self.comparison.set_session(None if session is None else session.times_ns)
         self._form.show_recorded_camera(None if session is None else _camera_name(session.facts))
         for name in ("step_back", "loop", "mark_a", "mark_b"):
-            self._actions[name].setEnabled(replay.count > 1)
+            self._actions[name].setEnabled(playback.count > 1)
         self._on_replay_changed()
         if session is not None and session.warnings:
             self._tell(Notice(Severity.WARNING, f"{session.path.name}: {session.warnings[0]}.", topic="skipped"))
 
     def _on_replay_changed(self) -> None:
-        replay = self._controller.replay
-        self._actions["loop"].setChecked(replay.repeats)
-        both = replay.session is not None and replay.mode is ReplayMode.BOTH
+        playback = self._playback
+        self._actions["loop"].setChecked(playback.repeats)
+        both = playback.session is not None and playback.mode is ReplayMode.BOTH
         if both and self.dock is not None and not self.dock.isVisible():
             self.dock.show()
             self.dock.raise_()
@@ -233,7 +233,7 @@ class SessionParts(QObject):
 
     def compare_all(self) -> None:
         """Run the model of the settings over all frames of the session."""
-        session = self._controller.replay.session
+        session = self._playback.session
         if session is None or self._rerun is not None:
             return
         settings = replace(self._settings)
@@ -278,12 +278,12 @@ class SessionParts(QObject):
             return
         folder = self._saver.folder("snapshot_folder")
         stem = f"{Path(self._controller.status.source_name).stem}-comparison-{self._here():06d}"
-        self._controller.submit(SAVE_PICTURE, lambda: _write_png(folder, stem, picture))
+        self._controller.submit(SAVE_PICTURE, lambda: write_png(picture, folder, stem))
 
     def shutdown(self) -> None:
         """The window is about to close."""
         self.cancel_comparison()
-        self._controller.replay.give_back()
+        self._playback.give_back()
         self.transport.shutdown()
         self.comparison.shutdown()
 
@@ -291,14 +291,3 @@ class SessionParts(QObject):
 def _camera_name(facts: dict[str, str]) -> str:
     name, source = facts.get("camera", ""), facts.get("camera_source", "")
     return "assumed" if source == "assumed" else name or "calibrated"
-
-
-def _write_png(folder: Path, stem: str, picture: np.ndarray[Any, Any]) -> Path:
-    with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    path = free_path(folder, stem, ".png")
-    done, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    assert done
-    with whole_file(path) as part:
-        part.write_bytes(data.tobytes())
-    return path

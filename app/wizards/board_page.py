@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.live.controller import Status
+from app.live.state import Status
 from app.settings import Settings, describe
 from app.style.theme import css, tones
 from calib.boards import Board

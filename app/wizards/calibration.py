@@ -21,7 +21,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.live.controller import Controller, Phase, Status
+from app.live.controller import Controller
+from app.live.state import Phase, Status
 from app.live.workers import WorkerFailed
 from app.notices import Notice, Severity, notice_of_error
 from app.settings import Settings

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from PyQt6.QtCore import QObject
 from PyQt6.QtWidgets import QDialog, QWidget
 
-from app.live.controller import Controller, Phase
+from app.live.controller import Controller
+from app.live.state import Phase
 from app.notices import Notice, Severity
 from app.settings import Settings
 from app.wizards.calibration import CalibrationDialog

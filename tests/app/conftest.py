@@ -21,6 +21,8 @@ from app import logs, settings
 from app.live import source as live_source
 from app.live.controller import Controller
 from app.panels.scene import NoViewport
+from app.sessions.playback import Playback
+from app.sessions.record_control import RecordControl
 from app.settings import Settings
 from app.window import main_window
 from app.window.main_window import MainWindow
@@ -117,6 +119,8 @@ class Rig:
         self.loads = 0
         self.notices: list[main_window.Notice] = []
         self.controller = Controller(self.settings, open_source=self._open, make_estimator=self._load)
+        self.record = RecordControl(self.controller, self.settings)
+        self.playback = Playback(self.controller, self.settings)
         self.controller.notice.connect(self.notices.append)
         self.window: MainWindow | None = None
 
@@ -138,6 +142,8 @@ class Rig:
         """Make and show the window."""
         self.window = MainWindow(
             self.controller,
+            self.record,
+            self.playback,
             self.settings,
             viewport=NoViewport(),
             settings_path=self.path,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.live.pipeline import FrameResult
+from app.live.frame_result import FrameResult
 from handdgp_core.arrays import Array
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.camera import Camera

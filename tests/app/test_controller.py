@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from app.live.controller import ModelPhase, Phase
+from app.live.state import ModelPhase, Phase
 from app.notices import Action
 from handdgp_core.errors import AssetError, CameraError, SourceError
 from handdgp_core.geometry.camera import Camera
@@ -65,14 +65,14 @@ def test_paused_shows_nothing_new_and_a_step_shows_one_frame_of_a_file(rig) -> N
 def test_a_webcam_pauses_and_steps_too(rig) -> None:  # type: ignore[no-untyped-def]
     rig.start("live")
     rig.until(lambda: _running(rig) and rig.estimator.calls > 2)
-    rig.controller.toggle_pause()
+    rig.playback.toggle_pause()
     time.sleep(0.15)
     calls = rig.estimator.calls
     rig.controller.step()
     rig.until(lambda: rig.estimator.calls == calls + 1)
     time.sleep(0.1)
     assert rig.estimator.calls == calls + 1
-    rig.controller.toggle_pause()
+    rig.playback.toggle_pause()
     rig.until(lambda: rig.estimator.calls > calls + 3)
 
 
@@ -94,7 +94,7 @@ def test_the_end_of_a_file_is_told_and_space_plays_it_again(rig) -> None:  # typ
     rig.sources["file"] = lambda: ScriptedSource(count=3, live=False)
     rig.start("file")
     rig.until(lambda: rig.controller.status.phase is Phase.ENDED)
-    rig.controller.toggle_pause()
+    rig.playback.toggle_pause()
     rig.until(lambda: rig.opened == ["file", "file"])
     rig.until(lambda: rig.controller.status.phase is Phase.ENDED)
     assert rig.notices == []

@@ -14,7 +14,7 @@ import pytest
 from app import logs
 from app.benchmarks.stall_monitor import StallMonitor
 from app.notices import Action, Severity, notice_of_error
-from app.window.snapshot import file_stem, free_path, save_mesh, save_snapshot
+from app.window.saving import file_stem, free_path, save_mesh, save_snapshot
 from handdgp_core.drawing.overlay import OverlayStyle
 from handdgp_core.errors import OutputError, SourceError, UsageError
 from tests.app.doubles import degenerate_hand, result

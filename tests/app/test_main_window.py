@@ -14,7 +14,7 @@ from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PyQt6.QtGui import QDropEvent
 from PyQt6.QtWidgets import QApplication
 
-from app.live.controller import Phase
+from app.live.state import Phase
 from app.settings import load_settings
 from app.window.actions import COMMANDS
 from app.window.dialogs import AboutDialog, ShortcutsDialog

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.live.pipeline import CameraChoice, HandPipeline, PipelineOptions, preview, shown_size
+from app.live.display_image import shown_size
+from app.live.frame_result import PipelineOptions
+from app.live.pipeline import CameraChoice, HandPipeline, preview
 from app.live.truth import compare, truth_of
 from handdgp_core.drawing.overlay import OverlayStyle
 from handdgp_core.errors import CameraError

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.live.frame_result import overlay_style, smoothing_settings
 from app.live.readout import clock, depth_error_m, mute_shift_mm, palm_distance, pick_hand
-from app.live.translate import overlay_style, smoothing_settings
 from app.panels.motion_history import RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, Ring, Z
 from app.settings import Settings
 from handdgp_core.estimation.smoothing import SmoothingSettings

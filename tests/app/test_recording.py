@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mcap.reader import make_reader
 
-from app.live.controller import Phase
+from app.live.state import Phase
 from app.notices import Action, Severity
-from app.sessions.session_tap import PRIVATE_SETTINGS, model_hash
+from app.sessions.session_tap import PRIVATE_SETTINGS, known_settings, model_hash, recorded_settings
 from app.settings import Settings, load_settings
 from app.window import file_dialogs as questions
 from handdgp_core.sessions import SessionReader
@@ -36,11 +37,11 @@ def record_some(rig, frames: int = 20) -> Path:  # type: ignore[no-untyped-def]
     """Record until so many frames and a result are in, then stop; the finished file."""
     window = rig.window
     window.actions_by_name["record"].trigger()
-    rig.until(lambda: rig.controller.record.recording is not None)
-    status = rig.controller.record.recording.recorder
+    rig.until(lambda: rig.record.recording is not None)
+    status = rig.record.recording.recorder
     rig.until(lambda: status.status.frames >= frames and status.status.results > 0)
     window.actions_by_name["record"].trigger()
-    rig.until(lambda: rig.controller.record.recording is None)
+    rig.until(lambda: rig.record.recording is None)
     return takes(rig)[-1]
 
 
@@ -63,7 +64,7 @@ def test_a_recording_holds_every_frame_and_the_results_before_smoothing(recorder
     assert window.sessions.mark.isVisible() and "REC" in window.sessions.mark.text()
     assert window.actions_by_name["record"].text() == "Stop"
     window.actions_by_name["record"].trigger()
-    recorder.until(lambda: recorder.controller.record.recording is None)
+    recorder.until(lambda: recorder.record.recording is None)
     assert not window.sessions.mark.isVisible()
     path = record_some(recorder)
     with SessionReader(path) as session:
@@ -88,13 +89,13 @@ def test_the_file_tells_the_settings_but_nothing_private(recorder) -> None:  # t
     recorder.start()
     recorder.until(lambda: window.result is not None)
     window.actions_by_name["record"].trigger()
-    recording = recorder.controller.record.recording
+    recording = recorder.record.recording
     recorder.until(lambda: recording.recorder.status.frames > 3)
     window.form.steadiness.setValue(77)
     frames = recording.recorder.status.frames
     recorder.until(lambda: recording.recorder.status.frames > frames + 3)
     window.actions_by_name["record"].trigger()
-    recorder.until(lambda: recorder.controller.record.recording is None)
+    recorder.until(lambda: recorder.record.recording is None)
     path = takes(recorder)[0]
     with SessionReader(path) as session:
         assert session.hand_length_m == pytest.approx(0.191)
@@ -111,10 +112,10 @@ def test_another_source_ends_the_recording_with_a_whole_file(recorder) -> None: 
     recorder.start()
     recorder.until(lambda: window.result is not None)
     window.actions_by_name["record"].trigger()
-    recording = recorder.controller.record.recording
+    recording = recorder.record.recording
     recorder.until(lambda: recording.recorder.status.frames > 0)
     window.open_source("second")
-    recorder.until(lambda: recorder.controller.record.recording is None)
+    recorder.until(lambda: recorder.record.recording is None)
     with SessionReader(takes(recorder)[0]) as session:
         assert session.finished and session.facts["source"] == "scripted"
 
@@ -124,7 +125,7 @@ def test_closing_the_window_finishes_the_file(recorder) -> None:  # type: ignore
     recorder.start()
     recorder.until(lambda: window.result is not None)
     window.actions_by_name["record"].trigger()
-    recording = recorder.controller.record.recording
+    recording = recorder.record.recording
     recorder.until(lambda: recording.recorder.status.frames > 0)
     window.close()
     assert window.stuck_threads == []
@@ -139,7 +140,7 @@ def test_a_lossless_burst_ends_by_itself(recorder) -> None:  # type: ignore[no-u
     recorder.start()
     recorder.until(lambda: window.result is not None)
     window.actions_by_name["burst"].trigger()
-    recorder.until(lambda: recorder.controller.record.recording is None)
+    recorder.until(lambda: recorder.record.recording is None)
     with SessionReader(takes(recorder)[0]) as session:
         assert session.facts["lossless"] == "true"
         shade = 60 + (session.facts_of(0).index + 1) % 100
@@ -151,7 +152,7 @@ def test_without_a_source_there_is_nothing_to_record(recorder) -> None:  # type:
     window = recorder.show()
     recorder.start(None)
     assert not window.actions_by_name["record"].isEnabled()
-    recorder.controller.record.start()
+    recorder.record.start()
     assert window.notices.notice.title == "Nothing to record." and takes(recorder) == []
 
 
@@ -162,7 +163,7 @@ def test_a_folder_that_cannot_be_made_is_told(recorder, tmp_path: Path) -> None:
     recorder.start()
     recorder.until(lambda: window.result is not None)
     window.actions_by_name["record"].trigger()
-    assert window.notices.notice.severity is Severity.ERROR and recorder.controller.record.recording is None
+    assert window.notices.notice.severity is Severity.ERROR and recorder.record.recording is None
     assert not window.actions_by_name["record"].isChecked()
 
 
@@ -183,8 +184,8 @@ def test_an_unfinished_recording_is_offered_and_repaired(recorder) -> None:  # t
     assert "20 frames are saved; nothing was lost" in window.notices.notice.title
     assert not part.exists() and fresh.exists()
     window.notices.action.click()
-    recorder.until(lambda: recorder.controller.replay.session is not None)
-    assert recorder.controller.replay.count == 20
+    recorder.until(lambda: recorder.playback.session is not None)
+    assert recorder.playback.count == 20
 
 
 def test_the_folder_and_quality_are_remembered(recorder, tmp_path: Path, monkeypatch, qtbot) -> None:  # type: ignore[no-untyped-def]
@@ -209,3 +210,58 @@ def test_live_results_are_the_same_with_a_recording(recorder) -> None:  # type: 
     with SessionReader(path) as session:
         place = next(place for place in range(session.frame_count) if session.hands(place))
         assert session.hands(place).hands[0].score == 0.5  # type: ignore[union-attr]
+
+
+# What tells about the person, or where things are on the computer: written out, not read from the program.
+NEVER_RECORDED = (
+    "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
+    "calibration_path", "person",
+)  # fmt: skip
+MAY_BE_RECORDED = {"board", "model"}  # texts without a list of choices that belong to a session
+
+
+def everything_in(path: Path) -> bytes:
+    """The bytes of a session as they lie on the disk, then all that it holds, unpacked."""
+    with path.open("rb") as stream:
+        reader = make_reader(stream)
+        parts = [path.read_bytes()]
+        parts += [message.data for _, _, message in reader.iter_messages()]
+        parts += [str(entry.metadata).encode() for entry in reader.iter_metadata()]
+        parts += [entry.name.encode() + entry.data for entry in reader.iter_attachments()]
+    return b"\n".join(parts)
+
+
+@pytest.mark.parametrize("name", NEVER_RECORDED)
+def test_private_settings_are_neither_recorded_nor_taken_from_a_recording(name: str) -> None:
+    assert name not in recorded_settings(Settings())
+    assert name not in known_settings({name: "x", "steadiness": 5})
+
+
+def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    texts = [
+        entry.name for entry in fields(Settings)
+        if isinstance(getattr(Settings(), entry.name), str | list) and not entry.metadata["choices"]
+    ]  # fmt: skip
+    private = [name for name in texts if name not in MAY_BE_RECORDED]
+    for name in private:
+        value = str(tmp_path / f"secret-{name}-value")
+        setattr(recorder.settings, name, [value] if name == "recent_sources" else value)
+    window = recorder.show()
+    recorder.start()
+    recorder.until(lambda: window.result is not None)
+    window.actions_by_name["record"].trigger()
+    recording = recorder.record.recording
+    recorder.until(lambda: recording.recorder.status.frames > 3 and recording.recorder.status.results > 0)
+    for name in private:  # a change while recording is written, too
+        value = str(tmp_path / f"secret-{name}-later")
+        if name != "recordings_folder":
+            setattr(recorder.settings, name, [value] if name == "recent_sources" else value)
+    window.form.steadiness.setValue(77)
+    frames = recording.recorder.status.frames
+    recorder.until(lambda: recording.recorder.status.frames > frames + 3)
+    window.actions_by_name["record"].trigger()
+    recorder.until(lambda: recorder.record.recording is None)
+    held = everything_in(takes(recorder)[-1])
+    assert b'"steadiness": 77' in held, "the test must see into the file's settings"
+    assert [name for name in private if f"secret-{name}".encode() in held] == []
+    assert str(tmp_path).encode() not in held

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, Qt
 
-from app.live.controller import Phase
-from app.live.pipeline import HandPipeline, PipelineOptions
+from app.live.frame_result import PipelineOptions
+from app.live.pipeline import HandPipeline
 from app.live.replay_view import ReplayMode, ReplayView, differences
+from app.live.state import Phase
 from app.sessions.rerun import DifferenceTable, RerunWorker, comparison_picture
 from app.settings import load_settings
 from handdgp_core.geometry.camera import Camera
@@ -61,7 +62,7 @@ def opened(rig):  # type: ignore[no-untyped-def]
 def show_frame(rig, window, index: int):  # type: ignore[no-untyped-def]
     """Stand still at this frame."""
     rig.controller.pause()
-    rig.controller.replay.seek(index)
+    rig.playback.seek(index)
     rig.until(lambda: window.result is not None and window.result.frame.index == index)
     return window.result
 
@@ -111,7 +112,7 @@ def test_a_result_is_held_for_a_quarter_of_a_second_alone(tmp_path: Path) -> Non
 
 def test_anew_runs_the_model_on_the_recorded_pictures_with_the_recorded_camera(player) -> None:  # type: ignore[no-untyped-def]
     window = opened(player)
-    player.controller.replay.set_mode(ReplayMode.ANEW)
+    player.playback.set_mode(ReplayMode.ANEW)
     show_frame(player, window, 12)
     player.until(lambda: window.result.raw_hands and window.result.raw_hands[0].root_m[2] == hand().root_m[2])
     assert player.estimator.hand_length_m == pytest.approx(0.2)  # as it was recorded
@@ -126,7 +127,7 @@ def test_another_calibration_goes_before_a_recorded_one(player, tmp_path: Path) 
     player.sources["take"] = lambda: SessionSource(path)
     path = write(tmp_path / "measured.mcap", MEASURED)
     window = opened(player)
-    player.controller.replay.set_mode(ReplayMode.ANEW)
+    player.playback.set_mode(ReplayMode.ANEW)
     show_frame(player, window, 3)
     player.until(lambda: bool(player.estimator.cameras) and player.estimator.cameras[-1] == MEASURED)
     assert window.form.calibration.placeholderText() == "as recorded: measured"
@@ -141,7 +142,7 @@ def test_both_are_in_the_picture_the_scene_and_the_plot(player) -> None:  # type
 
     window = opened(player)
     plain = show_frame(player, window, 12).picture.copy()
-    player.controller.replay.set_mode(ReplayMode.BOTH)
+    player.playback.set_mode(ReplayMode.BOTH)
     assert window.sessions.dock.isVisible()
     player.until(lambda: window.result.recorded is not None and window.result.frame.index == 12)
     result = window.result
@@ -155,6 +156,9 @@ def test_both_are_in_the_picture_the_scene_and_the_plot(player) -> None:  # type
     assert table[12, 1, 0] == pytest.approx(2.0) and table[12, 1, 1] == pytest.approx(2.0)  # 314 against 312 mm
     assert np.isnan(table[12, 0]).all() and "roots 2.0 mm apart" in window.sessions.comparison.caption.text()
     player.until(lambda: window.sessions.comparison.picture is not None)
+    window.sessions.comparison.save.click()
+    player.until(lambda: window.notices.notice is not None and window.notices.notice.title == "Comparison saved.")
+    assert (Path(player.settings.snapshot_folder) / "take-comparison-000012.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_form_shows_the_settings_of_the_time_of_capture_and_gives_ones_own_back(player) -> None:  # type: ignore[no-untyped-def]
@@ -182,7 +186,7 @@ def test_ones_own_settings_are_saved_when_the_window_closes_on_a_recording(playe
 
 def test_playing_stepping_and_repeating_a_part(player) -> None:  # type: ignore[no-untyped-def]
     window = opened(player)
-    replay, actions, bar = player.controller.replay, window.actions_by_name, window.sessions.transport
+    replay, actions, bar = player.playback, window.actions_by_name, window.sessions.transport
     assert bar.isVisible() and replay.count == COUNT
     show_frame(player, window, 10)
     actions["step_back"].trigger()
@@ -214,7 +218,7 @@ def test_a_recording_stands_at_its_end_and_plays_again(player, tmp_path: Path) -
     controller = player.controller
     controller._open_source = lambda spec, settings: PacedSource(SessionSource(path), hold_at_end=True)
     window = opened(player)
-    controller.replay.seek(COUNT - 2)
+    player.playback.seek(COUNT - 2)
     player.until(lambda: controller.status.phase is Phase.PAUSED)  # found by the window's own timer
     assert window.result.frame.index == COUNT - 1 and window.actions_by_name["pause"].text() == "Play"
     window.actions_by_name["pause"].trigger()
@@ -242,7 +246,7 @@ def test_dragging_seeks_and_hovering_shows_a_small_picture(player, qtbot) -> Non
 
 def test_a_recording_cannot_be_recorded_again(player) -> None:  # type: ignore[no-untyped-def]
     window = opened(player)
-    assert not window.actions_by_name["record"].isEnabled() and not player.controller.can_record
+    assert not window.actions_by_name["record"].isEnabled() and not player.record.can_record
     assert window.actions_by_name["step"].isEnabled()
 
 

@@ -11,7 +11,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
-from app.live.controller import Phase
+from app.live.state import Phase
 from app.wizards.board_window import BoardWindow
 from app.wizards.calibration import BOARD, CAPTURE, REVIEW, CalibrationDialog
 from app.wizards.calibration_view import swap_sides

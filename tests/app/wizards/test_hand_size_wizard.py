@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from app.live.controller import Phase
 from app.live.readout import length_shift_m, palm_distance
+from app.live.state import Phase
 from app.wizards.hand_drawing import HandDrawing
 from app.wizards.hand_size import HandSizeDialog
 from calib.boards import DEFAULT_BOARD

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.viewport.fit_view import MARGIN, fit_view
-from app.viewport.orbit import HOME
+from app.viewport.orbit import HOME, MARGIN, fit_view
 from tests.app.doubles import keypoints
 
 

@@ -1,0 +1,126 @@
+"""The thread that reads the source."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.live.mailbox import Mailbox
+from app.live.state import RateMeter
+from app.live.workers import WAIT_S, Event, Report, Worker
+from handdgp_core.sources.pacing import PacedSource
+from handdgp_core.sources.protocol import NoFrameYet, Source
+from handdgp_core.types import Frame
+
+
+@dataclass(frozen=True)
+class SourceOpened(Event):
+    """The capture worker has its source."""
+
+    worker: CaptureWorker
+
+
+@dataclass(frozen=True)
+class SourceEnded(Event):
+    """The source gave its last frame."""
+
+    worker: CaptureWorker
+
+
+class CaptureWorker(Worker):
+    """Opens a source, reports it, and after `begin` leaves its newest frame in a box of its own.
+
+    Args:
+        opener: makes the source; runs in the worker's thread, for opening a camera may take seconds.
+        report: called in the worker's thread.
+        previous: a worker that must let go of its source first (one camera cannot be opened twice).
+
+    Attributes:
+        frames: the box; it counts the frames that were replaced by a newer one.
+        source: the opened source, or None.
+        captured: frames read so far.
+        waiting: why no frame comes at the moment, in words, or an empty text.
+    """
+
+    def __init__(self, opener: Callable[[], Source], report: Report, previous: Worker | None = None) -> None:
+        super().__init__("capture", report)
+        self._opener = opener
+        self._previous = previous
+        self.frames: Mailbox[Frame] = Mailbox()
+        self.source: Source | None = None
+        self.rate = RateMeter()
+        self.captured = 0
+        self.on_frame: Callable[[Frame], None] | None = None  # a recorder's; never blocks
+        self.waiting = ""
+        self._begun = threading.Event()
+        # Live sources cannot wait: while this is set their frames are read and dropped, but for one a step.
+        self._dropping = threading.Event()
+        self._single = threading.Event()
+
+    def begin(self) -> None:
+        """Read frames from now on: whoever was told of the opened source has set what its first frame needs."""
+        self._begun.set()
+
+    def pause(self) -> None:
+        """Let no frame through until `resume` or `step`."""
+        if isinstance(self.source, PacedSource):
+            self.source.pause()
+        else:
+            self._dropping.set()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if isinstance(self.source, PacedSource):
+            self.source.play()
+        else:
+            self._dropping.clear()
+
+    def step(self) -> None:
+        """Let one frame through while paused."""
+        if isinstance(self.source, PacedSource):
+            self.source.step()
+        else:
+            self._single.set()
+
+    @property
+    def left_out(self) -> int:
+        """Frames that never reached the model: replaced in the box, or skipped by a player that was late."""
+        return self.frames.replaced + (self.source.dropped if isinstance(self.source, PacedSource) else 0)
+
+    def _run(self) -> None:
+        self._wait_for(self._previous)
+        self._previous = None
+        if self.stopping:
+            return
+        self.source = self._opener()
+        self._report(SourceOpened(self))
+        while not self.stopping and not self._begun.wait(WAIT_S):
+            pass
+        while not self.stopping:
+            try:
+                frame = self.source.read(WAIT_S)
+            except NoFrameYet as reason:
+                self.waiting = reason.status
+                continue
+            if frame is None:
+                if not self.stopping:
+                    self._report(SourceEnded(self))
+                return
+            self.waiting = ""
+            self._take_in(frame)
+
+    def _take_in(self, frame: Frame) -> None:
+        if self._dropping.is_set() and not self._single.is_set():
+            return
+        self._single.clear()
+        on_frame = self.on_frame
+        if on_frame is not None:
+            on_frame(frame)
+        self.captured += 1
+        self.rate.tick()
+        self.frames.put(frame)
+
+    def _clean_up(self) -> None:
+        if self.source is not None:
+            self.source.close()

@@ -1,0 +1,137 @@
+"""The thread that asks the model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.live.frame_result import Estimator, FrameResult, PipelineOptions
+from app.live.mailbox import Mailbox
+from app.live.pipeline import HandPipeline, preview
+from app.live.state import RateMeter
+from app.live.workers import WAIT_S, Event, Report, ResultReady, Worker
+from handdgp_core.types import Frame
+
+
+@dataclass(frozen=True)
+class ModelLoaded(Event):
+    """The inference worker has its estimator and takes frames from now on."""
+
+    worker: InferenceWorker
+
+
+class InferenceWorker(Worker):
+    """Loads an estimator, then turns the newest frame into the newest result.
+
+    Args:
+        factory: makes the estimator; runs in the worker's thread, which is the only one that ever uses it.
+        options: how the first frame is treated; `configure` changes it between frames.
+        report: called in the worker's thread.
+        previous: a worker that must end first (two networks would share the memory of one device).
+
+    Attributes:
+        model_name: what the loaded model calls itself, empty before.
+    """
+
+    def __init__(
+        self,
+        factory: Callable[[], Estimator],
+        options: PipelineOptions,
+        report: Report,
+        previous: Worker | None = None,
+    ) -> None:
+        super().__init__("inference", report)
+        self._factory = factory
+        self._options = options
+        self._previous = previous
+        self._frames: Mailbox[Frame] = Mailbox()
+        self._results: Mailbox[FrameResult] = Mailbox()
+        self._last: tuple[Mailbox[Frame], Frame] | None = None
+        self._reset_wanted = threading.Event()
+        self._nudged = threading.Event()
+        self._loaded = threading.Event()
+        self.rate = RateMeter()
+        self.on_result: Callable[[FrameResult, str], None] | None = None  # a recorder's; never blocks
+        self.model_name = ""
+
+    @property
+    def loaded(self) -> bool:
+        """True once the estimator takes frames."""
+        return bool(self.model_name)
+
+    def configure(self, options: PipelineOptions) -> None:
+        """Use `options` from the next frame on."""
+        self._options = options
+
+    def attach(self, frames: Mailbox[Frame]) -> None:
+        """Take frames from this box from now on, and forget what was seen in the one before."""
+        self._frames = frames
+        self._results.clear()
+        self._reset_wanted.set()
+
+    def refresh(self) -> None:
+        """Do the last frame once more (with newer options), unless a newer one waits."""
+        if self._last is not None:
+            frames, frame = self._last
+            frames.offer(frame)
+
+    def reset_tracking(self) -> None:
+        """Forget tracked hands and smoothing before the next frame."""
+        self._reset_wanted.set()
+
+    def take_result(self) -> FrameResult | None:
+        """The newest result, for the display; allows the next nudge."""
+        self._nudged.clear()
+        return self._results.take()
+
+    def _run(self) -> None:
+        previewer = threading.Thread(target=self._preview_while_loading, name="preview", daemon=True)
+        previewer.start()
+        try:
+            self._wait_for(self._previous)
+            self._previous = None
+            pipeline = HandPipeline(self._factory())
+        finally:
+            self._loaded.set()
+            previewer.join()
+        self.model_name = pipeline.model_name
+        self._report(ModelLoaded(self))
+        self.refresh()
+        try:
+            while not self.stopping:
+                self._step(pipeline)
+        finally:
+            pipeline.close()
+
+    def _step(self, pipeline: HandPipeline) -> None:
+        frames = self._frames
+        frame = frames.take(WAIT_S)
+        if frame is None or self.stopping:
+            return
+        self._last = (frames, frame)
+        if self._reset_wanted.is_set():
+            self._reset_wanted.clear()
+            pipeline.reset()
+        result = pipeline.process(frame, self._options)
+        on_result = self.on_result
+        if on_result is not None:
+            on_result(result, self.model_name)
+        self.rate.tick()
+        if frames is self._frames:
+            self._publish(result)
+
+    def _preview_while_loading(self) -> None:
+        """Show the bare picture until the estimator is there: a person should see the camera at once."""
+        while not (self._loaded.is_set() or self.stopping):
+            frames = self._frames
+            frame = frames.take(WAIT_S)
+            if frame is not None:
+                self._last = (frames, frame)
+                self._publish(preview(frame, self._options))
+
+    def _publish(self, result: FrameResult) -> None:
+        self._results.put(result)
+        if not self._nudged.is_set():
+            self._nudged.set()
+            self._report(ResultReady(self))
