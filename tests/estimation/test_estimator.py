@@ -201,3 +201,92 @@ def test_a_camera_of_another_size_is_scaled_and_of_another_shape_refused() -> No
     assert np.allclose(hand.root_m, true_keypoints("right")[0], atol=1e-6)
     with pytest.raises(CameraError):
         estimator.estimate(Frame(np.zeros((480, 480, 3), np.uint8), 0, 0), CAMERA)
+
+
+class OffAxisNetwork(KnownNetwork):
+    """Sees a hand at the picture's edge, its 21 keypoints displaced by a given error in the network's image."""
+
+    def __init__(self, handedness: Handedness) -> None:
+        super().__init__(handedness)
+        self.points_m = true_keypoints(handedness) + [0.1, 0.0, 0.0]
+        self.error_px = np.zeros((21, 2))
+        self.focal_px = 0.0
+
+    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
+        (view,) = views
+        points = view.rectification.points_to_virtual(self.points_m)
+        matrix = view.rectification.matrix
+        self.focal_px = float(matrix[0, 0])
+        pixels = (points[:, :2] / points[:, 2:] * self.focal_px + matrix[:2, 2] + self.error_px)[None]
+        relative = (points - points[0])[None]
+        return Prediction(pixels, relative, relative[:, :4], np.ones((1, 21)), np.array([0.95]), np.ones(1))
+
+
+class OffAxisFinder(KnownFinder):
+    """Finds that hand."""
+
+    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+        points_m = true_keypoints(self.handedness) + [0.1, 0.0, 0.0]
+        return [Detection(CAMERA.project(points_m), self.handedness, 0.9)]
+
+
+def propagated_covariance_m2(estimator: HandEstimator, network: OffAxisNetwork, step_px: float = 0.01) -> Array:
+    """(3, 3) of the root in the camera's frame for keypoints known to one pixel: each moved by itself, both ways."""
+    columns = []
+    for keypoint, axis in np.ndindex(21, 2):
+        roots = []
+        for sign in (1.0, -1.0):
+            network.error_px = np.zeros((21, 2))
+            network.error_px[keypoint, axis] = sign * step_px
+            estimator.reset()  # the same crop each time
+            (hand,) = estimator.estimate(frame(), CAMERA)
+            roots.append(hand.root_m)
+        columns.append((roots[0] - roots[1]) / (2 * step_px))
+    jacobian = np.stack(columns, axis=1)
+    return np.asarray(jacobian @ jacobian.T)
+
+
+@pytest.mark.parametrize("handedness", ["right", "left"])
+@pytest.mark.parametrize("method", ["refined", "published"])
+def test_the_covariance_of_the_root_lies_in_the_cameras_frame(
+    handedness: Handedness, method: PositioningMethod
+) -> None:
+    network = OffAxisNetwork(handedness)
+    estimator = HandEstimator(network, OffAxisFinder(handedness), method=method)
+    (hand,) = estimator.estimate(frame(), CAMERA)
+    wanted = propagated_covariance_m2(estimator, network)
+    variances, directions = np.linalg.eigh(wanted)
+    assert variances[2] > 20 * variances[1], "the test needs a covariance that is far from isotropic"
+    tilt_deg = np.degrees(np.arccos(abs(directions[2, 2])))
+    assert tilt_deg > 8, "the test needs a hand off the axis"
+    np.testing.assert_allclose(hand.root_covariance_m2, wanted, atol=0.01 * variances[2])
+    along = directions[:, 2]
+    assert along @ hand.root_covariance_m2 @ along == pytest.approx(variances[2], rel=0.01)
+
+
+class OpinionatedNetwork(KnownNetwork):
+    """Says how much what it saw, mirrored or not, looks like a right hand."""
+
+    looks_right = 1.0
+
+    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
+        return super().predict(images, views, stamp_ns)._replace(right=np.full(len(views), self.looks_right))
+
+
+@pytest.mark.parametrize("handedness", ["right", "left"])
+@pytest.mark.parametrize("looks_right", [1.0, 0.0])
+def test_what_the_network_says_of_the_side_is_turned_round_for_the_mirrored_view_of_a_left_hand(
+    handedness: Handedness, looks_right: float
+) -> None:
+    network = OpinionatedNetwork(handedness)
+    network.looks_right = looks_right
+    estimator = HandEstimator(network, KnownFinder(handedness))
+    sides = [hand.handedness for index in range(12) for hand in estimator.estimate(frame(index), CAMERA)]
+    if looks_right == 1.0:
+        assert set(sides) == {handedness}, "it saw a right hand, as it should"
+    else:
+        assert set(sides) == {"right", "left"}, "it saw a left hand, so the other side is tried"
+
+
+def test_two_hands_are_looked_for_unless_told_otherwise() -> None:
+    assert estimator_of().max_hands == 2

@@ -39,3 +39,9 @@ def test_a_predicted_length_moves_the_adults_by_its_share_alone() -> None:
     found = np.exp(plausible_log_length(np.log(predicted)))
     assert found == pytest.approx(ADULT_LENGTH_M * (predicted / ADULT_LENGTH_M) ** 0.25)
     assert found[1] == pytest.approx(ADULT_LENGTH_M) and found[0] > 0.16 and found[2] < 0.20
+
+
+def test_the_first_track_of_all_has_a_past_too() -> None:
+    memory = SizeMemory()
+    memory.steady([0], np.array([1.0]), 0)
+    assert memory.steady([0], np.array([3.0]), FRAME_NS)[0] == pytest.approx(2.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handdgp_core.estimation.smoothing import HandSmoother, SmoothingSettings
+from handdgp_core.estimation.smoothing import HandSmoother, SmoothingSettings, _OneEuro
 from tests.estimation.hands_for_tests import make_hand
 
 FRAME_NS = 33_333_333
@@ -85,3 +85,34 @@ def test_a_degenerate_hand_passes_through_and_poisons_nothing() -> None:
     lost = type(lost)(**{**lost.__dict__, "root_m": nan})
     assert smoother.apply([lost], FRAME_NS)[0] is lost
     assert np.isfinite(smoother.apply([make_hand()], 2 * FRAME_NS)[0].root_m).all()
+
+
+def slow_one_euro(values: np.ndarray, steps_s: list[float], cutoff_hz: float, beta: float) -> np.ndarray:
+    """The 1 euro filter (Casiez et al., 2012) of (T, N, 3), number by number; its speed is that of a typical point."""
+
+    def share(of_hz: float, dt_s: float) -> float:
+        tau_s = 1 / (2 * np.pi * of_hz)
+        return 1 / (1 + tau_s / dt_s)
+
+    now, slope = values[0].copy(), np.zeros(values[0].shape)
+    out = [now.copy()]
+    for value, dt_s in zip(values[1:], steps_s, strict=True):
+        squares = 0.0
+        for place in np.ndindex(value.shape):
+            newest = (value[place] - now[place]) / dt_s
+            slope[place] = share(1.0, dt_s) * newest + (1 - share(1.0, dt_s)) * slope[place]
+            squares += slope[place] ** 2
+        weight = share(cutoff_hz + beta * np.sqrt(squares / len(value)), dt_s)
+        for place in np.ndindex(value.shape):
+            now[place] = weight * value[place] + (1 - weight) * now[place]
+        out.append(now.copy())
+    return np.stack(out)
+
+
+def test_the_filter_is_the_one_euro_filter_at_any_frame_rate() -> None:
+    rng = np.random.default_rng(2)
+    values = np.cumsum(rng.normal(0, 0.01, (40, 5, 3)), axis=0)
+    steps_s = [float(step) for step in rng.uniform(0.005, 0.1, 39)]
+    fast = _OneEuro(3.0, 30.0)
+    found = np.stack([fast(value, dt_s) for value, dt_s in zip(values, [1.0, *steps_s], strict=True)])
+    np.testing.assert_allclose(found, slow_one_euro(values, steps_s, 3.0, 30.0), atol=1e-12)

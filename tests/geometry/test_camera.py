@@ -192,3 +192,11 @@ def test_a_lens_of_zeros_is_no_lens():
     camera = webcam(distortion=np.zeros(5), std=np.ones(9))
     assert not camera.has_distortion
     assert camera == webcam(distortion=[], std=np.ones(4))
+
+
+def test_a_refusal_says_that_the_image_is_turned_only_where_it_is():
+    with pytest.raises(CameraError, match="turned by 90 degrees"):
+        webcam().scaled_to(720, 1280)
+    with pytest.raises(CameraError) as refused:
+        webcam().scaled_to(640, 480)
+    assert "turned" not in str(refused.value)

@@ -239,3 +239,51 @@ def test_the_unfinished_file_is_readable_as_it_grows(tmp_path: Path) -> None:
         assert read.frame_count == 20 and not read.finished and read.warnings
     with open(part, "rb") as file, pytest.raises((McapError, ValueError)):
         list(make_reader(file).iter_messages())  # which is why there is a repair
+
+
+@pytest.mark.parametrize("late", [1, 30, 200])
+def test_results_that_come_some_frames_after_their_frame_are_in_the_file(tmp_path: Path, late: int) -> None:
+    frames = [make_frame(index, size=(16, 16)) for index in range(late + 4)]
+    with SessionWriter(tmp_path / "late.mcap", SessionInfo(), OPTIONS) as writer:
+        for number, frame in enumerate(frames):
+            writer.add_frame(frame, None)
+            if number >= late:
+                recorded = RecordedHands([make_hand(number - late)], CAMERA, "test", 5.0)
+                assert writer.add_hands(frames[number - late], recorded)
+    with SessionReader(tmp_path / "late.mcap") as read:
+        assert read.result_count == 4
+        for number in range(4):
+            found = read.hands(number)
+            assert found is not None
+            assert_same_hand(found.hands[0], make_hand(number))
+        assert read.hands(4) is None
+
+
+def log_times_ns(path: Path, topic: str) -> list[int]:
+    """When the messages of a topic were logged, as any MCAP reader sees it."""
+    with path.open("rb") as stream:
+        return [message.log_time for _, _, message in make_reader(stream).iter_messages(topics=[topic])]
+
+
+def test_the_calibration_is_repeated_each_second_and_not_with_each_frame(tmp_path: Path) -> None:
+    path = write_session(tmp_path / "take.mcap", count=95)  # 3.1 s
+    times_ns = np.array(log_times_ns(path, schema.CALIBRATION))
+    assert len(times_ns) == 4
+    assert (np.diff(times_ns) >= 1e9).all() and (np.diff(times_ns) < 1e9 + PERIOD_NS).all()
+
+
+def test_after_a_source_was_wound_back_log_times_go_on_at_its_pace(tmp_path: Path) -> None:
+    played = [make_frame(index) for index in (*range(6), *range(2, 8))]
+    path = write_session(tmp_path / "take.mcap", frames=played)
+    steps_ns = np.diff(log_times_ns(path, schema.FRAME))
+    assert len(steps_ns) == 11 and steps_ns[5] > 0
+    assert (np.delete(steps_ns, 5) == PERIOD_NS).all()
+
+
+def test_an_error_while_a_session_is_written_leaves_a_finished_file(tmp_path: Path) -> None:
+    path = tmp_path / "take.mcap"
+    with pytest.raises(ZeroDivisionError), SessionWriter(path, SessionInfo(), OPTIONS) as writer:
+        writer.add_frame(make_frame(0), CAMERA)
+        raise ZeroDivisionError
+    with SessionReader(path) as read:
+        assert read.finished and read.frame_count == 1
