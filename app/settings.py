@@ -17,6 +17,7 @@ import platformdirs
 
 from app.environment import PROGRAM
 from handdgp_core.errors import OutputError
+from handdgp_core.files import write_text
 
 VERSION = 1
 ENVIRONMENT_VARIABLE = "HANDDGP_SETTINGS"
@@ -181,22 +182,13 @@ def load_settings(path: Path | None = None) -> tuple[Settings, list[str]]:
 
 
 def save_settings(settings: Settings, path: Path | None = None) -> None:
-    """Write the settings under a temporary name, then rename.
+    """Write the settings, whole or not at all.
 
     Raises:
         OutputError: the folder or file cannot be written.
     """
     path = path or default_path()
-    text = json.dumps({"version": VERSION, **asdict(settings)}, indent=2)
-    partial = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(
-            "a place to keep the settings", f"{path}: {error.strerror or error}", "make the folder writable"
-        ) from error
+    write_text(path, json.dumps({"version": VERSION, **asdict(settings)}, indent=2))
 
 
 def reset_settings(path: Path | None = None) -> Path | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from calib.boards import Board, Rectangle
-from handdgp_core.errors import OutputError, UsageError
+from handdgp_core.errors import UsageError
+from handdgp_core.files import write_bytes
 
 __all__ = ["PAPERS", "RULER_MM", "board_pdf", "write_board_pdf"]
 
@@ -49,22 +49,13 @@ def board_pdf(board: Board, paper: str = "a4") -> bytes:
 
 
 def write_board_pdf(path: Path, board: Board, paper: str = "a4") -> None:
-    """Write the PDF under a temporary name, then rename it.
+    """Write the PDF, whole or not at all.
 
     Raises:
         UsageError: as `board_pdf`.
         OutputError: the place cannot be written.
     """
-    content = board_pdf(board, paper)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(
-            "a place for the board", f"{path}: {error.strerror or error}", "choose another --output"
-        ) from error
+    write_bytes(path, board_pdf(board, paper))
 
 
 def _sheet(board: Board, paper: str) -> _Sheet:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from calib.profiles import default_folder
-from handdgp_core.errors import CalibrationError, OutputError
+from handdgp_core.errors import CalibrationError
+from handdgp_core.files import write_json
 
 __all__ = ["PeopleStore", "PersonHand"]
 
@@ -84,15 +84,7 @@ class PeopleStore:
         return person
 
     def _write(self, people: list[PersonHand]) -> None:
-        text = json.dumps({"version": _VERSION, "people": [asdict(person) for person in people]}, indent=2) + "\n"
-        part = self.path.with_name(f".{self.path.name}.part")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, self.path)
-        except OSError as error:
-            found = f"{self.path}: {error.strerror or error}"
-            raise OutputError("to keep the size of a hand", found, "make room there, or make it writable") from error
+        write_json(self.path, {"version": _VERSION, "people": [asdict(person) for person in people]})
 
 
 def _person(entry: object) -> PersonHand | None:

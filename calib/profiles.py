@@ -23,7 +23,8 @@ import platformdirs
 
 from calib.boards import Board
 from calib.views import View
-from handdgp_core.errors import CalibrationError, HandDGPError, OutputError
+from handdgp_core.errors import CalibrationError, HandDGPError
+from handdgp_core.files import output_errors
 from handdgp_core.geometry.camera import Camera
 
 __all__ = [
@@ -136,22 +137,21 @@ class ProfileStore:
             OutputError: the place cannot be written.
         """
         parent = self.folder / _slug(profile.key)
-        try:
+        with output_errors(parent):
             parent.mkdir(parents=True, exist_ok=True)
             partial = Path(tempfile.mkdtemp(prefix=".part-", dir=parent))
-        except OSError as error:
-            raise _cannot_write(parent, error) from error
         try:
-            profile.camera.save(partial / _CAMERA)
-            (partial / _ABOUT).write_text(json.dumps(_content(profile), indent=2) + "\n", encoding="utf-8")
-            with open(partial / _VIEWS, "wb") as file:
-                np.savez_compressed(file, **_packed(views))
-            target = _free_folder(parent, profile.created_s)
-            os.chmod(partial, 0o755)
-            os.replace(partial, target)
-        except OSError as error:
+            with output_errors(parent):
+                profile.camera.save(partial / _CAMERA)
+                (partial / _ABOUT).write_text(json.dumps(_content(profile), indent=2) + "\n", encoding="utf-8")
+                with open(partial / _VIEWS, "wb") as file:
+                    np.savez_compressed(file, **_packed(views))
+                target = _free_folder(parent, profile.created_s)
+                os.chmod(partial, 0o755)
+                os.replace(partial, target)
+        except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
-            raise _cannot_write(parent, error) from error
+            raise
         return Profile(**{**_fields(profile), "folder": target})
 
     def profiles(self) -> list[Profile]:
@@ -293,9 +293,3 @@ def _lens_warnings(old: CameraKey, new: CameraKey) -> list[str]:
         if was is not None and now is not None and abs(was - now) > _SAME_FOCUS * max(abs(was), 1.0):
             warnings.append(f"Its {name} is {now:g} now and was {was:g} for the calibration.")
     return warnings
-
-
-def _cannot_write(place: Path, error: OSError) -> OutputError:
-    return OutputError(
-        "to keep the calibration", f"{place}: {error.strerror or error}", "make room there, or make it writable"
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from calib.board_shape import SHAPE_NAMES
 from calib.plots import plot_coverage, plot_residuals, plot_uncertainty, plot_views
 from calib.quality import Verdict, tilts_rad
 from calib.solve import Solution
-from handdgp_core.errors import OutputError
+from handdgp_core.files import write_text
 
 __all__ = ["write_report"]
 
@@ -29,7 +28,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0 } svg { max-w
 
 
 def write_report(path: Path, title: str, solution: Solution, verdict: Verdict, remarks: Sequence[str] = ()) -> None:
-    """Write the report under a temporary name, then rename it.
+    """Write the report, whole or not at all.
 
     Args:
         path: of the HTML file.
@@ -40,16 +39,7 @@ def write_report(path: Path, title: str, solution: Solution, verdict: Verdict, r
     Raises:
         OutputError: the place cannot be written.
     """
-    page = _page(title, solution, verdict, remarks)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(
-            "a place for the report", f"{path}: {error.strerror or error}", "choose another --report"
-        ) from error
+    write_text(path, _page(title, solution, verdict, remarks))
 
 
 def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[str]) -> str:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from handdgp_core.errors import OutputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MIB = 1024**2
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -90,19 +95,33 @@ def part_of(path: Path) -> Path:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, make_folder: bool = False) -> Iterator[Path]:
     """Gives a temporary name to write under; on leaving, the file appears under `path` whole, or not at all.
+
+    The name is hidden, keeps the suffix and is used once, so that two programs may write the same file at a time.
+
+    Args:
+        path: the file.
+        make_folder: whether to make its folder where it is missing.
 
     Raises:
         OutputError: the operating system could not write it.
     """
-    part = part_of(path)
+    part = part_of(path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}"))
     try:
         with output_errors(path):
+            if make_folder:
+                path.parent.mkdir(parents=True, exist_ok=True)
             yield part
             os.replace(part, path)
     finally:
         remove(part)
+
+
+def name_part(part: Path, path: Path) -> None:
+    """Gives a file that has grown under a temporary name its own. Raises OutputError."""
+    with output_errors(path):
+        os.replace(part, path)
 
 
 def remove(path: Path) -> None:
@@ -111,9 +130,42 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; its folder is made where it is missing. Raises OutputError."""
+    with whole_file(path, make_folder=True) as part:
+        part.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a file of UTF-8 text as `write_bytes` does. Raises OutputError."""
+    with whole_file(path, make_folder=True) as part:
+        part.write_text(content, encoding="utf-8")
+
+
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write a file of JSON, whole or not at all; its folder is made where it is missing. Raises OutputError."""
-    with output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as part:
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    """Write a file of JSON as `write_bytes` does. Raises OutputError."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write a .safetensors file as `write_bytes` does.
+
+    Args:
+        path: the file.
+        tensors: on the CPU, each contiguous.
+        metadata: text to keep with them.
+
+    Raises:
+        OutputError: the place cannot be written.
+    """
+    from safetensors import SafetensorError  # here, for whoever writes no tensors need not wait for torch
+    from safetensors.torch import save_file
+
+    with whole_file(path, make_folder=True) as part:
+        part.touch()
+        mode = part.stat().st_mode  # as the umask wants it; safetensors makes files that the owner alone can read
+        try:
+            save_file(dict(tensors), part, dict(metadata or {}))
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+        part.chmod(mode)

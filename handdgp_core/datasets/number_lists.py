@@ -7,7 +7,6 @@ Here they are parsed in pieces, once, into a NumPy file in the user's cache, whi
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
+
+from handdgp_core.files import whole_file
 
 __all__ = ["cached_array", "default_cache", "read_number_list"]
 
@@ -47,11 +48,8 @@ def cached_array(path: Path, item_shape: tuple[int, ...], cache: Path) -> Path:
     target = cache / f"{path.stem}-{key}.npy"
     if not target.exists():
         array = read_number_list(path, item_shape)
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(f".{os.getpid()}.tmp")
-        with partial.open("wb") as file:
+        with whole_file(target, make_folder=True) as part, part.open("wb") as file:
             np.save(file, array)
-        os.replace(partial, target)
     return target
 
 

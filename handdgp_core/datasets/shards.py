@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from handdgp_core.datasets.files import DatasetError, DatasetFolder, checked_index
 from handdgp_core.datasets.sample import LabelledHand
-from handdgp_core.errors import OutputError, ShapeError
+from handdgp_core.errors import ShapeError
+from handdgp_core.files import output_errors, whole_file, write_text
 
 __all__ = ["ShardInfo", "ShardWriter", "Shards"]
 
@@ -85,13 +86,11 @@ class ShardWriter:
         self.folder = Path(folder)
         self.info = info
         self._quality = quality
-        try:
+        with output_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not (self.folder / INDEX).exists():
-                content = {"format": "handdgp-shards", "version": VERSION, **asdict(info)}
-                _write(self.folder / INDEX, json.dumps(content, indent=2).encode())
-        except OSError as error:
-            raise OutputError(f"to write {self.folder}", f"{error.strerror}", "choose another folder") from error
+        if not (self.folder / INDEX).exists():
+            content = {"format": "handdgp-shards", "version": VERSION, **asdict(info)}
+            write_text(self.folder / INDEX, json.dumps(content, indent=2))
         found = read_info(self.folder)
         if found.row != info.row or found.mesh != info.mesh:
             cure = "write into an empty folder"
@@ -113,20 +112,13 @@ class ShardWriter:
             OutputError: the disk is full or cannot be written.
         """
         pictures = self.folder / f"shard-{number:05d}.jpgs"
-        partial = pictures.with_suffix(f".jpgs.{os.getpid()}.tmp")
         rows: list[NDArray[Any]] = []
-        try:
-            with partial.open("wb") as file:
-                for sample in samples:
-                    content = _jpeg(sample.image, self._quality)
-                    rows.append(self._row(sample, file.tell(), len(content)))
-                    file.write(content)
-            os.replace(partial, pictures)
-            return _write_rows(pictures.with_suffix(".npy"), np.array(rows, dtype=self.info.row))
-        except OSError as error:
-            raise OutputError(f"to write {pictures}", f"{error.strerror}", "free some space") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(pictures) as part, part.open("wb") as file:
+            for sample in samples:
+                content = _jpeg(sample.image, self._quality)
+                rows.append(self._row(sample, file.tell(), len(content)))
+                file.write(content)
+        return _write_rows(pictures.with_suffix(".npy"), np.array(rows, dtype=self.info.row))
 
     def _row(self, sample: LabelledHand, offset: int, length: int) -> NDArray[Any]:
         info = self.info
@@ -267,14 +259,6 @@ def _jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
 
 
 def _write_rows(path: Path, rows: NDArray[Any]) -> Path:
-    partial = path.with_suffix(f".npy.{os.getpid()}.tmp")
-    with partial.open("wb") as file:
+    with whole_file(path) as part, part.open("wb") as file:
         np.save(file, rows)
-    os.replace(partial, path)
     return path
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
-    partial.write_bytes(content)
-    os.replace(partial, path)

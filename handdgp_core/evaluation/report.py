@@ -6,7 +6,6 @@ import base64
 import html
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.errors import OutputError
 from handdgp_core.evaluation.plots import plot_by_range, plot_pck
+from handdgp_core.files import write_text
 
 __all__ = ["write_report"]
 
@@ -66,14 +65,8 @@ def write_report(
     """
     page = _page(about, results, pictures)
     content = json.dumps({**about, "positioning": _without_nan(dict(results))}, indent=2, allow_nan=False) + "\n"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in ((HTML, page), (JSON, content)):
-            part = folder / f".{name}.part"
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, folder / name)
-    except OSError as error:
-        raise OutputError(f"to write {folder}", str(error.strerror or error), "choose another --report") from error
+    write_text(folder / HTML, page)
+    write_text(folder / JSON, content)
     return folder / HTML
 
 

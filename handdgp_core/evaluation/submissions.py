@@ -6,10 +6,8 @@ evaluation split. FreiHAND: OpenCV axes, FreiHAND's keypoint order. HO3D: OpenGL
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +16,8 @@ import numpy as np
 
 from handdgp_core.arrays import Array
 from handdgp_core.datasets.ho3d import CAMERA_FROM_OPENGL, FREIHAND_FROM_HO3D
-from handdgp_core.errors import OutputError, ShapeError
+from handdgp_core.errors import ShapeError
+from handdgp_core.files import write_bytes
 
 __all__ = ["write_freihand", "write_ho3d"]
 
@@ -79,14 +78,5 @@ def _write(path: Path, keypoints: Array, vertices: Array) -> Path:
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
             file.writestr(MEMBER, content)
         content = archive.getvalue()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(f"to write {path}", f"{error.strerror}", "choose another place") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+    write_bytes(path, content)
     return path

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from handdgp_core.arrays import Array
-from handdgp_core.files import output_errors, part_of, remove
+from handdgp_core.files import name_part, output_errors, part_of, remove
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import NAMES
 from handdgp_core.types import Frame, Hand
@@ -65,7 +65,7 @@ class CsvWriter:
             with output_errors(self.path):
                 os.fsync(self._file.fileno())
                 self._file.close()
-                os.replace(self._part, self.path)
+            name_part(self._part, self.path)
         finally:
             self._file.close()
             remove(self._part)

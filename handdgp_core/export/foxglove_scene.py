@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from mcap.writer import CompressionType, Writer
 
-from handdgp_core.files import MIB, output_errors, part_of, remove
+from handdgp_core.files import MIB, name_part, output_errors, part_of, remove
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import foxglove, schema
 from handdgp_core.sessions.pictures import encode_jpeg
@@ -83,7 +83,7 @@ class FoxgloveScene:
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 self._file.close()
-                os.replace(self._part, self.path)
+            name_part(self._part, self.path)
         finally:
             self._file.close()
             remove(self._part)

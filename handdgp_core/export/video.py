@@ -15,7 +15,7 @@ from handdgp_core.drawing.colours import LIGHT
 from handdgp_core.drawing.overlay import OverlayStyle, draw_hands
 from handdgp_core.drawing.text import draw_text, text_size
 from handdgp_core.errors import OutputError, UsageError
-from handdgp_core.files import MIB, check_room, output_errors, part_of, remove
+from handdgp_core.files import MIB, check_room, name_part, output_errors, part_of, remove
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.types import Frame, Hand
 
@@ -97,8 +97,7 @@ class OverlayVideo:
         readable = _count_frames(self._part)
         try:
             if readable:
-                with output_errors(self.path):
-                    os.replace(self._part, self.path)
+                name_part(self._part, self.path)
         finally:
             remove(self._part)
         if readable < self.frame_count:

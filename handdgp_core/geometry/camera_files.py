@@ -7,17 +7,16 @@ version, or whether it is a camera_info message dumped by ROS 1 or 2. Writing ad
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from handdgp_core.errors import CameraError, OutputError, UsageError
+from handdgp_core.errors import CameraError, UsageError
+from handdgp_core.files import whole_file
 
 if TYPE_CHECKING:
     from handdgp_core.geometry.camera import Camera
@@ -306,16 +305,5 @@ def _dumped(content: Mapping[str, Any]) -> str:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        cure = "choose another place, or make room there"
-        raise OutputError("a place to write the camera file", f"{path} ({error.strerror})", cure) from None
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -33,7 +33,7 @@ from mcap.records import (
 )
 
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.files import check_room, output_errors, remove
+from handdgp_core.files import check_room, name_part, output_errors, remove
 from handdgp_core.sessions import schema
 from handdgp_core.sessions.parts import finished_path, part_path, reserve_path
 from handdgp_core.sessions.records import HEAD_BYTES, MAGIC, Chunk, Entry, Opcode, SessionFile
@@ -146,8 +146,7 @@ def _finish_in_place(path: Path, target: Path, found: Inventory) -> None:
             found.chunks[-1], places[-1] = _write_indexes(stream, last, found.entries[-1] or [])
         _write_end(stream, found, places)
         os.fsync(stream.fileno())
-    with output_errors(target):
-        os.replace(path, target)
+    name_part(path, target)
 
 
 def _index_places(stream: BinaryIO, chunk: Chunk) -> dict[int, int]:
@@ -171,8 +170,7 @@ def _copy(path: Path, target: Path, found: Inventory, progress: Progress) -> Non
         with output_errors(target), open(path, "rb") as source, open(part, "xb") as stream:
             _copy_data(source, stream, found, progress)
             os.fsync(stream.fileno())
-        with output_errors(target):
-            os.replace(part, target)
+        name_part(part, target)
     except BaseException:
         remove(part)
         raise

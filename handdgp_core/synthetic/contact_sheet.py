@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.datasets.sample import LabelledHand, LabelledHands
-from handdgp_core.errors import OutputError
+from handdgp_core.files import write_bytes
 
 __all__ = ["contact_sheet", "write_contact_sheet"]
 
@@ -35,13 +34,8 @@ def write_contact_sheet(hands: LabelledHands, path: Path) -> None:
     Raises:
         OutputError: the place cannot be written.
     """
-    part = path.with_name(f".{path.name}.part.png")
-    try:
-        content = cv2.imencode(".png", cv2.cvtColor(contact_sheet(hands), cv2.COLOR_RGB2BGR))[1]
-        part.write_bytes(content.tobytes())
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"to write {path}", str(error.strerror or error), "choose another place") from error
+    content = cv2.imencode(".png", cv2.cvtColor(contact_sheet(hands), cv2.COLOR_RGB2BGR))[1]
+    write_bytes(path, content.tobytes())
 
 
 def _tile(sample: LabelledHand, marked: bool) -> NDArray[np.uint8]:

@@ -134,7 +134,7 @@ def test_reset_keeps_the_old_file(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_names_the_cure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="Make the folder writable"):
+    with pytest.raises(OutputError, match="Move that file away"):
         save_settings(Settings(), tmp_path / "file" / "s.json")
 
 

@@ -85,7 +85,7 @@ def test_damage_is_passed_over_and_told_when_asked_for(store):
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "cameras").write_text("a file")
-    with pytest.raises(OutputError, match="calibration"):
+    with pytest.raises(OutputError, match="a file at"):
         saved(ProfileStore(tmp_path / "cameras"))
 
 

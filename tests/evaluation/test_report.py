@@ -73,7 +73,7 @@ def test_a_report_of_nothing_has_no_plots_and_no_figure(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="--report"):
+    with pytest.raises(OutputError, match="a file at"):
         write_report(tmp_path / "file" / "inside", {}, {"refined": summarise(pairs())})
 
 

@@ -199,7 +199,7 @@ def test_place_that_cannot_be_written_is_an_error_and_the_old_file_stays(tmp_pat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full_disk)
-    with pytest.raises(OutputError, match="No space"):
+    with pytest.raises(OutputError, match="a full disk"):
         Camera.assumed(1280, 720).save(tmp_path / "camera.yaml")
     assert Camera.load(tmp_path / "camera.yaml") == camera
     assert os.listdir(tmp_path) == ["camera.yaml"]

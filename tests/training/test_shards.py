@@ -65,7 +65,7 @@ def test_a_stopped_writer_goes_on_with_the_shard_it_was_at(tmp_path: Path) -> No
         writer.write(1, cut_off())  # type: ignore[arg-type]
     again = ShardWriter(tmp_path, INFO)
     assert again.finished == {0}
-    assert not list(tmp_path.glob("*.tmp"))
+    assert not list(tmp_path.glob("*.part*"))
     again.write(1, [hand(1), hand(2)])
     assert len(Shards(tmp_path)) == 3
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from handdgp_core.arrays import Array
+from handdgp_core.files import whole_file
 from handdgp_core.hands.anatomy import BONES, DOFS, Dof
 from handdgp_core.hands.keypoints import COUNT, FINGERS, WRIST
 from handdgp_core.hands.measure import hand_length_m
@@ -370,11 +370,9 @@ def _provenance(hand: AnnyHand) -> str:
 
 
 def save(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Write the asset under a temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part.npz")
-    np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
-    os.replace(temporary, path)
+    """Write the asset, whole or not at all."""
+    with whole_file(path, make_folder=True) as part:
+        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
+
+from handdgp_core.errors import OutputError
+from handdgp_core.files import whole_file
 
 __all__ = ["content_key", "folder", "recall", "remember"]
 
@@ -56,14 +58,7 @@ def recall(key: str) -> dict[str, NDArray[Any]] | None:
 def remember(key: str, arrays: dict[str, NDArray[Any]]) -> None:
     """Keep arrays under a key; a full or read-only disk is only worth a warning."""
     try:
-        folder().mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder(), suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-            os.replace(name, folder() / f"{key}.npz")
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
+        with whole_file(folder() / f"{key}.npz", make_folder=True) as part, part.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    except OutputError as error:
         _log.warning("A template is not kept: %s", error)

@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from handdgp_core.errors import WeightsError
+from handdgp_core.files import write_tensors
 from handdgp_core.networks.pose_refiner import PoseRefiner
-from handdgp_core.networks.tensor_file import write_tensors
 
 __all__ = ["is_refiner", "load_refiner", "save_refiner"]
 

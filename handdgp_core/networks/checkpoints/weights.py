@@ -19,11 +19,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from handdgp_core.errors import ShapeError, UsageError, WeightsError
+from handdgp_core.files import write_tensors
 from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.guided_handdgp import make_network
 from handdgp_core.networks.handdgp import HandDGP
-from handdgp_core.networks.tensor_file import write_tensors
 
 __all__ = ["load_network", "read_metadata", "save_network"]
 

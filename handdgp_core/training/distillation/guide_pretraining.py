@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from handdgp_core.files import write_tensors
 from handdgp_core.geometry.positioning import position_refined
 from handdgp_core.networks.guide import Gathered, Guidance, RoughHand
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
-from handdgp_core.networks.tensor_file import write_tensors
 from handdgp_core.training.config import StageConfig, TrainingConfig
 from handdgp_core.training.curriculum import rate_factor
 from handdgp_core.training.distillation.data import Loading

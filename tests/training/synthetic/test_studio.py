@@ -141,7 +141,7 @@ def test_a_stopped_run_goes_on_and_gives_the_same_files(few: None, tmp_path: Pat
 
     part = generate(tmp_path / "part", 4, 5, 1, stop_after_the_first, stop)
     assert (part.made, part.finished) == (2, False)
-    assert not list((tmp_path / "part").glob("*.tmp"))
+    assert not list((tmp_path / "part").glob("*.part*"))
     rest = generate(tmp_path / "part", 4, 5, 1, lambda done, total: None)
     assert (rest.made, rest.kept, rest.finished) == (2, 2, True)
     for name in ("shard-00000.jpgs", "shard-00001.jpgs", "shard-00001.npy"):
