@@ -168,8 +168,8 @@ def _program_pairs(
 
 
 def _open(options: EvaluateOptions, template: Any) -> Any:
+    from handdgp_core.datasets.config import DatasetConfig
     from handdgp_core.datasets.registry import JoinedHands, open_dataset, open_template
-    from handdgp_core.training.config import DatasetConfig
 
     split = options.split or EVALUATION_SPLITS.get(options.dataset, "")
     config = DatasetConfig(options.dataset, str(options.root), split, limit=options.limit)  # type: ignore[arg-type]

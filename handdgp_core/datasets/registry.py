@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from handdgp_core.datasets.config import DatasetConfig
 from handdgp_core.datasets.frames import FramesFolder
 from handdgp_core.datasets.freihand import FreiHAND
 from handdgp_core.datasets.ho3d import HO3D
@@ -18,7 +19,6 @@ from handdgp_core.hands.licensed.body import body_template
 from handdgp_core.hands.licensed.mano import mano_template
 from handdgp_core.hands.open_hand.open_template import open_hand_template
 from handdgp_core.hands.topology.template import Template
-from handdgp_core.training.config import DatasetConfig
 
 __all__ = ["JoinedHands", "open_dataset", "open_template"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from handdgp_core.augmentation.settings import AppearanceSettings, ViewSettings
+from handdgp_core.datasets.config import DatasetConfig
 from handdgp_core.detection.crops import HALF_SIZE_FACTOR
 from handdgp_core.errors import UsageError
 from handdgp_core.networks.backbones.registry import GUIDED
@@ -30,32 +31,6 @@ __all__ = [
     "load_config",
     "parse_config",
 ]
-
-DatasetName = Literal["freihand", "ho3d", "h36m", "frames", "shards"]
-
-
-@dataclass(frozen=True)
-class DatasetConfig:
-    """One labelled data set.
-
-    Attributes:
-        name: which reader.
-        root: its folder.
-        split: part of it, in the words of the data set; empty for the reader's own for training.
-        repeat: how often its samples count in an epoch, to balance data sets of different size.
-        limit: use the first samples only; null for all.
-    """
-
-    name: DatasetName
-    root: str
-    split: str = ""
-    repeat: int = 1
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        _at_least("repeat", self.repeat, 1)
-        if self.limit is not None:
-            _at_least("limit", self.limit, 1)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from handdgp_core.augmentation import AppearanceSettings, ViewPairs
+from handdgp_core.datasets.config import DatasetConfig
 from handdgp_core.datasets.registry import JoinedHands, open_dataset
 from handdgp_core.datasets.sampling import BlockShuffle
 from handdgp_core.hands.topology.template import Template
-from handdgp_core.training.config import DatasetConfig, TrainingConfig
+from handdgp_core.training.config import TrainingConfig
 
 __all__ = ["BlockLoaders", "HandData", "ResumableLoader", "make_loader", "open_pairs"]
 

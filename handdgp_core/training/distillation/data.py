@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from handdgp_core.augmentation import ViewPairs
+from handdgp_core.datasets.config import DatasetConfig
 from handdgp_core.datasets.registry import JoinedHands
 from handdgp_core.datasets.shards import Shards
 from handdgp_core.hands.topology.template import Template
-from handdgp_core.training.config import DatasetConfig, TrainingConfig
+from handdgp_core.training.config import TrainingConfig
 from handdgp_core.training.data import BlockLoaders, open_pairs
 from handdgp_core.training.distillation.teacher_outputs import Progress, TaughtViews, teach
 

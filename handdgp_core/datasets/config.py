@@ -1,0 +1,36 @@
+"""Which data set, and what of it: a part of a training's configuration, and what `evaluate` is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from handdgp_core.errors import UsageError
+
+__all__ = ["DatasetConfig", "DatasetName"]
+
+DatasetName = Literal["freihand", "ho3d", "h36m", "frames", "shards"]
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """One labelled data set.
+
+    Attributes:
+        name: which reader.
+        root: its folder.
+        split: part of it, in the words of the data set; empty for the reader's own for training.
+        repeat: how often its samples count in an epoch, to balance data sets of different size.
+        limit: use the first samples only; null for all.
+    """
+
+    name: DatasetName
+    root: str
+    split: str = ""
+    repeat: int = 1
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("repeat", self.repeat), ("limit", self.limit)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} of at least 1", f"{value}")
