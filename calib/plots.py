@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from calib.solve import Solution
 from calib.uncertainty import UncertaintyMap
+from handdgp_core.svg import svg_text, tidy_axes
 
 __all__ = ["plot_coverage", "plot_residuals", "plot_uncertainty", "plot_views"]
 
@@ -27,8 +24,8 @@ def plot_views(solution: Solution, outliers: tuple[int, ...]) -> str:
     place.bar(np.arange(1, len(rms) + 1), rms, color=colours)
     place.axhline(solution.rms_px, color="#5c6475", linewidth=0.8)
     place.set(xlabel="view", ylabel="rms, px", xlim=(0.3, len(rms) + 0.7))
-    _clean(place)
-    return _svg(figure)
+    tidy_axes(place)
+    return svg_text(figure)
 
 
 def plot_residuals(solution: Solution) -> str:
@@ -44,8 +41,8 @@ def plot_residuals(solution: Solution) -> str:
     right.scatter(radius, np.linalg.norm(every, axis=1), s=4, color=_BLUE, alpha=0.5, linewidths=0)
     right.set(xlabel="distance from the principal point, px", ylabel="residual, px", ylim=(0, None))
     for place in (left, right):
-        _clean(place)
-    return _svg(figure)
+        tidy_axes(place)
+    return svg_text(figure)
 
 
 def plot_coverage(solution: Solution) -> str:
@@ -55,7 +52,7 @@ def plot_coverage(solution: Solution) -> str:
     for view in solution.views:
         place.scatter(view.corners_px[:, 0], view.corners_px[:, 1], s=5, alpha=0.7, linewidths=0)
     _picture_axes(place, solution)
-    return _svg(figure)
+    return svg_text(figure)
 
 
 def plot_uncertainty(solution: Solution) -> str:
@@ -68,24 +65,9 @@ def plot_uncertainty(solution: Solution) -> str:
     shown = place.imshow(std, extent=(-0.5, width - 0.5, height - 0.5, -0.5), cmap="viridis", vmin=0, vmax=top)
     figure.colorbar(shown, ax=place, label="px")
     _picture_axes(place, solution)
-    return _svg(figure)
+    return svg_text(figure)
 
 
 def _picture_axes(place: Axes, solution: Solution) -> None:
     width, height = solution.camera.size
     place.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xlabel="u, px", ylabel="v, px")
-
-
-def _clean(place: Axes) -> None:
-    place.spines[["top", "right"]].set_visible(False)
-    place.grid(axis="y", color="#e3e5ea", linewidth=0.8)
-    place.set_axisbelow(True)
-
-
-def _svg(figure: Figure) -> str:
-    text = io.StringIO()
-    # Without date and random ids the same figures give the same file.
-    with matplotlib.rc_context({"svg.hashsalt": "report", "svg.fonttype": "path", "font.size": 9}):
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
-    drawn = text.getvalue()
-    return drawn[drawn.index("<svg") :]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.live.frame_result import PipelineOptions
-from handdgp_core.arrays import Array
 from handdgp_core.drawing.overlay import draw_hands
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.pixels import resized_matrix, resized_pixels
 from handdgp_core.sessions import RecordedHands
 from handdgp_core.types import Frame, Hand
 
@@ -60,14 +60,10 @@ def _shrunk(
 
 def _camera_at(camera: Camera, width: int, height: int) -> Camera:
     """The camera of a picture resized to any size: rounding to whole pixels may change the aspect of small ones."""
-    by = np.array([width / camera.width, height / camera.height])
-    matrix = camera.matrix.copy()
-    matrix[:2] *= by[:, None]
-    matrix[:2, 2] += 0.5 * by - 0.5  # pixel centres: u becomes s (u + 0.5) - 0.5
+    matrix = resized_matrix(camera.matrix, (width / camera.width, height / camera.height))
     return replace(camera, width=width, height=height, matrix=matrix)
 
 
 def _hand_at(hand: Hand, across: float, down: float) -> Hand:
     """The hand whose 2D keypoints are those of the resized picture."""
-    scale: Array = np.array([across, down])
-    return replace(hand, keypoints_px=(hand.keypoints_px + 0.5) * scale - 0.5)
+    return replace(hand, keypoints_px=resized_pixels(hand.keypoints_px, (across, down)))

@@ -25,9 +25,9 @@ from app.viewport.scene_geometry import (
     ribbons_mesh,
     shaded,
     tubes_mesh,
-    vertex_normals,
     view_pixel,
 )
+from handdgp_core.drawing.normals import vertex_normals
 
 __all__ = ["Open3DScene"]
 

@@ -13,7 +13,8 @@ from app.viewport import marks
 from app.viewport.colours import THEMES, Floats, Theme
 from app.viewport.orbit import NEAR_M, Orbit
 from app.viewport.protocol import RenderRequest, SceneHand
-from app.viewport.scene_geometry import Balls, Segments, shaded, vertex_normals, view_pixel
+from app.viewport.scene_geometry import Balls, Segments, shaded, view_pixel
+from handdgp_core.drawing.normals import vertex_normals
 
 __all__ = ["paint"]
 

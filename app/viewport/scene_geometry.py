@@ -16,7 +16,7 @@ from app.viewport.orbit import NEAR_M, Orbit
 
 __all__ = [
     "Balls", "Mesh", "Segments", "balls_mesh", "covariance_axes", "join_meshes", "pulled_to_eye", "ribbons_mesh",
-    "shaded", "tubes_mesh", "vertex_normals", "view_pixel",
+    "shaded", "tubes_mesh", "view_pixel",
 ]  # fmt: skip
 
 Faces = NDArray[np.int32]
@@ -75,16 +75,6 @@ class Mesh:
     vertices_m: Floats
     colours: Floats
     faces: Faces
-
-
-def vertex_normals(vertices_m: ArrayLike, faces: Faces) -> Floats:
-    """(V, 3) unit normals, each triangle counting by its area; a vertex without triangles gets a zero normal."""
-    vertices = np.asarray(vertices_m, dtype=np.float64)
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    area_normals = np.repeat(np.cross(b - a, c - a), 3, axis=0)
-    flat = faces.reshape(-1)
-    sums = [np.bincount(flat, area_normals[:, axis], minlength=len(vertices)) for axis in range(3)]
-    return _unit(np.stack(sums, axis=1))
 
 
 def shaded(normals: Floats, colours: ArrayLike, orbit: Orbit) -> Floats:

@@ -27,6 +27,7 @@ from calib.views import View
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, HandDGPError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.pixels import resized_pixels
 from handdgp_core.types import Frame
 
 __all__ = ["Bars", "CalibrationWorker", "Snapshot", "TakenView"]
@@ -196,7 +197,7 @@ class CalibrationWorker(Worker):
         heat = None if solution is None else UncertaintyMap(solution.camera).std_px(solution.covariance)
         if state.size is not None:
             wanted = session.wanted(state.size)
-            state = replace(state, ghost_px=_scaled(wanted.outline_px, state.scale), words=wanted.words)
+            state = replace(state, ghost_px=resized_pixels(wanted.outline_px, state.scale), words=wanted.words)
         return replace(
             state,
             taken=_listed(session),
@@ -219,12 +220,8 @@ def _shown(image: NDArray[np.uint8], look: Look) -> dict[str, Any]:
     scale = min(1.0, _SHOWN_WIDTH / image.shape[1])
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
     picture = image if scale == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    corners = np.zeros((0, 2)) if look.view is None else _scaled(look.view.corners_px, scale)
+    corners = np.zeros((0, 2)) if look.view is None else resized_pixels(look.view.corners_px, scale)
     return {"picture": picture, "scale": scale, "corners_px": corners}
-
-
-def _scaled(points_px: Array, scale: float) -> Array:
-    return (points_px + 0.5) * scale - 0.5
 
 
 def _listed(session: CalibrationSession) -> tuple[TakenView, ...]:

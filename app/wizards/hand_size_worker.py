@@ -18,6 +18,7 @@ from handdgp_core.arrays import Array
 from handdgp_core.detection.landmarker import HandFinder
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.pixels import resized_pixels
 from handdgp_core.types import Frame
 
 __all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker"]
@@ -102,7 +103,7 @@ class HandSizeWorker(Worker):
         keypoints = hands[0].keypoints_px if hands else None
         state = HandState.DONE if len(sizer.samples) >= FRAMES_WANTED else sizer.add(view, keypoints)
         picture, scale = _small(frame.image)
-        shown = np.zeros((0, 2)) if keypoints is None else (keypoints + 0.5) * scale - 0.5
+        shown = np.zeros((0, 2)) if keypoints is None else resized_pixels(keypoints, scale)
         self._publish(HandSizeSnapshot(picture, shown, state, len(sizer.samples) / FRAMES_WANTED, _result(sizer)))
 
     def _publish(self, snapshot: HandSizeSnapshot) -> None:

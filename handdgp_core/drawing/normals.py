@@ -29,6 +29,7 @@ def vertex_normals(vertices: Array, faces: NDArray[np.integer]) -> Array:
         vertices: (V, 3), finite.
         faces: (F, 3) outward when counter-clockwise seen from outside.
     """
+    vertices = np.asarray(vertices, dtype=np.float64)
     sums = gather_at_vertices(faces, face_normals(vertices[faces]), len(vertices))
     length = np.linalg.norm(sums, axis=1, keepdims=True)
     return np.divide(sums, length, out=np.zeros_like(sums), where=length > 0.0)

@@ -13,6 +13,7 @@ from torch import Tensor
 from handdgp_core.arrays import Array
 from handdgp_core.drawing.colours import LIGHT, weight_colours
 from handdgp_core.drawing.raster import ProjectedMesh, paint_mesh
+from handdgp_core.geometry.pixels import resized_matrix
 from handdgp_core.networks.output import NetworkOutput
 
 __all__ = ["draw_batch"]
@@ -51,7 +52,7 @@ def _row(sample: dict[str, Any], guess: dict[str, Any], faces: NDArray[np.int32]
     crop = np.ascontiguousarray((sample["image"].transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8))
     zoom = max(1, _LEAST_SIDE // crop.shape[0])
     crop = np.asarray(cv2.resize(crop, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
-    matrix = _zoomed(sample["intrinsics"], zoom)
+    matrix = resized_matrix(sample["intrinsics"], zoom)
     dots, predicted, true = crop.copy(), crop.copy(), crop.copy()
     _draw_dots(dots, guess["keypoints_uv"] * crop.shape[0] - 0.5, guess["weights"])
     _draw_mesh(predicted, guess["vertices_m"], matrix, faces, _PREDICTED)
@@ -59,14 +60,6 @@ def _row(sample: dict[str, Any], guess: dict[str, Any], faces: NDArray[np.int32]
         _draw_mesh(true, sample["vertices"] * scale_m + sample["root_m"], matrix, faces, _TRUE)
     tiles = [cv2.copyMakeBorder(tile, 0, _GAP, 0, _GAP, cv2.BORDER_CONSTANT) for tile in (dots, predicted, true)]
     return np.concatenate([np.asarray(tile, dtype=np.uint8) for tile in tiles], axis=1)
-
-
-def _zoomed(matrix: Array, zoom: int) -> Array:
-    """Intrinsics of the enlarged crop: pixels scale about the corner of the first one, half a pixel off its centre."""
-    bigger = matrix.copy()
-    bigger[:2] *= zoom
-    bigger[:2, 2] += 0.5 * zoom - 0.5
-    return bigger
 
 
 def _draw_mesh(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from handdgp_core.svg import svg_text, tidy_axes
 
 __all__ = ["plot_by_range", "plot_pck"]
 
@@ -37,9 +35,9 @@ def plot_pck(results: Mapping[str, dict[str, Any]]) -> str:
         low, high = next(iter(results.values()))["pck"]["range_mm"]
         place.set(title=title, xlabel="threshold, mm", xlim=(low, high), ylim=(0, 1.01))
         place.legend(loc="lower right", fontsize=8, frameon=False)
-        _clean(place)
+        tidy_axes(place)
     figure.axes[0].set_ylabel("part of joints within")
-    return _svg(figure)
+    return svg_text(figure)
 
 
 def plot_by_range(results: Mapping[str, dict[str, Any]], key: str, label: str) -> str:
@@ -64,20 +62,5 @@ def plot_by_range(results: Mapping[str, dict[str, Any]], key: str, label: str) -
     )
     place.set(xlabel=label, ylabel="CS-MJE, mm")
     place.legend(fontsize=8, frameon=False)
-    _clean(place)
-    return _svg(figure)
-
-
-def _clean(place: Axes) -> None:
-    place.spines[["top", "right"]].set_visible(False)
-    place.grid(axis="y", color="#e3e5ea", linewidth=0.8)
-    place.set_axisbelow(True)
-
-
-def _svg(figure: Figure) -> str:
-    text = io.StringIO()
-    # Without date and random ids the same figures give the same file.
-    with matplotlib.rc_context({"svg.hashsalt": "report", "svg.fonttype": "path", "font.size": 9}):
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
-    drawn = text.getvalue()
-    return drawn[drawn.index("<svg") :]
+    tidy_axes(place)
+    return svg_text(figure)

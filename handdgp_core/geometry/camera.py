@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry import camera_files, distortion
+from handdgp_core.geometry.pixels import resized_matrix
 
 __all__ = ["Camera", "CameraSource", "check_fits"]
 
@@ -187,9 +188,7 @@ class Camera:
                 f"{width}x{height}" + (", turned by 90 degrees" if (height, width) == self.size else ""),
                 f"set the camera to {self.width}x{self.height}, or calibrate it at {width}x{height}",
             )
-        matrix = self.matrix.copy()
-        matrix[:2] *= [[by_x], [by_y]]
-        matrix[:2, 2] += 0.5 * np.array([by_x, by_y]) - 0.5
+        matrix = resized_matrix(self.matrix, (by_x, by_y))
         std = None if self.std is None else self.std.copy()
         if std is not None:
             std[:4] *= (by_x, by_y, by_x, by_y)

@@ -19,9 +19,9 @@ from app.viewport.scene_geometry import (
     ribbons_mesh,
     shaded,
     tubes_mesh,
-    vertex_normals,
     view_pixel,
 )
+from handdgp_core.drawing.normals import vertex_normals
 
 GREY = (0.5, 0.5, 0.5)
 AHEAD = Orbit((0.0, 0.0, 1.0), 0.0, 0.0, 1.0)  # the eye at the origin, looking along +Z
