@@ -99,6 +99,12 @@ def test_lessons_are_kept_and_told_apart(
     assert heard == [(COUNT, COUNT)]
     with pytest.raises(TypeError):
         teach(pairs(hands), "another clip", 1, weights, tmp_path, 0, silent)
+    vertices, plain = len(OpenHand.load().vertices), AppearanceSettings.none()
+    other_views = ViewPairs(hands, vertices, ViewSettings(rotation_deg=16), plain, 1)
+    other_appearance = ViewPairs(hands, vertices, ViewSettings(rotation_deg=15), AppearanceSettings(), 1)
+    for other in (other_views, other_appearance):
+        with pytest.raises(TypeError):
+            teach(other, "clip", 1, weights, tmp_path, 0, silent)
 
 
 def test_hands_that_nobody_sees_are_left_out(hands: list[LabelledHand], weights: Path, tmp_path: Path) -> None:
