@@ -17,6 +17,7 @@ from typing import Any
 from handdgp_core.errors import HandDGPError, UsageError
 
 PROGRAM = "handdgp-live"
+EXTRAS = {"train": "for training and drawn data", "licensed": "for the user's own MANO and SMPL files"}
 SETUP = "./run.sh in a checkout installs everything"
 # Modules that are not named after the package that brings them.
 _PACKAGES = {"cv2": "opencv-contrib-python", "google": "protobuf", "PIL": "Pillow", "yaml": "PyYAML"}
@@ -65,7 +66,7 @@ def missing_part(error: ImportError) -> HandDGPError | None:
 
 def how_to_get(package: str) -> str:
     """What to do about a package that is missing: install its extra, or that package alone."""
-    for extra in ("train", "licensed"):
+    for extra in EXTRAS:
         if package.lower() in map(_name_of, requirements(extra)):
             return (
                 f"it comes with the extra `{extra}`: pip install -e '.[{extra}]' in a checkout, or {PROGRAM}[{extra}]"

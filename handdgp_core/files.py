@@ -113,7 +113,7 @@ def whole_file(path: Path, make_folder: bool = False) -> Iterator[Path]:
             if make_folder:
                 path.parent.mkdir(parents=True, exist_ok=True)
             yield part
-            os.replace(part, path)
+        name_part(part, path)
     finally:
         remove(part)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.protocol import Source, frames
 from handdgp_core.types import Frame, Hand
+
+if TYPE_CHECKING:
+    from handdgp_core.estimation.estimator import HandEstimator
 
 __all__ = ["EstimatedFrame", "estimated_frames"]
 

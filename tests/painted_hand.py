@@ -1,6 +1,10 @@
-"""A shaded picture of the open hand, drawn triangle by triangle, that MediaPipe takes for a real one."""
+"""A shaded picture of the open hand, triangle by triangle, that MediaPipe takes for a real one; clips of pictures."""
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -47,3 +51,14 @@ def paint_triangles(image: NDArray[np.uint8], pixels: Array, corners: Array, fac
     for face in np.argsort(-corners[:, :, 2].mean(axis=1)):
         polygon = np.round(pixels[faces[face]] * 16).astype(np.int32)
         cv2.fillConvexPoly(image, polygon, (SKIN * shade[face]).tolist(), cv2.LINE_AA, shift=4)
+
+
+def write_clip(path: Path, images: Iterable[np.ndarray], fps: float = 25.0) -> Path:
+    """RGB images (height, width, 3) of one size as a Motion JPEG clip; returns its path."""
+    images = iter(images)
+    first = next(images)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, first.shape[1::-1])
+    for image in itertools.chain([first], images):
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path

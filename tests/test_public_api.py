@@ -16,7 +16,7 @@ import pytest
 import handdgp_core
 from handdgp_core import Camera, Frame, HandDGPError, HandEstimator, ShapeError, UsageError, open_source
 from handdgp_core.sources import frames
-from tests.painted_hand import paint_hand
+from tests.painted_hand import paint_hand, write_clip
 
 ROOT = Path(__file__).resolve().parents[1]
 CAMERA = Camera.assumed(640, 480, 60)
@@ -111,12 +111,7 @@ def test_the_picture_example(picture: np.ndarray, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def clip(picture: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clip") / "hand.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (640, 480))
-    for _ in range(4):
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    writer.release()
-    return path
+    return write_clip(tmp_path_factory.mktemp("clip") / "hand.avi", [picture] * 4)
 
 
 def test_the_video_example_writes_a_row_for_every_frame(clip: Path, tmp_path: Path) -> None:

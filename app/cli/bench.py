@@ -16,7 +16,6 @@ from rich.table import Table
 
 from app.cli.options import DONE, Device, DeviceOption, Model, Settings
 from handdgp_core.errors import UsageError
-from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.files import write_json
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
@@ -95,6 +94,8 @@ def _live(source: str, seconds: float, model: str, device: str) -> dict[str, Any
 
 def stages(source: str, seconds: float, model: str, device: str) -> dict[str, Any]:
     """Milliseconds per stage of the headless pipeline, decoding apart."""
+    from handdgp_core.estimation.estimator import HandEstimator
+
     estimator = HandEstimator.from_weights(model, device)
     chooser, stage_ms, total_ms = CameraChooser(), {}, []  # type: ignore[var-annotated]
     first_ms = 0.0

@@ -13,10 +13,8 @@ from packaging.requirements import Requirement
 from rich.console import Console
 
 from app.cli.options import BAD_INPUT, DONE
-from app.environment import SETUP, has_display, how_to_get, missing_part, requirements, version_of
+from app.environment import EXTRAS, SETUP, has_display, how_to_get, missing_part, requirements, version_of
 from handdgp_core.errors import AssetError, HandDGPError, SourceError
-
-EXTRAS = {"train": "for training and drawn data", "licensed": "for the user's own MANO and SMPL files"}
 
 
 @dataclass(frozen=True)

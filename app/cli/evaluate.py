@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,12 +18,12 @@ from app.cli.console import cancellable, console, progress_bar
 from app.cli.options import CANCELLED, DONE, Device, DeviceOption, HandLength, Model, metres
 from handdgp_core.drawing.examples import Examples
 from handdgp_core.errors import UsageError
-from handdgp_core.estimation.estimator import HandEstimator
-from handdgp_core.estimation.models import load_predictor
-from handdgp_core.estimation.predictor import PositioningMethod
 from handdgp_core.evaluation.protocols import Progress, evaluate_demo, evaluate_folder
 from handdgp_core.evaluation.summary import Pairs, summarise
 from handdgp_core.files import write_json
+
+if TYPE_CHECKING:
+    from handdgp_core.estimation.predictor import PositioningMethod
 
 # Pictures with annotations, and the bundled clip, go through the whole program. The public sets go through the network
 # on the labelled hand's box where the model is a file, else through the whole program.
@@ -88,6 +88,8 @@ def _break_down(options: EvaluateOptions) -> bool:
     from handdgp_core.evaluation.breakdown import break_down
 
     assert options.root is not None
+    from handdgp_core.estimation.models import load_predictor
+
     model = load_predictor(options.model, options.device)
     try:
         with _bar("shards") as progress:
@@ -152,6 +154,8 @@ def _network_pairs(
 def _program_pairs(
     options: EvaluateOptions, method: PositioningMethod, cancelled: threading.Event, examples: Examples
 ) -> Pairs:
+    from handdgp_core.estimation.estimator import HandEstimator
+
     estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
     try:
         with _bar(f"{options.dataset}, {method} solve") as progress:

@@ -6,15 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from app.cli.console import cancellable, console, progress_bar
-from app.cli.options import CANCELLED, DONE, EXPORTS, Axes, Calibration, Device, DeviceOption, HandLength, metres
+from app.cli.options import CANCELLED, DONE, Axes, Calibration, Device, DeviceOption, HandLength, exports_help, metres
 from app.cli.process import hand_length_for
 from handdgp_core.errors import UsageError
-from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import EstimatedFrame, estimated_frames
@@ -23,6 +22,9 @@ from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import frames
 from handdgp_core.sources.session import SessionSource
+
+if TYPE_CHECKING:
+    from handdgp_core.estimation.estimator import HandEstimator
 
 _DEFAULT_FPS = 30.0
 
@@ -93,6 +95,8 @@ def export(request: ExportRequest) -> bool:
 def _estimator(request: ExportRequest, source: SessionSource) -> HandEstimator | None:
     if request.model is None:
         return None
+    from handdgp_core.estimation.estimator import HandEstimator
+
     length_m = hand_length_for(source, request.hand_length_m)
     return HandEstimator.from_weights(request.model, request.device, length_m)
 
@@ -155,7 +159,7 @@ def command(
     output: Annotated[Path, typer.Option("--output", help="Folder for the files.")],
     file_format: Annotated[
         list[str],
-        typer.Option("--format", help=f"Comma-separated: {EXPORTS}."),
+        typer.Option("--format", help=exports_help(NAMES)),
     ],
     axes: Annotated[
         Axes | None, typer.Option("--axes", help="Axes of OBJ and PLY files. Default: opencv. GLB has its own.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +23,6 @@ class Axes(StrEnum):
     opengl = "opengl"
     blender = "blender"
 
-
-# Of `process --export` and `export --format` alike. In words, because importing the exporters for a --help is slow.
-EXPORTS = "obj, ply, glb (one animated file with the camera), csv, npz, video, glb-frames, freihand, foxglove-scene"
 
 Calibration = Annotated[
     Path | None, typer.Option("--calibration", help="Camera file: ROS camera_info YAML or OpenCV YAML.")
@@ -48,3 +46,9 @@ Settings = Annotated[
 def metres(length_mm: float | None) -> float | None:
     """Metres from millimetres, None where there is none."""
     return None if length_mm is None else length_mm / 1e3
+
+
+def exports_help(names: Iterable[str]) -> str:
+    """What `process --export` and `export --format` take."""
+    explained = "glb is one animated file with the camera, glb-frames one for each frame"
+    return f"Comma-separated: {', '.join(names)}. {explained}."

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -17,7 +17,6 @@ from app.cli.console import cancellable, console, progress_bar
 from app.cli.options import (
     CANCELLED,
     DONE,
-    EXPORTS,
     Axes,
     Calibration,
     Device,
@@ -25,12 +24,12 @@ from app.cli.options import (
     Fov,
     HandLength,
     Model,
+    exports_help,
     metres,
 )
 from app.environment import PROGRAM, version_of
 from handdgp_core.errors import UsageError
-from handdgp_core.estimation.estimator import HandEstimator
-from handdgp_core.export.exporter import ExporterGroup, ExportOptions, open_exporters
+from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import prepare_output, write_json
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
@@ -39,6 +38,9 @@ from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import Source
 from handdgp_core.sources.session import SessionSource
 from handdgp_core.types import Hand
+
+if TYPE_CHECKING:
+    from handdgp_core.estimation.estimator import HandEstimator
 
 _DEFAULT_FPS = 30.0
 
@@ -96,6 +98,8 @@ def process(options: ProcessOptions) -> bool:
     for name, value in (("--every", options.every), ("--limit", options.limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} of 1 or more", str(value))
+    from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
+
     calibration = Camera.load(options.calibration) if options.calibration else None
     counts, started_s = RunCounts(), time.perf_counter()
     with open_source(options.source) as source, cancellable() as cancelled:
@@ -243,7 +247,7 @@ def command(
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
     export: Annotated[
         list[str] | None,
-        typer.Option("--export", help=f"Comma-separated: {EXPORTS}."),
+        typer.Option("--export", help=exports_help(NAMES)),
     ] = None,
     axes: Annotated[
         Axes | None, typer.Option("--axes", help="Axes of exported meshes. Default: opencv, and opengl for GLB.")

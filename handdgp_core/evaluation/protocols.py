@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from handdgp_core.drawing.examples import Examples, example_of
 from handdgp_core.errors import SourceError
-from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.summary import Pairs
 from handdgp_core.pipeline import estimated_frames
 from handdgp_core.sources.annotations import Annotations, load_annotations
 from handdgp_core.sources.demo import DemoSource
 from handdgp_core.sources.image_folder import ImageFolderSource
 from handdgp_core.types import Frame, Hand
+
+if TYPE_CHECKING:
+    from handdgp_core.estimation.estimator import HandEstimator
 
 Progress = Callable[[int, int], None]
 

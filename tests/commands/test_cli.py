@@ -65,6 +65,13 @@ def test_a_bug_shows_its_traceback_and_exits_with_1(
     assert "on purpose" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["process", "export", "evaluate", "bench"])
+def test_help_does_not_wait_for_pytorch(command: str) -> None:
+    program = f"import sys; from app.cli.main import main; main([{command!r}, '-h']); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "--help" in done.stdout, done.stderr
+
+
 def test_headless_commands_never_import_qt_or_open3d() -> None:
     program = (
         "import sys; from app.cli.main import main; main(['process', 'nothing.mp4', '--output', 'nowhere']);"

@@ -18,7 +18,7 @@ import pytest
 from app.cli.main import main
 from app.cli.options import BAD_INPUT, CANCELLED, DONE
 from handdgp_core.geometry.camera import Camera
-from tests.painted_hand import paint_hand
+from tests.painted_hand import paint_hand, write_clip
 from tests.patience import WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,12 +33,7 @@ def hand_pictures(count: int) -> tuple[list[np.ndarray], np.ndarray]:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clip") / "hand.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (640, 480))
-    for image in hand_pictures(12)[0]:
-        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    writer.release()
-    return path
+    return write_clip(tmp_path_factory.mktemp("clip") / "hand.avi", hand_pictures(12)[0])
 
 
 @pytest.fixture(scope="module")
