@@ -62,8 +62,7 @@ def notice_of_error(
     if isinstance(error, ImportError):
         error = missing_part(error) or error
     if isinstance(error, HandDGPError):
-        title = f"Wanted {error.wanted}; found {_sentence(error.found, capital=False)}"
-        return Notice(Severity.ERROR, title, _sentence(error.cure), details, action, topic=topic)
+        return Notice(Severity.ERROR, error.problem, error.hint, details, action, topic=topic)
     where = f" The log is {log_path}." if log_path else ""
     return Notice(
         Severity.ERROR,
@@ -73,11 +72,3 @@ def notice_of_error(
         action,
         topic=topic,
     )
-
-
-def _sentence(text: str, *, capital: bool = True) -> str:
-    """A full stop at the end, and a capital at the beginning if wanted; empty stays empty."""
-    if not text:
-        return ""
-    text = text[0].upper() + text[1:] if capital else text
-    return text if text.endswith((".", "!", "?", "…")) else text + "."

@@ -1,33 +1,35 @@
 """The one exception tree of the project.
 
-Every error a person can cause or meet carries three things: what was wanted, what was found, and what to do about
-it. The command line prints them as one line and exits with 2; the window shows them as a message. Anything that is
-not a `HandDGPError` is a bug and exits with 1.
+Every error that a user can cause or meet is a sentence that says what failed and why, and where possible a hint that
+says what to do. The command line prints both as one line and exits with 2; the window shows them as a notification.
+Anything that is not a `HandDGPError` is a bug and exits with 1.
 """
 
 from __future__ import annotations
 
 
 class HandDGPError(Exception):
-    """Bad input or a missing part, with its cure.
+    """Bad input or a missing part, with a hint what to do about it.
 
     Args:
-        wanted: what the program needed, e.g. "a video file that can be decoded".
-        found: what it met instead, e.g. "clip.mp4 is 0 bytes long".
-        cure: what the person can do, e.g. "copy the file again". May be empty where nothing can be done.
+        wanted: the sentence that says what failed and why, e.g. "Could not open clip.mp4: the file is empty."
+        hint: what the user can do, a sentence too: "Copy the file again." Empty where nothing can be done.
+        found, cure: the older form, "Wanted {wanted}; found {found}. {cure}."
     """
 
-    def __init__(self, wanted: str, found: str, cure: str = "") -> None:
-        self.wanted = wanted
-        self.found = found
-        self.cure = cure
+    def __init__(self, wanted: str, found: str | None = None, cure: str = "", *, hint: str = "") -> None:
+        if found is None:
+            self.problem, self.hint = wanted, hint
+        else:
+            self.problem = f"Wanted {wanted}; found {found}."
+            self.hint = f"{cure[0].upper()}{cure[1:]}." if cure else ""
+        self.wanted, self.found, self.cure = wanted, found or "", cure or hint
         super().__init__(self.message)
 
     @property
     def message(self) -> str:
-        """One line: wanted, found, cure."""
-        line = f"Wanted {self.wanted}; found {self.found}."
-        return f"{line} {self.cure[0].upper()}{self.cure[1:]}." if self.cure else line
+        """One line: the problem, then the hint."""
+        return f"{self.problem} {self.hint}" if self.hint else self.problem
 
 
 class UsageError(HandDGPError):
