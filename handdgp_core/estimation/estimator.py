@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
+from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.detection.landmarker import HandFinder, MediaPipeHandFinder
 from handdgp_core.detection.track import Observation
 from handdgp_core.detection.tracker import HandTracker, SearchCost, TrackerOptions
@@ -59,6 +60,7 @@ class HandEstimator:
         self._tracker = HandTracker(finder, TrackerOptions(max_hands=max_hands))
         self._hand_length_m = check_hand_length(hand_length_m)
         self._pictures = 0  # given as plain arrays
+        self._looked_at: set[int] = set()  # tracks of the last frame
         self._faces = {"right": predictor.faces, "left": np.ascontiguousarray(predictor.faces[:, ::-1])}
 
     @classmethod
@@ -155,11 +157,7 @@ class HandEstimator:
         views = self._rectify(camera, crops)
         hands: list[Hand] = []
         if views:
-            images = np.stack([view.rectification.warp(frame.image) for view in views]).astype(np.uint8, copy=False)
-            watch.lap("rectification")
-            prediction = self._predictor.predict(images, views, frame.stamp_ns)
-            watch.laps_ms.update(self._predictor.stage_ms)
-            watch.skip()
+            views, prediction = self._predict(frame, camera, views, watch)
             hands = self._position(views, prediction)
             watch.lap("positioning")
         believed = self._tracker.update(_observations(hands, views, prediction) if views else [])
@@ -168,6 +166,7 @@ class HandEstimator:
 
     def reset(self) -> None:
         """Forget earlier frames, for example after a seek or a change of source."""
+        self._looked_at.clear()
         self._tracker.reset()
         self._predictor.reset()
 
@@ -200,6 +199,38 @@ class HandEstimator:
             with suppress(UsageError):
                 views.append(View(crop, self._predictor.rectify(camera, crop)))
         return views
+
+    def _predict(
+        self, frame: Frame, camera: Camera, views: list[View], watch: Stopwatch
+    ) -> tuple[list[View], Prediction]:
+        """Hands in the crops; a new one's crop is found again around its own keypoints, and the better of both counts.
+
+        A detector's crop is rougher than one that follows a hand, and a network's first answer as good as its crop.
+        """
+        prediction = self._crops_predicted(frame, views, watch)
+        again = {
+            index: closer
+            for index, view in enumerate(views)
+            if view.crop.track_id not in self._looked_at and not np.isnan(prediction.score[index])
+            for closer in self._rectify(camera, _around_keypoints(view, prediction.keypoints_px[index]))
+        }
+        self._looked_at = {view.crop.track_id for view in views}
+        if again:
+            second = self._crops_predicted(frame, list(again.values()), watch)
+            for row, (index, closer) in enumerate(again.items()):
+                if second.score[row] > prediction.score[index]:
+                    views = [*views[:index], closer, *views[index + 1 :]]
+                    prediction = _replaced(prediction, index, second, row)
+        return views, prediction
+
+    def _crops_predicted(self, frame: Frame, views: list[View], watch: Stopwatch) -> Prediction:
+        images = np.stack([view.rectification.warp(frame.image) for view in views]).astype(np.uint8, copy=False)
+        watch.lap("rectification")
+        prediction = self._predictor.predict(images, views, frame.stamp_ns, self._hand_length_m)
+        for stage, ms in self._predictor.stage_ms.items():
+            watch.laps_ms[stage] = watch.laps_ms.get(stage, 0.0) + ms
+        watch.skip()
+        return prediction
 
     def _position(self, views: list[View], prediction: Prediction) -> list[Hand]:
         """DGP in each virtual camera, then back to the camera (network.md, steps 6 and 7)."""
@@ -245,6 +276,22 @@ class HandEstimator:
             root_unmuted_m=None if unmuted_m is None else way.points_to_camera(unmuted_m[index]),
             distance_std=self._predictor.distance_std[self._hand_length_m is not None],
         )
+
+
+def _around_keypoints(view: View, keypoints_px: Array) -> list[HandCrop]:
+    """The crop around a hand's keypoints (21, 2) in an earlier crop; none where the lens cannot show one of them."""
+    crop, pixels = view.crop, view.rectification.image_from_crop(keypoints_px)
+    if not np.isfinite(pixels).all():
+        return []
+    return [crop_from_keypoints(pixels, crop.handedness, crop.score, crop.track_id)]
+
+
+def _replaced(prediction: Prediction, index: int, other: Prediction, row: int) -> Prediction:
+    """`prediction` with hand `index` out of `other`."""
+    parts = [part.copy() for part in prediction]
+    for part, new in zip(parts, other, strict=True):
+        part[index] = new[row]
+    return Prediction(*parts)
 
 
 def _row(prediction: Prediction, index: int) -> Prediction:

@@ -1,8 +1,9 @@
 """Fit the open hand model to 2D and 3D landmarks: a damped least-squares solve, warm-started, batched over hands.
 
 Unknowns of one hand: rotation (3), translation (3), joint angles (D), shape (S), log scale (1). Residuals, each divided
-by the standard deviation given in `FitSettings`: the landmarks in 3D about their own centroid, the landmarks in 2D, and
-the priors of the hand model. Everything is in the virtual camera's frame (docs/conventions.md).
+by the standard deviation given in `FitSettings`: the landmarks in 3D about their own centroid, the landmarks in 2D,
+their depths in the image about their mean, the length of the hand, and the priors of the hand model. Everything is in
+the virtual camera's frame (docs/conventions.md).
 """
 
 from __future__ import annotations
@@ -15,22 +16,31 @@ from scipy.spatial.transform import Rotation
 
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.alignment import align_rigid
+from handdgp_core.geometry.positioning import position
+from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand.open_hand import OpenHand
+
+# The landmark network's depths are in units of 0.4 crop pixels: MediaPipe divides them by that much.
+_DEPTH_UNIT = 2.5
+_NEAREST_M = 0.05
+_HELD_STD = 0.002  # of a length that is held, relative
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Standard deviations of what the fit believes, and how long it tries.
+    """Standard deviations of what goes into the fit, and how many steps it takes.
 
     Attributes:
-        world_std_m: 3D landmarks, per axis of the virtual camera: (x, y, z). Depth is known worse than the rest.
+        world_std_m: 3D landmarks, per axis of the virtual camera: (x, y, z).
         pixel_std: 2D landmarks, crop pixels, per axis.
-        log_scale_std: size of people's hands about the mean of the model (5 % between adults of one sex).
+        depth_std_px: the landmarks' depths, crop pixels.
+        log_scale_std: size of hands about the mean of the model, where no length is given.
         first_iterations, iterations: steps for a hand that is new, and for one that is followed.
     """
 
-    world_std_m: tuple[float, float, float] = (0.006, 0.006, 0.010)
-    pixel_std: float = 3.0
+    world_std_m: tuple[float, float, float] = (0.045, 0.045, 0.045)
+    pixel_std: float = 2.0
+    depth_std_px: float = 10.0
     log_scale_std: float = 0.06
     first_iterations: int = 12
     iterations: int = 4
@@ -59,17 +69,29 @@ class FittedPose(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What the network saw of H hands.
+    """What the network predicted for H hands.
 
     Attributes:
         world_m: (H, 21, 3) landmarks in the virtual camera's axes, any origin.
         pixels: (H, 21, 2) landmarks in crop pixels.
         matrix: (H, 3, 3) intrinsics of the virtual cameras.
+        depth: (H, 21) the landmark network's depths, any origin; None without.
+        length_m: (H,) wrist to middle finger tip; None to leave it to the prior of the model.
+        length_std: (H,) of `length_m`, relative; None to hold it.
     """
 
     world_m: Array
     pixels: Array
     matrix: Array
+    depth: Array | None = None
+    length_m: Array | None = None
+    length_std: Array | None = None
+
+    def at(self, index: int) -> Observation:
+        """The observation of one hand, still batched (H = 1)."""
+        here = slice(index, index + 1)
+        optional = (None if part is None else part[here] for part in self[3:])
+        return Observation(self.world_m[here], self.pixels[here], self.matrix[here], *optional)
 
 
 def stack(poses: list[FittedPose]) -> FittedPose:
@@ -87,6 +109,7 @@ class HandFitter:
     def __init__(self, model: OpenHand, settings: FitSettings | None = None) -> None:
         self.model = model
         self.settings = settings or FitSettings()
+        self._length_m, self._length_by_shape = _mean_length(model)
 
     def start(self, observation: Observation) -> FittedPose:
         """The first guess: the mean pose, turned and moved onto the landmarks.
@@ -96,17 +119,18 @@ class HandFitter:
         """
         count = len(observation.world_m)
         dof = np.repeat(self.model.dof_mean_rad[None], count, axis=0)
+        held = observation.length_m
         pose = FittedPose(
             np.repeat(np.eye(3)[None], count, axis=0),
             np.zeros((count, 3)),
             dof,
             np.zeros((count, self.model.shape_count)),
-            np.zeros(count),
+            np.zeros(count) if held is None else np.log(held / self._length_m),
         )
         return self.place(pose, observation)
 
     def place(self, pose: FittedPose, observation: Observation) -> FittedPose:
-        """`pose` with rotation and translation found anew from the landmarks, in closed form."""
+        """`pose` with rotation and translation recomputed from the landmarks, in closed form."""
         keypoints, _ = self.model.keypoints_and_jacobian(pose.dof_rad, pose.shape, np.exp(pose.log_scale))
         rotation = align_rigid(keypoints, observation.world_m).rotation
         turned = np.einsum("hij,hkj->hki", rotation, keypoints)
@@ -138,7 +162,6 @@ class HandFitter:
 
     def _linearise(self, pose: FittedPose, observation: Observation) -> tuple[Array, Array]:
         """Whitened residuals (H, R) and their derivatives (H, R, P), P = 6 + D + S + 1."""
-        count, dof_count = pose.dof_rad.shape
         model_keypoints, model_jacobian = self.model.keypoints_and_jacobian(
             pose.dof_rad, pose.shape, np.exp(pose.log_scale)
         )
@@ -149,11 +172,20 @@ class HandFitter:
         points_jacobian = np.concatenate(
             [-_cross_matrix(turned), np.broadcast_to(np.eye(3), (*turned.shape, 3)), by_pose], axis=-1
         )
-        world = self._world_term(turned, points_jacobian, observation)
-        pixel = self._pixel_term(turned + pose.translation_m[:, None], points_jacobian, observation)
-        prior = self._prior_term(pose, count, dof_count)
-        residual = np.concatenate([world[0], pixel[0], prior[0]], axis=1)
-        return residual, np.concatenate([world[1], pixel[1], prior[1]], axis=1)
+        placed = turned + pose.translation_m[:, None]
+        terms = [
+            self._world_term(turned, points_jacobian, observation),
+            self._pixel_term(placed, points_jacobian, observation),
+            self._prior_term(pose, observation.length_m is not None),
+        ]
+        if observation.depth is not None:
+            terms.append(self._depth_term(placed, points_jacobian, observation.depth, observation.matrix))
+        if observation.length_m is not None:
+            terms.append(
+                self._length_term(pose, observation.length_m, observation.length_std, points_jacobian.shape[-1])
+            )
+        residuals, jacobians = zip(*terms, strict=True)
+        return np.concatenate(residuals, axis=1), np.concatenate(jacobians, axis=1)
 
     def _world_term(self, turned: Array, jacobian: Array, observation: Observation) -> tuple[Array, Array]:
         std = np.asarray(self.settings.world_std_m)
@@ -172,33 +204,56 @@ class HandFitter:
         derivative = (focal / depth[..., None])[..., None] * lateral / self.settings.pixel_std
         return _flat(residual), _flat_jacobian(derivative)
 
-    def _prior_term(self, pose: FittedPose, count: int, dof_count: int) -> tuple[Array, Array]:
-        dof_sd, settings = self.model.dof_sd_rad, self.settings
+    def _depth_term(self, points: Array, jacobian: Array, depth: Array, matrix: Array) -> tuple[Array, Array]:
+        """Depths about their mean as they look in the image: weak perspective at the mean distance of the hand."""
+        std = self.settings.depth_std_px
+        distance = np.maximum(points[..., 2].mean(axis=1), _NEAREST_M)[:, None]
+        scale = matrix[:, :1, 0] / distance
+        relative = points[..., 2] - points[..., 2].mean(axis=1, keepdims=True)
+        target = _DEPTH_UNIT * (depth - depth.mean(axis=1, keepdims=True))
+        by_distance = jacobian[..., 2, :].mean(axis=1, keepdims=True)
+        slope = jacobian[..., 2, :] - by_distance - (relative / distance)[..., None] * by_distance
+        return (scale * relative - target) / std, scale[..., None] * slope / std
+
+    def _length_term(
+        self, pose: FittedPose, length_m: Array, length_std: Array | None, parameters: int
+    ) -> tuple[Array, Array]:
+        std = np.full((len(length_m), 1), _HELD_STD) if length_std is None else length_std[:, None]
+        length = self._length_m + pose.shape @ self._length_by_shape
+        residual = (pose.log_scale + np.log(length / length_m))[:, None] / std
+        jacobian = np.zeros((len(length), 1, parameters))
+        jacobian[:, 0, -1:] = 1.0 / std
+        jacobian[:, 0, -1 - pose.shape.shape[1] : -1] = self._length_by_shape / length[:, None] / std
+        return residual, jacobian
+
+    def _prior_term(self, pose: FittedPose, length_held: bool) -> tuple[Array, Array]:
+        dof_sd = self.model.dof_sd_rad
+        size_slope = 0.0 if length_held else 1.0 / self.settings.log_scale_std
         residual = np.concatenate(
-            [
-                (pose.dof_rad - self.model.dof_mean_rad) / dof_sd,
-                pose.shape,
-                pose.log_scale[:, None] / settings.log_scale_std,
-            ],
+            [(pose.dof_rad - self.model.dof_mean_rad) / dof_sd, pose.shape, pose.log_scale[:, None] * size_slope],
             axis=1,
         )
-        slopes = np.concatenate([1.0 / dof_sd, np.ones(pose.shape.shape[1]), [1.0 / settings.log_scale_std]])
+        slopes = np.concatenate([1.0 / dof_sd, np.ones(pose.shape.shape[1]), [size_slope]])
         jacobian = np.concatenate([np.zeros((len(slopes), 6)), np.diag(slopes)], axis=1)
-        return residual, np.broadcast_to(jacobian, (count, *jacobian.shape))
+        return residual, np.broadcast_to(jacobian, (len(residual), *jacobian.shape))
+
+
+def _mean_length(model: OpenHand) -> tuple[float, Array]:
+    """Length of the mean hand (metres), and its derivative by shape (S,); bending does not change it."""
+    count = model.shape_count
+    shapes = np.concatenate([np.zeros((1, count)), np.eye(count)])
+    rest = np.repeat(model.dof_mean_rad[None], len(shapes), axis=0)
+    lengths = hand_length_m(model.keypoints_and_jacobian(rest, shapes, np.ones(len(shapes)))[0])
+    return float(lengths[0]), lengths[1:] - lengths[0]
 
 
 def _translation(turned: Array, observation: Observation) -> Array:
     """(H, 3) published DGP solve with uniform weights, depth kept in front of the camera."""
-    rays = np.einsum("hij,hkj->hki", np.linalg.inv(observation.matrix), _homogeneous(observation.pixels))
-    rows = np.zeros((*turned.shape[:2], 2, 3))
-    rows[..., 0, 0] = rows[..., 1, 1] = -1.0
-    rows[..., 2] = rays[..., :2]
-    right = turned[..., :2] - rays[..., :2] * turned[..., 2:]
-    count = len(turned)
-    rows, right = rows.reshape(count, -1, 3), right.reshape(count, -1, 1)
-    normal = np.swapaxes(rows, 1, 2) @ rows + 1e-9 * np.eye(3)
-    found: Array = np.linalg.solve(normal, np.swapaxes(rows, 1, 2) @ right)[..., 0]
-    found[:, 2] = np.maximum(found[:, 2], 0.05 - turned[..., 2].min(axis=1))
+    matrix = observation.matrix
+    plane = (observation.pixels - matrix[:, None, :2, 2]) / matrix[:, None, [0, 1], [0, 1]]
+    root = position(turned, plane, np.ones(plane.shape[:2]), "published").unchecked_root_m
+    found = np.nan_to_num(np.asarray(root, dtype=np.float64))
+    found[:, 2] = np.maximum(found[:, 2], _NEAREST_M - turned[..., 2].min(axis=1))
     return found
 
 
@@ -234,10 +289,6 @@ def _flat(residual: Array) -> Array:
 
 def _flat_jacobian(jacobian: Array) -> Array:
     return jacobian.reshape(len(jacobian), -1, jacobian.shape[-1])
-
-
-def _homogeneous(points: Array) -> Array:
-    return np.concatenate([points, np.ones((*points.shape[:-1], 1))], axis=-1)
 
 
 def _cross_matrix(vectors: Array) -> Array:

@@ -12,6 +12,10 @@ from handdgp_core.hands.measure import hand_length_m
 
 # Smallest infant's and largest known adult hand, with room: outside it the number is a slip of unit or keyboard.
 MIN_LENGTH_M, MAX_LENGTH_M = 0.05, 0.30
+# Where no length is given, a hand is taken to be an adult's: mean and relative standard deviation, wrist to middle
+# finger tip along the knuckles. One camera hardly sees size: hands of 150 and 170 mm are predicted alike, and the
+# length predicted for one and the same hand varies by 10 % with its pose, so frames tell little more than this.
+ADULT_LENGTH_M, ADULT_LENGTH_STD = 0.181, 0.05
 
 
 def check_hand_length(length_m: float | None) -> float | None:

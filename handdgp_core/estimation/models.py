@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from handdgp_core.bundled import bundled
 from handdgp_core.errors import UsageError
+from handdgp_core.estimation.guided_predictor import GuidedPredictor
 from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import UNMEASURED, Predictor
 from handdgp_core.estimation.refined_landmarks import RefinedPredictor
+from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks import HandDGP, load_network
+from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.checkpoints.refiner_file import is_refiner
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 
@@ -72,9 +76,10 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
 def _of_network(
     network: HandDGP, device: torch.device, name: str, distance_std: tuple[float, float] = UNMEASURED
 ) -> NetworkPredictor:
-    if isinstance(network, GuidedHandDGP):
-        _use_one_thread()
-    return NetworkPredictor(network, device, name, distance_std)
+    if network.config.backbone != GUIDED:
+        return NetworkPredictor(network, device, name, distance_std)
+    _use_one_thread()
+    return GuidedPredictor(cast(GuidedHandDGP, network), device, OpenHand.load(), name, distance_std)
 
 
 def _use_one_thread() -> None:

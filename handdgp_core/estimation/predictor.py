@@ -66,8 +66,17 @@ class Predictor(Protocol):
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
         """The virtual camera that this network wants for a crop. UsageError where the lens cannot show it."""
 
-    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
-        """Hands in (B, size, size, 3) uint8 RGB crops, as each of the B views shows them."""
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
+        """Hands in (B, size, size, 3) uint8 RGB crops, as each of the B views shows them.
+
+        Args:
+            images: the crops.
+            views: what they show.
+            stamp_ns: of the frame.
+            length_m: the user's hand length if it is known: a network that can takes it into account.
+        """
 
     def reset(self) -> None:
         """Forget earlier frames."""

@@ -10,19 +10,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from handdgp_core.estimation.hand_fit import FittedPose, Observation
-from handdgp_core.estimation.landmarks import Landmarks, LandmarksPredictor
+from handdgp_core.arrays import Array
+from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation
+from handdgp_core.estimation.landmarks import Landmarks, LandmarksPredictor, scaled_to
 from handdgp_core.estimation.predictor import UNMEASURED, Prediction, View
+from handdgp_core.estimation.stopwatch import Stopwatch
+from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 from handdgp_core.networks.backbones.mediapipe_landmarks import MediaPipeLandmarks
 from handdgp_core.networks.checkpoints.refiner_file import load_refiner
 from handdgp_core.networks.pose_refiner import Evidence, PoseRefiner
 
-__all__ = ["RefinedPredictor", "evidence_of"]
+__all__ = ["RefinedPredictor", "evidence_of", "teacher_fit", "teacher_fitter"]
+
+# Sizes beyond this many standard deviations of adult hands are clamped.
+_LARGEST_SIZE_SD = 1.5
 
 
 class RefinedPredictor(LandmarksPredictor):
-    """Landmarks -> open hand fit -> learned corrections. See `Predictor` for the attributes."""
+    """Landmarks -> the teacher's fit -> learned corrections, every crop by itself. Attributes as of `Predictor`."""
 
     distance_std = UNMEASURED
 
@@ -36,6 +42,8 @@ class RefinedPredictor(LandmarksPredictor):
     ) -> None:
         super().__init__(network, hand, device)
         self.name = name
+        self._hand = hand
+        self._single = teacher_fitter(hand)
         self._refiner = refiner.eval()
 
     @classmethod
@@ -47,20 +55,47 @@ class RefinedPredictor(LandmarksPredictor):
         """
         return cls(MediaPipeLandmarks.load(), OpenHand.load(), load_refiner(path), device, str(path))
 
-    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
-        landmarks, observation, pose = self._fitted(images, views, stamp_ns)
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
+        watch = Stopwatch()
+        landmarks = self.landmarks(images)
+        watch.lap("network")
+        matrices = np.stack([view.rectification.matrix for view in views])
+        observation, pose = teacher_fit(landmarks, matrices, self._single)
+        watch.lap("fit")
         with torch.inference_mode():
             found = self._refiner(evidence_of(self._hand, pose, observation, landmarks))
         rotation = found.rotation.double().numpy()
         vertices, keypoints = self._hand.forward(HandPose(rotation, pose.dof_rad, pose.shape, np.exp(pose.log_scale)))
-        self._watch.lap("refinement")
-        self.stage_ms = self._watch.laps_ms
+        watch.lap("refinement")
+        self.stage_ms = watch.laps_ms
         pixels, weights = found.pixels.double().numpy(), found.weights.double().numpy()
         return Prediction(pixels, keypoints, vertices, weights, landmarks.presence, landmarks.right)
 
 
+def teacher_fitter(hand: OpenHand) -> HandFitter:
+    """The fit that refiners were trained on: close to the 3D landmarks, at their size, without their depths."""
+    return HandFitter(hand, FitSettings(world_std_m=(0.006, 0.006, 0.010), pixel_std=3.0))
+
+
+def teacher_fit(landmarks: Landmarks, matrices: Array, fitter: HandFitter) -> tuple[Observation, FittedPose]:
+    """What is fitted to, and the fit, of hands that are seen for the first time.
+
+    Args:
+        landmarks: of B crops.
+        matrices: (B, 3, 3) intrinsics of the crops.
+        fitter: of `teacher_fitter`.
+    """
+    hand = fitter.model
+    limit, mean_m = _LARGEST_SIZE_SD * hand.scale_sd, hand_length_m(hand.keypoints)
+    size = np.clip(np.log(hand_length_m(landmarks.world_m) / mean_m), -limit, limit)
+    observation = Observation(scaled_to(landmarks.world_m, mean_m * np.exp(size)), landmarks.pixels, matrices)
+    return observation, fitter.fit(observation)
+
+
 def evidence_of(hand: OpenHand, pose: FittedPose, observation: Observation, landmarks: Landmarks) -> Evidence:
-    """What the refiner reads: a fit, what it was fitted to, and what the landmark network says."""
+    """What the refiner reads: a fit, what it was fitted to, and what the landmark network predicts."""
     points, _ = hand.keypoints_and_jacobian(pose.dof_rad, pose.shape, np.exp(pose.log_scale))
     parts = (
         pose.rotation,

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.output import RelativeOutput
 
 __all__ = ["Seen", "freeze"]
 
-# What a guided network says of crops, and of each how sure it is of a hand, and of a right one (0 to 1).
-Seen = tuple[RelativeOutput, Tensor, Tensor]
+# What a guided network predicts for crops, and the landmarks that it started from.
+Seen = tuple[RelativeOutput, LandmarkOutput]
 _FOCAL_PX = 400.0
 
 
@@ -34,8 +35,8 @@ def freeze(network: GuidedHandDGP) -> Callable[[Tensor, Tensor], Seen]:
         graph: Any = torch.jit.freeze(torch.jit.trace(_Flat(network).eval(), example, check_trace=False))
 
     def read(image: Tensor, intrinsics: Tensor) -> Seen:
-        uv, vertices, weights, presence, right = graph(image, intrinsics)
-        return RelativeOutput(uv, vertices, weights), presence, right
+        uv, vertices, weights, *landmarks = graph(image, intrinsics)
+        return RelativeOutput(uv, vertices, weights), LandmarkOutput(*landmarks)
 
     return read
 
@@ -47,4 +48,4 @@ class _Flat(nn.Module):
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> tuple[Tensor, ...]:
         seen, landmarks = self.network.read(image, intrinsics)
-        return (*seen, landmarks.presence, landmarks.right)
+        return (*seen, *landmarks)

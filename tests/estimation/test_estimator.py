@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array, Handedness
+from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.detection.landmarker import Detection
 from handdgp_core.errors import CameraError, ShapeError, UsageError
 from handdgp_core.estimation.estimator import HandEstimator
@@ -53,7 +54,9 @@ class KnownNetwork:
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
         return Rectification.fit(camera, crop)
 
-    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
         assert images.shape == (len(views), 224, 224, 3) and images.dtype == np.uint8
         points = np.stack([view.rectification.points_to_virtual(true_keypoints(self.handedness)) for view in views])
         pixels = np.einsum("bij,bkj->bki", np.stack([view.rectification.matrix for view in views]), points)
@@ -212,7 +215,9 @@ class OffAxisNetwork(KnownNetwork):
         self.error_px = np.zeros((21, 2))
         self.focal_px = 0.0
 
-    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
         (view,) = views
         points = view.rectification.points_to_virtual(self.points_m)
         matrix = view.rectification.matrix
@@ -264,12 +269,58 @@ def test_the_covariance_of_the_root_lies_in_the_cameras_frame(
     assert along @ hand.root_covariance_m2 @ along == pytest.approx(variances[2], rel=0.01)
 
 
+class PickyNetwork(KnownNetwork):
+    """Knows where the hand is in any crop, and is sure of it in crops around the true keypoints alone."""
+
+    def __init__(self, sure: float) -> None:
+        super().__init__()
+        self.sure = sure
+        self.crops: list[list[HandCrop]] = []
+        self.tight_px = crop_from_keypoints(CAMERA.project(true_keypoints("right")), "right", 1.0).half_size_px
+
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
+        self.crops.append([view.crop for view in views])
+        off = [abs(view.crop.half_size_px / self.tight_px - 1) for view in views]
+        score = np.where(np.array(off) < 0.01, self.sure, 0.8)
+        return super().predict(images, views, stamp_ns)._replace(score=score)
+
+
+class RoughFinder(KnownFinder):
+    """Finds the hand, but half as large again."""
+
+    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+        pixels = CAMERA.project(true_keypoints("right"))
+        return [Detection(pixels + 0.5 * (pixels - pixels.mean(axis=0)), "right", 0.9)]
+
+
+@pytest.mark.parametrize("sure", [0.9, 0.7])
+def test_a_new_hand_is_looked_at_twice_and_the_surer_look_counts(sure: float) -> None:
+    network = PickyNetwork(sure)
+    estimator = HandEstimator(network, RoughFinder(), max_hands=1)
+    (hand,) = estimator.estimate(frame(0), CAMERA)
+    first, second = network.crops
+    assert hand.score == max(sure, 0.8)
+    assert second[0].half_size_px == pytest.approx(network.tight_px, rel=1e-3)
+    assert first[0].half_size_px == pytest.approx(1.5 * second[0].half_size_px, rel=1e-3)
+    assert second[0].track_id == first[0].track_id == hand.track_id
+    assert np.allclose(hand.keypoints_m, true_keypoints("right"), atol=1e-6)
+    estimator.estimate(frame(1), CAMERA)
+    assert len(network.crops) == 3, "a hand that is followed is looked at once"
+    estimator.reset()
+    estimator.estimate(frame(2), CAMERA)
+    assert len(network.crops) == 5
+
+
 class OpinionatedNetwork(KnownNetwork):
     """Says how much what it saw, mirrored or not, looks like a right hand."""
 
     looks_right = 1.0
 
-    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
         return super().predict(images, views, stamp_ns)._replace(right=np.full(len(views), self.looks_right))
 
 

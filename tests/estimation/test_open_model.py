@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.estimation.guided_predictor import GuidedPredictor
+from handdgp_core.estimation.hand_length import ADULT_LENGTH_M, ADULT_LENGTH_STD
 from handdgp_core.estimation.models import OPEN_WEIGHTS, load_predictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import View
@@ -68,21 +72,35 @@ def test_pictures_without_a_hand_get_a_low_score() -> None:
             assert predictor.predict(image, [view], 0).score[0] < 0.1
 
 
-def test_a_followed_hand_keeps_its_size_and_a_forgotten_one_does_not() -> None:
-    predictor = load_predictor("open", "cpu")
-    crop = HandCrop("right", 1.0, np.array([640.0, 360.0]), 200.0, 0.0, track_id=3)
-    lengths = []
-    for number, stamp_ns in ((45, 0), (75, 30_000_000), (105, 60_000_000), (105, 5_000_000_000)):
+@pytest.mark.parametrize("model", ["open", "landmarks"])
+def test_hands_are_as_long_as_they_are_said_to_be(model: str) -> None:
+    """Held exactly where the length is given; an adult's within a few percent where it is not, whatever the pose."""
+    predictor = load_predictor(model, "cpu")
+    crop = HandCrop("right", 1.0, np.array([640.0, 360.0]), 200.0, 0.0)
+    for number in (45, 75, 105):
         frame = demo_frame(number)
         assert frame.camera is not None
         view = View(crop, predictor.rectify(frame.camera, crop))
         image = np.asarray(view.rectification.warp(frame.image), np.uint8)[None]
-        lengths.append(float(hand_length_m(predictor.predict(image, [view], stamp_ns).keypoints_m)[0]))
-    alone = lengths[3]
-    means = np.log(lengths)
-    raw_third = 3 * means[2] - 2 * means[1]  # what the third frame said by itself
-    assert np.exp(raw_third) == pytest.approx(alone, rel=1e-6)
-    assert abs(means[2] - means[1]) <= abs(np.log(alone) - means[1]) / 2.9
+        (length,) = hand_length_m(predictor.predict(image, [view], number).keypoints_m)
+        assert length == pytest.approx(ADULT_LENGTH_M, rel=ADULT_LENGTH_STD)
+        (length,) = hand_length_m(predictor.predict(image, [view], number, 0.160).keypoints_m)
+        assert length == pytest.approx(0.160, rel=0.005)
+
+
+def test_a_network_with_another_mesh_than_the_open_hands_is_not_fitted() -> None:
+    network = load_network(OPEN_WEIGHTS)
+    assert isinstance(network, GuidedHandDGP)
+    other_hand = SimpleNamespace(vertices=np.zeros((778, 3)))
+    predictor = GuidedPredictor(network, torch.device("cpu"), other_hand)  # type: ignore[arg-type]
+    crop = HandCrop("right", 1.0, np.array([640.0, 360.0]), 200.0, 0.0)
+    frame = demo_frame(45)
+    assert frame.camera is not None
+    view = View(crop, predictor.rectify(frame.camera, crop))
+    image = np.asarray(view.rectification.warp(frame.image), np.uint8)[None]
+    raw, _ = predictor.read(image, [view])
+    for one, other_part in zip(predictor.predict(image, [view], 0), raw, strict=True):
+        np.testing.assert_array_equal(one, other_part)
 
 
 @pytest.mark.slow

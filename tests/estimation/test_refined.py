@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.models import load_predictor
 from handdgp_core.estimation.predictor import View
-from handdgp_core.estimation.refined_landmarks import RefinedPredictor
+from handdgp_core.estimation.refined_landmarks import RefinedPredictor, teacher_fit, teacher_fitter
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.hands.open_hand.open_hand import OpenHand
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 from handdgp_core.networks.backbones.mediapipe_landmarks import MediaPipeLandmarks
 from handdgp_core.networks.checkpoints.refiner_file import save_refiner
 from handdgp_core.networks.pose_refiner import PoseRefiner
@@ -20,18 +19,22 @@ from tests.estimation.hands_for_tests import demo_frame
 CPU = torch.device("cpu")
 
 
-def test_with_an_untrained_network_it_is_the_landmarks_model() -> None:
+def test_with_an_untrained_network_it_is_the_teachers_fit() -> None:
     frame = demo_frame(45)
     assert frame.camera is not None
     crop = HandCrop("right", 1.0, np.array([640.0, 360.0]), 200.0, 0.0)
     view = View(crop, Rectification.fit(frame.camera, crop))
     image = np.asarray(view.rectification.warp(frame.image), np.uint8)[None]
     hand, network = OpenHand.load(), MediaPipeLandmarks.load()
-    untrained = PoseRefiner(hand.dof_count, hand.shape_count)
-    plain = LandmarksPredictor(network, hand, CPU).predict(image, [view], 0)
-    refined = RefinedPredictor(network, hand, untrained, CPU).predict(image, [view], 0)
-    for name in ("keypoints_px", "keypoints_m", "vertices_m", "score", "right"):
-        np.testing.assert_allclose(getattr(refined, name), getattr(plain, name), atol=1e-4)
+    predictor = RefinedPredictor(network, hand, PoseRefiner(hand.dof_count, hand.shape_count), CPU)
+    found = predictor.predict(image, [view], 0)
+    landmarks = predictor.landmarks(image)
+    _, pose = teacher_fit(landmarks, view.rectification.matrix[None], teacher_fitter(hand))
+    fitted = hand.forward(HandPose(pose.rotation, pose.dof_rad, pose.shape, np.exp(pose.log_scale)))
+    np.testing.assert_allclose(found.vertices_m, fitted[0], atol=1e-4)
+    np.testing.assert_allclose(found.keypoints_m, fitted[1], atol=1e-4)
+    np.testing.assert_allclose(found.keypoints_px, landmarks.pixels, atol=1e-4)
+    np.testing.assert_array_equal(found.score, landmarks.presence)
 
 
 def test_it_is_found_by_its_file(tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ class Oracle:
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
         return Rectification.fit(camera, crop)
 
-    def predict(self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int) -> Prediction:
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
         numbers = range(self._next, self._next + len(views))
         self._next += len(views)
         placed = np.stack(

@@ -125,11 +125,9 @@ def test_a_frozen_network_says_the_same(network: GuidedHandDGP, count: int) -> N
     with torch.inference_mode():
         whole, landmarks = network.read(image, matrix)
         for _ in range(3):  # the graph is optimised while it runs
-            frozen, presence, right = read(image, matrix)
-            for here, there in zip(whole, frozen, strict=True):
-                torch.testing.assert_close(there, here, atol=1e-5, rtol=1e-5)
-            torch.testing.assert_close(presence, landmarks.presence)
-            torch.testing.assert_close(right, landmarks.right)
+            frozen, frozen_landmarks = read(image, matrix)
+            for here, there in zip((*whole, *landmarks), (*frozen, *frozen_landmarks), strict=True):
+                torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-5)
 
 
 def test_it_must_know_the_camera(network: GuidedHandDGP) -> None:

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from handdgp_core.estimation.hand_fit import HandFitter
-from handdgp_core.estimation.landmarks import fitted_alone, landmarks_from
-from handdgp_core.estimation.refined_landmarks import evidence_of
+from handdgp_core.estimation.landmarks import landmarks_from
+from handdgp_core.estimation.refined_landmarks import evidence_of, teacher_fit, teacher_fitter
 from handdgp_core.geometry.positioning import position_refined
 from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 from handdgp_core.hands.topology.template import HAND_SCALE_M
@@ -54,7 +53,7 @@ class Teacher:
     def __init__(self, weights: Path | str) -> None:
         self._network = MediaPipeLandmarks.load()
         self._hand = OpenHand.load()
-        self._fitter = HandFitter(self._hand)
+        self._fitter = teacher_fitter(self._hand)
         self._refiner = load_refiner(weights)
 
     @torch.inference_mode()
@@ -62,7 +61,7 @@ class Teacher:
         """Of right hands: views (B, 3, 224, 224), RGB in [0, 1], and their intrinsics (B, 3, 3)."""
         trunk = self._network.trunk(image)
         landmarks = landmarks_from(self._network.heads(self._network.from_trunk(trunk).pooled))
-        observation, pose = fitted_alone(landmarks, intrinsics.double().numpy(), self._fitter)
+        observation, pose = teacher_fit(landmarks, intrinsics.double().numpy(), self._fitter)
         found = self._refiner(evidence_of(self._hand, pose, observation, landmarks))
         turned = HandPose(found.rotation.double().numpy(), pose.dof_rad, pose.shape, np.exp(pose.log_scale))
         vertices, keypoints = (torch.from_numpy(part).float() for part in self._hand.forward(turned))

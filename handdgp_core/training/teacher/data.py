@@ -22,9 +22,8 @@ from torch.utils.data import default_collate
 
 from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSettings, render_views
 from handdgp_core.datasets.shards import Shards
-from handdgp_core.estimation.hand_fit import HandFitter
-from handdgp_core.estimation.landmarks import fitted_alone, landmarks_from
-from handdgp_core.estimation.refined_landmarks import evidence_of
+from handdgp_core.estimation.landmarks import landmarks_from
+from handdgp_core.estimation.refined_landmarks import evidence_of, teacher_fit, teacher_fitter
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE, MediaPipeLandmarks
 from handdgp_core.networks.pose_refiner import Evidence
@@ -117,7 +116,7 @@ class _Source:
         self._pairs = ViewPairs(shards, shards.info.vertices, settings, appearance, 1, seed)
         self._network: MediaPipeLandmarks | None = None
         self._hand = OpenHand.load()
-        self._fitter = HandFitter(self._hand)
+        self._fitter = teacher_fitter(self._hand)
 
     def views(self, epoch: int, indices: NDArray[np.int64]) -> RefinerSet:
         """One view of each picture, augmented as in this epoch."""
@@ -131,7 +130,7 @@ class _Source:
         batch = default_collate([self._pairs[int(index)] for index in indices])
         view = render_views(batch, INPUT_SIZE)["view1"]
         landmarks = landmarks_from(self._network(view["image"]))
-        observation, pose = fitted_alone(landmarks, view["intrinsics"].double().numpy(), self._fitter)
+        observation, pose = teacher_fit(landmarks, view["intrinsics"].double().numpy(), self._fitter)
         regressor = torch.from_numpy(self._hand.keypoint_regressor).float()
         keypoints = torch.einsum("kv,bvc->bkc", regressor, view["vertices"] * self._pairs.hand_scale_m)
         labels = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from handdgp_core.estimation.landmarks import HALF_WEIGHT_PX
+from handdgp_core.estimation.tracked_fit import HALF_WEIGHT_PX
 from handdgp_core.geometry.positioning import position_refined
 from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE
 from handdgp_core.networks.pose_refiner import Evidence, PoseRefiner, Refined
