@@ -143,7 +143,7 @@ def measure_recording(options: LiveOptions, seconds: float, session: LiveSession
         HandDGPError: the source, the model or the recording failed.
     """
     with bench_session(options, session) as (measured, folder):
-        measured.settings.recordings_folder = str(folder)
+        measured.settings.change(recordings_folder=str(folder))
         bench = _Bench(measured, seconds)
         bench.run()
         status = bench.status

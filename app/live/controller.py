@@ -17,6 +17,7 @@ from app.live.frame_result import Estimator, FrameResult, PipelineOptions, overl
 from app.live.inference_worker import InferenceWorker, ModelLoaded
 from app.live.mailbox import Mailbox
 from app.live.replay_view import ReplayView
+from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, Rates, Status
 from app.live.truth import truth_of
 from app.live.workers import Event, JobDone, JobFailed, JobWorker, ResultReady, Worker, WorkerFailed
@@ -38,7 +39,7 @@ class Controller(QObject):
     """Starts, stops and steers capture, inference and background jobs.
 
     Args:
-        settings: the live settings; the controller reads them when asked to `apply_settings`.
+        settings: applied at the start and at every change.
         open_source: makes a source from its spec; called in the capture thread.
         make_estimator: loads the model; called in the inference thread.
 
@@ -46,7 +47,6 @@ class Controller(QObject):
         result_ready: something newer can be had from `take_result`.
         source_left(): the present source, if there is one, is about to be closed.
         source_opened(Source): it is there, and gives no frame before every slot has returned.
-        settings_applied(): the settings have changed.
         status_changed(Status), notice(Notice): for the window.
         job_done(str, object): name and result of a background job.
     """
@@ -54,7 +54,6 @@ class Controller(QObject):
     result_ready = pyqtSignal()
     source_left = pyqtSignal()
     source_opened = pyqtSignal(object)
-    settings_applied = pyqtSignal()
     status_changed = pyqtSignal(object)
     notice = pyqtSignal(object)
     job_done = pyqtSignal(str, object)
@@ -62,7 +61,7 @@ class Controller(QObject):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SettingsStore,
         *,
         open_source: OpenSource,
         make_estimator: MakeEstimator,
@@ -113,7 +112,8 @@ class Controller(QObject):
         """Start the model and, if given, a source."""
         self._jobs = JobWorker(self._report)
         self._jobs.start()
-        self.apply_settings()
+        self._settings.changed.connect(self._apply_settings)
+        self._apply_settings()
         if spec is not None:
             self.open_source(spec)
 
@@ -129,7 +129,7 @@ class Controller(QObject):
             return
         self.source_left.emit()
         previous = self._retire(self._capture)
-        settings, found = replace(self._settings), list[ChosenProfile]()
+        settings, found = self._settings.current, list[ChosenProfile]()
         self._profile, self._found_profiles = NO_PROFILE, found
 
         def open_and_match() -> Source:
@@ -199,9 +199,9 @@ class Controller(QObject):
 
     # The treatment of frames
 
-    def apply_settings(self) -> None:
-        """Take over what changed in the settings; a model or device that changed is loaded anew."""
-        settings = self._settings
+    def _apply_settings(self) -> None:
+        """A model or device that changed is loaded again; everything else holds from the next frame on."""
+        settings = self._settings.current
         self._set_options(
             calibration=self._calibration(),
             assumed_fov_deg=settings.assumed_fov_deg,
@@ -211,7 +211,6 @@ class Controller(QObject):
             overlay=overlay_style(settings),
             mirror=self._mirror_wanted(),
         )
-        self.settings_applied.emit()
         if (settings.model, settings.device) != self._model_key:
             self._start_model()
 
@@ -248,11 +247,7 @@ class Controller(QObject):
 
     def set_mirror(self, mirror: bool) -> None:
         """Mirror the display of this kind of source, now and in future."""
-        if self._status.is_live:
-            self._settings.mirror_webcam = mirror
-        else:
-            self._settings.mirror_files = mirror
-        self._set_options(mirror=mirror)
+        self._settings.change(**{"mirror_webcam" if self._status.is_live else "mirror_files": mirror})
 
     def reset_tracking(self) -> None:
         """Forget followed hands and smoothing."""
@@ -357,9 +352,9 @@ class Controller(QObject):
         )
         self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source), calibration=self._calibration())
         worker.begin()
-        if self._profile.notice is not None and not self._settings.calibration_path:
+        if self._profile.notice is not None and not self._settings.current.calibration_path:
             self.notice.emit(self._profile.notice)
-        self._settings.remember_source(self._status.spec)
+        self._settings.change(recent_sources=self._settings.current.recent_with(self._status.spec))
         self._tell_what_was_skipped(getattr(source, "inner", source))
 
     def _tell_what_was_skipped(self, source: Source) -> None:
@@ -383,7 +378,7 @@ class Controller(QObject):
         )
 
     def _start_model(self) -> None:
-        settings = replace(self._settings)
+        settings = self._settings.current
         self._model_key = (settings.model, settings.device)
         previous = self._retire(self._inference)
         self._inference = InferenceWorker(lambda: self._make_estimator(settings), self._options, self._report, previous)
@@ -402,7 +397,7 @@ class Controller(QObject):
 
     def _calibration(self) -> Camera | None:
         """A file that the person chose goes before the profile of the camera."""
-        return self._load_calibration(self._settings.calibration_path) or self._profile.camera
+        return self._load_calibration(self._settings.current.calibration_path) or self._profile.camera
 
     def _attach(self) -> None:
         """Let the model take the frames of the present source, unless a wizard has them."""
@@ -417,14 +412,15 @@ class Controller(QObject):
         try:
             camera = Camera.load(Path(path))
         except HandDGPError as error:
-            self._settings.calibration_path = ""
+            self._settings.change(calibration_path="")
             self.notice.emit(notice_of_error(error, topic="calibration"))
             return None
         self._calibration_path = path
         return camera
 
     def _mirror_wanted(self) -> bool:
-        return self._settings.mirror_webcam if self._status.is_live else self._settings.mirror_files
+        settings = self._settings.current
+        return settings.mirror_webcam if self._status.is_live else settings.mirror_files
 
     def _set_options(self, **changes: Any) -> None:
         options = replace(self._options, **changes)

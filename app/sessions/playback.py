@@ -10,9 +10,10 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.live.controller import Controller
 from app.live.replay_view import ReplayMode, ReplayView
+from app.live.settings_store import SettingsStore
 from app.live.state import Phase
 from app.sessions.session_tap import known_settings
-from app.settings import Settings
+from app.settings import usable
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sources.pacing import PacedSource
@@ -30,19 +31,17 @@ class Playback(QObject):
 
     Args:
         controller: owns the source.
-        settings: while a session is open they hold its values; the person's own come back afterwards.
+        settings: while a session is open its values lie over the user's own.
 
     Signals:
         opened(): another source, with or without a player, is there.
         changed(): mode, speed or part has changed.
-        settings_changed(): the settings show another time's values.
     """
 
     opened = pyqtSignal()
     changed = pyqtSignal()
-    settings_changed = pyqtSignal()
 
-    def __init__(self, controller: Controller, settings: Settings) -> None:
+    def __init__(self, controller: Controller, settings: SettingsStore) -> None:
         super().__init__(controller)
         self._controller, self._settings = controller, settings
         self.player: PacedSource | None = None
@@ -50,7 +49,6 @@ class Playback(QObject):
         self.mode = ReplayMode.RECORDED
         self.part: tuple[int | None, int | None] = (None, None)
         self.repeats = False
-        self._own: dict[str, Any] = {}
         self._shown: dict[str, Any] = {}
         self._pending: int | None = None  # frame to show once the source is open again
         controller.source_left.connect(self._on_source_left)
@@ -67,7 +65,7 @@ class Playback(QObject):
         self.part, self.repeats = (None, None), False
         if self.session is not None:
             self.mode = ReplayMode.RECORDED if self.session.result_count else ReplayMode.ANEW
-            self._borrow(self.session)
+            self._lay_over(self.session)
         self._tell_mode()
         pending, self._pending = self._pending, None
         if pending is not None:
@@ -75,22 +73,14 @@ class Playback(QObject):
         self.opened.emit()
 
     def _on_source_left(self) -> None:
-        """The source is closed: give the person's own settings back."""
+        """The source is closed: back to the user's own settings."""
         was_there = self.player is not None
         self.player = self.session = None
         self._tell_mode()
-        self.give_back()
+        self._shown = {}
+        self._settings.drop_overlay()
         if was_there:
             self.opened.emit()
-
-    def give_back(self) -> None:
-        """Put the person's own values into the settings again."""
-        for name, value in self._own.items():
-            setattr(self._settings, name, value)
-        if self._own:
-            self._own, self._shown = {}, {}
-            self._controller.apply_settings()
-            self.settings_changed.emit()
 
     # Playing
 
@@ -172,7 +162,8 @@ class Playback(QObject):
             return
         captured = self._captured(self.session.settings_at(min(index, self.session.frame_count - 1)))
         if captured != self._shown:
-            self._take(captured)
+            self._shown = captured
+            self._settings.lay_over(**captured)
 
     # Inside
 
@@ -194,24 +185,17 @@ class Playback(QObject):
         view = None if self.session is None else ReplayView(self.session, self.mode)
         self._controller.set_replay(view)
 
-    def _borrow(self, session: SessionReader) -> None:
-        self._own = {name: getattr(self._settings, name) for name in (*CAPTURED, "calibration_path")}
-        self._settings.calibration_path = ""  # the recorded camera, unless the person loads another
-        self._take(self._captured(session.settings_at(0)))
+    def _lay_over(self, session: SessionReader) -> None:
+        """The settings as recorded; and the recorded camera, unless the user loads another calibration."""
+        self._shown = self._captured(session.settings_at(0))
+        own = {name: getattr(self._settings.own, name) for name in CAPTURED}
+        self._settings.lay_over(**{**own, "calibration_path": "", **self._shown})
 
     def _captured(self, recorded: dict[str, Any]) -> dict[str, Any]:
-        known = known_settings(recorded)
-        good = {name: known[name] for name in CAPTURED if isinstance(known.get(name), type(self._own.get(name)))}
+        good, _ = usable({name: value for name, value in known_settings(recorded).items() if name in CAPTURED})
         if not _is_there(str(good.get("model", ""))):
             good.pop("model", None)
         return good
-
-    def _take(self, captured: dict[str, Any]) -> None:
-        self._shown = captured
-        for name, value in captured.items():
-            setattr(self._settings, name, value)
-        self._controller.apply_settings()
-        self.settings_changed.emit()
 
 
 def _is_there(model: str) -> bool:

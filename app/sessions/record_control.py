@@ -8,10 +8,10 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.live.controller import Controller
+from app.live.settings_store import SettingsStore
 from app.live.state import Phase
 from app.notices import Action, Notice, Severity, notice_of_error
 from app.sessions.session_tap import Recording, recorded_settings
-from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions.parts import find_unfinished, new_session_path
 from handdgp_core.sessions.recorder import RecorderStatus
@@ -38,7 +38,7 @@ class RecordControl(QObject):
     notice = pyqtSignal(object)
     _ended = pyqtSignal(object)
 
-    def __init__(self, controller: Controller, settings: Settings) -> None:
+    def __init__(self, controller: Controller, settings: SettingsStore) -> None:
         super().__init__(controller)
         self._controller, self._settings = controller, settings
         self._recording: Recording | None = None
@@ -48,7 +48,7 @@ class RecordControl(QObject):
         self._timer.timeout.connect(self._poll)
         self._ended.connect(self._on_end)
         controller.source_left.connect(self.stop)  # a file holds one source
-        controller.settings_applied.connect(self._note_settings)
+        settings.changed.connect(self._note_settings)
 
     @property
     def recording(self) -> Recording | None:
@@ -64,7 +64,7 @@ class RecordControl(QObject):
     @property
     def folder(self) -> Path:
         """Where recordings are kept."""
-        chosen = self._settings.recordings_folder
+        chosen = self._settings.current.recordings_folder
         return Path(chosen) if chosen else Path.home() / "HandDGP Live" / "recordings"
 
     def toggle(self, lossless: bool = False) -> None:
@@ -87,7 +87,7 @@ class RecordControl(QObject):
         path = new_session_path(self.folder, controller.status.source_name)
         try:
             self._recording = Recording(
-                path, self._settings, controller.status, lambda: controller.options, lossless, self._tell_end
+                path, self._settings.current, controller.status, lambda: controller.options, lossless, self._tell_end
             )
         except HandDGPError as error:
             self.notice.emit(notice_of_error(error, topic=TOPIC))
@@ -119,7 +119,7 @@ class RecordControl(QObject):
 
     def _note_settings(self) -> None:
         if self._recording is not None:
-            self._recording.recorder.add_settings(recorded_settings(self._settings))
+            self._recording.recorder.add_settings(recorded_settings(self._settings.current))
 
     def _poll(self) -> None:
         if self._recording is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,12 +36,12 @@ BURST_RESERVE_BYTES = 64 << 20
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:
     """The settings that go into a session: all but those that tell about the person."""
-    return {name: value for name, value in asdict(settings).items() if name not in PRIVATE_SETTINGS}
+    return {name: value for name, value in settings if name not in PRIVATE_SETTINGS}
 
 
 def known_settings(recorded: dict[str, Any]) -> dict[str, Any]:
     """Those of recorded settings that this version of the program has."""
-    names = {entry.name for entry in fields(Settings)} - PRIVATE_SETTINGS
+    names = Settings.model_fields.keys() - PRIVATE_SETTINGS
     return {name: value for name, value in recorded.items() if name in names}
 
 

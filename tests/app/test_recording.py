@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from mcap.reader import make_reader
 from app.live.state import Phase
 from app.notices import Action, Severity
 from app.sessions.session_tap import PRIVATE_SETTINGS, known_settings, model_hash, recorded_settings
-from app.settings import Settings, load_settings
+from app.settings import Settings, describe, load_settings
 from app.window import file_dialogs as questions
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sources.session import SessionSource
@@ -25,7 +25,7 @@ from tests.sessions.conftest import write_session
 @pytest.fixture
 def recorder(rig, tmp_path: Path):  # type: ignore[no-untyped-def]
     """The rig, recording into a folder of the test."""
-    rig.settings.recordings_folder = str(tmp_path / "takes")
+    rig.store.change(recordings_folder=str(tmp_path / "takes"))
     return rig
 
 
@@ -52,7 +52,7 @@ def test_nothing_is_recorded_unless_asked(recorder) -> None:  # type: ignore[no-
     assert not window.sessions.mark.isVisible() and not window.actions_by_name["record"].isChecked()
     window.close()
     assert takes(recorder) == []
-    switches = [name for name, value in vars(Settings()).items() if "record" in name and isinstance(value, bool)]
+    switches = [name for name, value in Settings() if "record" in name and isinstance(value, bool)]
     assert switches == []  # there is no setting that could start one
 
 
@@ -83,8 +83,9 @@ def test_a_recording_holds_every_frame_and_the_results_before_smoothing(recorder
 
 
 def test_the_file_tells_the_settings_but_nothing_private(recorder) -> None:  # type: ignore[no-untyped-def]
-    recorder.settings.recent_sources = ["/home/somebody/private.mp4"]
-    recorder.settings.hand_length_enabled, recorder.settings.hand_length_mm = True, 191.0
+    recorder.store.change(
+        recent_sources=("/home/somebody/private.mp4",), hand_length_enabled=True, hand_length_mm=191.0
+    )
     window = recorder.show()
     recorder.start()
     recorder.until(lambda: window.result is not None)
@@ -135,7 +136,7 @@ def test_closing_the_window_finishes_the_file(recorder) -> None:  # type: ignore
 
 
 def test_a_lossless_burst_ends_by_itself(recorder) -> None:  # type: ignore[no-untyped-def]
-    recorder.settings.burst_s = 1
+    recorder.store.change(burst_s=1)
     window = recorder.show()
     recorder.start()
     recorder.until(lambda: window.result is not None)
@@ -158,7 +159,7 @@ def test_without_a_source_there_is_nothing_to_record(recorder) -> None:  # type:
 
 def test_a_folder_that_cannot_be_made_is_told(recorder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "file").touch()
-    recorder.settings.recordings_folder = str(tmp_path / "file" / "takes")
+    recorder.store.change(recordings_folder=str(tmp_path / "file" / "takes"))
     window = recorder.show()
     recorder.start()
     recorder.until(lambda: window.result is not None)
@@ -239,13 +240,13 @@ def test_private_settings_are_neither_recorded_nor_taken_from_a_recording(name: 
 
 def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     texts = [
-        entry.name for entry in fields(Settings)
-        if isinstance(getattr(Settings(), entry.name), str | list) and not entry.metadata["choices"]
+        name for name, value in Settings()
+        if isinstance(value, str | tuple) and not describe(name)["choices"]
     ]  # fmt: skip
     private = [name for name in texts if name not in MAY_BE_RECORDED]
     for name in private:
         value = str(tmp_path / f"secret-{name}-value")
-        setattr(recorder.settings, name, [value] if name == "recent_sources" else value)
+        recorder.store.change(**{name: (value,) if name == "recent_sources" else value})
     window = recorder.show()
     recorder.start()
     recorder.until(lambda: window.result is not None)
@@ -255,7 +256,7 @@ def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path
     for name in private:  # a change while recording is written, too
         value = str(tmp_path / f"secret-{name}-later")
         if name != "recordings_folder":
-            setattr(recorder.settings, name, [value] if name == "recent_sources" else value)
+            recorder.store.change(**{name: (value,) if name == "recent_sources" else value})
     window.form.steadiness.setValue(77)
     frames = recording.recorder.status.frames
     recorder.until(lambda: recording.recorder.status.frames > frames + 3)

@@ -14,7 +14,7 @@ from app.live.pipeline import HandPipeline
 from app.live.replay_view import ReplayMode, ReplayView, differences
 from app.live.state import Phase
 from app.sessions.rerun import DifferenceTable, RerunWorker, comparison_picture
-from app.settings import load_settings
+from app.settings import load_settings, save_settings
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionReader, SessionWriter
 from handdgp_core.sources.pacing import PacedSource
@@ -162,7 +162,7 @@ def test_both_are_in_the_picture_the_scene_and_the_plot(player) -> None:  # type
 
 
 def test_the_form_shows_the_settings_of_the_time_of_capture_and_gives_ones_own_back(player) -> None:  # type: ignore[no-untyped-def]
-    player.settings.steadiness, player.settings.hand_length_mm = 33, 170.0
+    player.store.change(steadiness=33, hand_length_mm=170.0)
     window = opened(player)
     show_frame(player, window, 3)
     player.until(lambda: window.form.steadiness.value() == 80)
@@ -176,12 +176,31 @@ def test_the_form_shows_the_settings_of_the_time_of_capture_and_gives_ones_own_b
     assert window.form.calibration.placeholderText() == "none"
 
 
-def test_ones_own_settings_are_saved_when_the_window_closes_on_a_recording(player) -> None:  # type: ignore[no-untyped-def]
-    player.settings.hand_length_mm = 170.0
+def test_the_settings_file_never_holds_what_a_recording_brought(player) -> None:  # type: ignore[no-untyped-def]
+    player.store.change(hand_length_mm=170.0)
+    own = player.store.own
+    save_settings(own, player.path)
+    before = player.path.read_bytes()
     window = opened(player)
     player.until(lambda: window.form.hand_length_mm.value() == 200.0)
+    assert player.settings.steadiness == 80
+    assert player.path.read_bytes() == before  # what a killed program leaves
+    window.form.steadiness.setValue(11)  # tried out on the recording
+    window.form.mesh_opacity.setValue(30)  # no matter of the recording
+    assert (player.settings.steadiness, player.settings.mesh_opacity) == (11, 30)
     window.close()
-    assert load_settings(player.path)[0].hand_length_mm == 170.0
+    kept, warnings = load_settings(player.path)
+    places = {name: getattr(kept, name) for name in ("window_geometry", "window_layout", "recent_sources")}
+    assert not warnings and kept == own.changed(mesh_opacity=30, **places)
+
+
+def test_a_recorded_value_that_is_out_of_range_is_not_laid_over(player, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = write(tmp_path / "odd.mcap", max_hands=9, steadiness="calm", window_layout="AAAA")
+    player.sources["take"] = lambda: SessionSource(path)
+    player.store.change(max_hands=1, steadiness=33)
+    opened(player)
+    assert (player.settings.max_hands, player.settings.steadiness) == (1, 33)
+    assert player.settings.hand_length_mm == 200.0 and player.settings.window_layout == ""
 
 
 def test_playing_stepping_and_repeating_a_part(player) -> None:  # type: ignore[no-untyped-def]
