@@ -18,7 +18,7 @@ from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, op
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import EstimatedFrame, estimated_frames
 from handdgp_core.sessions.scan import describe_losses
-from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.sources.cameras import CameraChooser, with_camera
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import frames
 from handdgp_core.sources.session import SessionSource
@@ -114,9 +114,9 @@ def _results(
         recorded = source.session.hands(frame.index)
         counts.without_result += recorded is None
         if recorded is None:
-            yield EstimatedFrame(frame, fallback.camera_for(frame), [])
+            yield EstimatedFrame(fallback.choose(frame), [])
         else:
-            yield EstimatedFrame(frame, recorded.camera, recorded.hands)
+            yield EstimatedFrame(with_camera(frame, recorded.camera), recorded.hands)
 
 
 def _run(

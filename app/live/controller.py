@@ -25,12 +25,12 @@ from app.notices import Action, Notice, Severity, notice_of_error
 from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.sources.cameras import CameraFrame
 from handdgp_core.sources.protocol import Source
-from handdgp_core.types import Frame
 
 log = logging.getLogger(__name__)
 
-Taps = tuple[Callable[[Frame], None] | None, Callable[[FrameResult, str], None] | None]
+Taps = tuple[Callable[[CameraFrame], None] | None, Callable[[FrameResult, str], None] | None]
 OpenSource = Callable[[str, Settings], Source]
 MakeEstimator = Callable[[Settings], Estimator]
 
@@ -138,6 +138,7 @@ class Controller(QObject):
             return source
 
         self._capture = CaptureWorker(open_and_match, self._report, previous)
+        self._capture.cameras = self._options.cameras()
         self._set_options(truth=None, calibration=self._calibration())
         self._attach()
         self._set_status(
@@ -188,7 +189,7 @@ class Controller(QObject):
         return self._capture.captured if self._capture is not None else 0
 
     def set_taps(
-        self, on_frame: Callable[[Frame], None] | None, on_result: Callable[[FrameResult, str], None] | None
+        self, on_frame: Callable[[CameraFrame], None] | None, on_result: Callable[[FrameResult, str], None] | None
     ) -> None:
         """Hand every captured frame and every result to these as well, in the workers' threads; None to nobody."""
         self._taps = (on_frame, on_result)
@@ -266,7 +267,7 @@ class Controller(QObject):
         """The camera of the source, and its stored calibration."""
         return self._profile
 
-    def diverted_frames(self) -> Mailbox[Frame] | None:
+    def diverted_frames(self) -> Mailbox[CameraFrame] | None:
         """The box of the present source while `divert` is on, else None. Asked anew after each change of source."""
         return self._capture.frames if self._diverted and self._capture is not None else None
 
@@ -427,14 +428,16 @@ class Controller(QObject):
         if options == self._options and options.truth is self._options.truth:
             return
         self._options = options
+        if self._capture is not None and self._capture.cameras != options.cameras():
+            self._capture.cameras = options.cameras()
         if self._inference is not None:
             self._inference.configure(options)
             self._refresh_if_still()
 
     def _refresh_if_still(self) -> None:
         """A picture that stands must show the new options too."""
-        if self._inference is not None and self._status.phase in (Phase.PAUSED, Phase.ENDED):
-            self._inference.refresh()
+        if self._capture is not None and not self._diverted and self._status.phase in (Phase.PAUSED, Phase.ENDED):
+            self._capture.refresh()
 
     def _set_status(self, **changes: Any) -> None:
         self._status = replace(self._status, **changes)

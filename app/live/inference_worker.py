@@ -11,7 +11,7 @@ from app.live.mailbox import Mailbox
 from app.live.pipeline import HandPipeline, preview
 from app.live.state import RateMeter
 from app.live.workers import WAIT_S, Event, Report, ResultReady, Worker
-from handdgp_core.types import Frame
+from handdgp_core.sources.cameras import CameraFrame
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class InferenceWorker(Worker):
         self._factory = factory
         self._options = options
         self._previous = previous
-        self._frames: Mailbox[Frame] = Mailbox()
+        self._frames: Mailbox[CameraFrame] = Mailbox()
         self._results: Mailbox[FrameResult] = Mailbox()
-        self._last: tuple[Mailbox[Frame], Frame] | None = None
+        self._last: tuple[Mailbox[CameraFrame], CameraFrame] | None = None
         self._reset_wanted = threading.Event()
         self._nudged = threading.Event()
         self._loaded = threading.Event()
@@ -64,7 +64,7 @@ class InferenceWorker(Worker):
         """Use `options` from the next frame on."""
         self._options = options
 
-    def attach(self, frames: Mailbox[Frame]) -> None:
+    def attach(self, frames: Mailbox[CameraFrame]) -> None:
         """Take frames from this box from now on, and forget what was seen in the one before."""
         self._frames = frames
         self._results.clear()

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.live.frame_result import Estimator, PipelineOptions
-from app.live.pipeline import CameraChoice
 from app.live.replay_view import Difference, ReplayView, differences
 from app.live.workers import Worker
 from handdgp_core.arrays import Array
@@ -118,7 +117,7 @@ class RerunWorker(Worker):
         self._tell(RerunProgress(self, done, self.count, True, error))
 
     def _compare_all(self, estimator: Estimator) -> int:
-        options, cameras = self._options, CameraChoice()
+        options, cameras = self._options, self._options.cameras()
         estimator.hand_length_m, estimator.max_hands = options.hand_length_m, options.max_hands
         estimator.muted = options.muted
         estimator.reset()
@@ -126,11 +125,10 @@ class RerunWorker(Worker):
             if self.stopping:
                 return index
             try:
-                frame = self._view.session.frame(index)
+                frame = cameras.choose_or_assume(self._view.session.frame(index))
             except SourceError:  # damaged: nothing to compare
                 continue
-            camera, _ = cameras.choose(frame, options)
-            anew = estimator.estimate(frame, camera)
+            anew = estimator.estimate(frame, frame.used_camera)
             recorded = self._view.recorded(frame)
             if recorded is not None:
                 self.table.put(index, differences(recorded.hands, anew))

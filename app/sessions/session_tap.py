@@ -10,7 +10,6 @@ from typing import Any
 
 from app.environment import PROGRAM, version_of
 from app.live.frame_result import FrameResult, PipelineOptions
-from app.live.pipeline import CameraChoice
 from app.live.state import Status
 from app.settings import Settings
 from handdgp_core.bundled import bundled
@@ -22,7 +21,7 @@ from handdgp_core.sessions import (
     SessionRecorder,
     WriterOptions,
 )
-from handdgp_core.types import Frame
+from handdgp_core.sources.cameras import CameraFrame
 
 # Where the person was and what the window looked like are nobody's business who gets the file.
 PRIVATE_SETTINGS = frozenset(
@@ -83,7 +82,7 @@ class Recording:
     Args:
         path: of the session.
         settings, status: as they are now.
-        options: gives the pipeline's options at any moment, for the camera in use.
+        options: gives the pipeline's options at any moment.
         lossless: keep every bit, for `settings.burst_s` seconds.
         on_end: called in the recorder's thread.
 
@@ -102,7 +101,6 @@ class Recording:
     ) -> None:
         self.lossless = lossless
         self._options = options
-        self._cameras = CameraChoice()
         self._model = status.model_name
         how = WriterOptions(settings.record_quality, lossless)
         limits = RecorderLimits()
@@ -111,10 +109,9 @@ class Recording:
             limits = RecorderLimits(queue_frames=60, longest_s=float(settings.burst_s))
         self.recorder = SessionRecorder(path, session_info(settings, status), how, limits, on_end)
 
-    def on_frame(self, frame: Frame) -> None:
+    def on_frame(self, frame: CameraFrame) -> None:
         """Every captured frame."""
-        camera, _ = self._cameras.choose(frame, self._options())
-        self.recorder.add_frame(frame, camera)
+        self.recorder.add_frame(frame, frame.used_camera)
 
     def on_result(self, result: FrameResult, model_name: str) -> None:
         """Every result of the model; a picture without one (while it is loaded) is none."""

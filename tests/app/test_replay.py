@@ -195,11 +195,11 @@ def test_the_settings_file_never_holds_what_a_recording_brought(player) -> None:
 
 
 def test_a_recorded_value_that_is_out_of_range_is_not_laid_over(player, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    path = write(tmp_path / "odd.mcap", max_hands=9, steadiness="calm", window_layout="AAAA")
+    path = write(tmp_path / "odd.mcap", max_hands=9, assumed_fov_deg="wide", window_layout="AAAA")
     player.sources["take"] = lambda: SessionSource(path)
-    player.store.change(max_hands=1, steadiness=33)
+    player.store.change(max_hands=1, assumed_fov_deg=66.0)
     opened(player)
-    assert (player.settings.max_hands, player.settings.steadiness) == (1, 33)
+    assert (player.settings.max_hands, player.settings.assumed_fov_deg) == (1, 66.0)
     assert player.settings.hand_length_mm == 200.0 and player.settings.window_layout == ""
 
 
@@ -311,7 +311,7 @@ def test_a_seek_backwards_starts_tracking_anew(tmp_path: Path) -> None:
     with SessionReader(path) as session:
         options = PipelineOptions(replay=ReplayView(session, ReplayMode.ANEW))
         for index in (3, 4, 4, 2, 3):  # the same frame again is a redraw
-            pipeline.process(session.frame(index), options)
+            pipeline.process(options.cameras().choose(session.frame(index)), options)
     assert estimator.resets == 1
 
 
