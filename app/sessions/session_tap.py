@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.environment import PROGRAM, version_of
 from app.live.frame_result import FrameResult, PipelineOptions
@@ -23,7 +24,7 @@ from handdgp_core.sessions import (
 )
 from handdgp_core.sources.cameras import CameraFrame
 
-# Where the person was and what the window looked like are nobody's business who gets the file.
+# Whoever gets a recording must not learn from it where things lie on this computer, or what the window looked like.
 PRIVATE_SETTINGS = frozenset(
     {
         "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
@@ -34,8 +35,19 @@ BURST_RESERVE_BYTES = 64 << 20
 
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that go into a session: all but those that tell about the person."""
-    return {name: value for name, value in settings if name not in PRIVATE_SETTINGS}
+    """The settings that go into a session: all but the private ones; of a checkpoint its file's name alone."""
+    kept = {name: value for name, value in settings if name not in PRIVATE_SETTINGS}
+    return {**kept, "model": shown_name(settings.model)}
+
+
+def shown_name(spec: str) -> str:
+    """What a recording says of a model or a nameless source: the name of a file without its folder, the host of a URL.
+
+    The name of a built-in model or the number of a webcam stays as it is.
+    """
+    if "://" in spec:
+        return urlsplit(spec).hostname or ""
+    return PureWindowsPath(spec).name or spec  # knows both kinds of slashes
 
 
 def known_settings(recorded: dict[str, Any]) -> dict[str, Any]:
@@ -65,10 +77,10 @@ def session_info(settings: Settings, status: Status) -> SessionInfo:
     return SessionInfo(
         program=PROGRAM,
         program_version=version_of(),
-        source=status.source_name or status.spec,
+        source=status.source_name or shown_name(status.spec),
         is_live=status.is_live,
         is_rendered=status.is_rendered,
-        model=status.model_name or settings.model,
+        model=shown_name(status.model_name or settings.model),
         model_sha256=model_hash(settings.model),
         device=settings.device,
         hand_length_mm=settings.hand_length_mm if settings.hand_length_enabled else None,
@@ -119,6 +131,11 @@ class Recording:
             return
         options = self._options()
         recorded = RecordedHands(
-            result.raw_hands, result.camera, model_name, result.inference_ms, options.hand_length_m, options.muted
+            result.raw_hands,
+            result.camera,
+            shown_name(model_name),
+            result.inference_ms,
+            options.hand_length_m,
+            options.muted,
         )
         self.recorder.add_hands(result.frame, recorded)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 
-from app.live.state import Phase
+from app.live.state import Phase, Status
 from app.notices import Action, Severity
-from app.sessions.session_tap import PRIVATE_SETTINGS, known_settings, model_hash, recorded_settings
+from app.sessions.session_tap import PRIVATE_SETTINGS, known_settings, model_hash, recorded_settings, session_info
 from app.settings import Settings, describe, load_settings
 from app.window import file_dialogs as questions
 from handdgp_core.sessions import SessionReader
@@ -218,7 +218,7 @@ NEVER_RECORDED = (
     "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
     "calibration_path", "person",
 )  # fmt: skip
-MAY_BE_RECORDED = {"board", "model"}  # texts without a list of choices that belong to a session
+MAY_BE_RECORDED = {"board"}  # a text without a list of choices that belongs to a session
 
 
 def everything_in(path: Path) -> bytes:
@@ -238,6 +238,29 @@ def test_private_settings_are_neither_recorded_nor_taken_from_a_recording(name: 
     assert name not in known_settings({name: "x", "steadiness": 5})
 
 
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        ("open", "open"), ("0", "0"), ("/home/ada/net.safetensors", "net.safetensors"), ("takes/", "takes"),
+        (r"C:\Users\ada\net.safetensors", "net.safetensors"), ("rtsp://ada:secret@cam.local/a?key=1", "cam.local"),
+    ],
+)  # fmt: skip
+def test_a_recording_names_files_and_hosts_without_their_places(spec: str, shown: str) -> None:
+    assert recorded_settings(Settings(model=spec))["model"] == shown
+    info = session_info(Settings(model=spec), Status(spec=spec, model_name=spec))
+    assert (info.source, info.model) == (shown, shown)
+    assert session_info(Settings(model=spec), Status(source_name="named")).source == "named"
+
+
+def test_the_name_of_a_checkpoint_comes_into_no_result(recorder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    recorder.estimator.model_name = str(tmp_path / "secret" / "net.safetensors")
+    recorder.show()
+    recorder.start()
+    recorder.until(lambda: recorder.window.result is not None and not recorder.window.result.preview)
+    held = everything_in(record_some(recorder, 5))
+    assert b"net.safetensors" in held and b"secret" not in held
+
+
 def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     texts = [
         name for name, value in Settings()
@@ -245,7 +268,7 @@ def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path
     ]  # fmt: skip
     private = [name for name in texts if name not in MAY_BE_RECORDED]
     for name in private:
-        value = str(tmp_path / f"secret-{name}-value")
+        value = str(tmp_path / f"secret-{name}-value" / "net.safetensors")
         recorder.store.change(**{name: (value,) if name == "recent_sources" else value})
     window = recorder.show()
     recorder.start()
@@ -254,7 +277,7 @@ def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path
     recording = recorder.record.recording
     recorder.until(lambda: recording.recorder.status.frames > 3 and recording.recorder.status.results > 0)
     for name in private:  # a change while recording is written, too
-        value = str(tmp_path / f"secret-{name}-later")
+        value = str(tmp_path / f"secret-{name}-later" / "net-2.safetensors")
         if name != "recordings_folder":
             recorder.store.change(**{name: (value,) if name == "recent_sources" else value})
     window.form.steadiness.setValue(77)
@@ -264,5 +287,6 @@ def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path
     recorder.until(lambda: recorder.record.recording is None)
     held = everything_in(takes(recorder)[-1])
     assert b'"steadiness": 77' in held, "the test must see into the file's settings"
+    assert b'"model": "net.safetensors"' in held and b'"model": "net-2.safetensors"' in held
     assert [name for name in private if f"secret-{name}".encode() in held] == []
     assert str(tmp_path).encode() not in held
