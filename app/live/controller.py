@@ -152,6 +152,13 @@ class Controller(QObject):
         )
         self._capture.start()
 
+    def fail_source(self, error: Exception) -> None:
+        """Stop the source because of an error, which is shown; `retry` opens it again."""
+        self.source_left.emit()
+        self._retire(self._capture)
+        self._capture = None
+        self._show_failure("capture", error, phase=Phase.FAILED)
+
     def retry(self) -> None:
         """Try again what failed: the model, the source, or both; a source that ended starts over."""
         if self._status.model_phase is ModelPhase.FAILED:
@@ -344,6 +351,8 @@ class Controller(QObject):
             return
         self._profile = self._found_profiles[-1] if self._found_profiles else NO_PROFILE
         self.source_opened.emit(source)
+        if worker is not self._capture:  # a slot stopped it, or opened another
+            return
         self._set_status(
             phase=Phase.RUNNING,
             source_name=source.name,
@@ -367,16 +376,17 @@ class Controller(QObject):
             self.notice.emit(Notice(Severity.INFO, title, details=lines, topic="skipped"))
 
     def _on_worker_failed(self, event: WorkerFailed) -> None:
-        error = str(event.error) if isinstance(event.error, HandDGPError) else "internal error"
         if event.worker is self._capture:
-            self._set_status(phase=Phase.FAILED, error=error)
+            self._show_failure(event.worker.name, event.error, event.details, phase=Phase.FAILED)
         elif event.worker is self._inference:
-            self._set_status(model_phase=ModelPhase.FAILED, error=error)
-        elif event.worker is not self._jobs:
-            return
-        self.notice.emit(
-            notice_of_error(event.error, action=Action.RETRY, topic=event.worker.name, details=event.details)
-        )
+            self._show_failure(event.worker.name, event.error, event.details, model_phase=ModelPhase.FAILED)
+        elif event.worker is self._jobs:
+            self._show_failure(event.worker.name, event.error, event.details)
+
+    def _show_failure(self, topic: str, error: Exception, details: str = "", **status: Any) -> None:
+        if status:
+            self._set_status(error=str(error) if isinstance(error, HandDGPError) else "internal error", **status)
+        self.notice.emit(notice_of_error(error, action=Action.RETRY, topic=topic, details=details))
 
     def _start_model(self) -> None:
         settings = self._settings.current

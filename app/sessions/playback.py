@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sources.pacing import PacedSource
 from handdgp_core.sources.protocol import Source
+
+log = logging.getLogger(__name__)
 
 # What the result depends on: while a session is open the form shows these as they were when it was taken.
 CAPTURED = (
@@ -57,7 +60,14 @@ class Playback(QObject):
     # Told by the controller
 
     def _on_source_opened(self, source: Source) -> None:
-        """Take over a source that was just opened."""
+        """Take over a source that was just opened; one that cannot be taken over is stopped."""
+        try:
+            self._take_over(source)
+        except Exception as error:
+            log.exception("cannot play %s", source.name)
+            self._controller.fail_source(error)
+
+    def _take_over(self, source: Source) -> None:
         # The demo repeats by itself for ever: there is nothing to steer.
         self.player = source if isinstance(source, PacedSource) and not getattr(source.inner, "loop", False) else None
         session = getattr(getattr(source, "inner", source), "session", None)
@@ -199,7 +209,10 @@ class Playback(QObject):
 
 
 def _is_there(model: str) -> bool:
-    """Whether a recorded model can be run here. Asks the list of models only once somebody has loaded it."""
+    """Whether a recorded model can be run here. Asks the list of models only once somebody has loaded it.
+
+    Of a checkpoint a recording tells the file's name alone, which says nothing of where it lies; older ones the path.
+    """
     models = sys.modules.get("handdgp_core.estimation.models")
     # While another thread is importing it, the module is there but still empty.
-    return Path(model).is_file() or model in getattr(models, "MODEL_NAMES", ())
+    return (Path(model).is_absolute() and Path(model).is_file()) or model in getattr(models, "MODEL_NAMES", ())

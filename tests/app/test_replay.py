@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,6 +202,25 @@ def test_a_recorded_value_that_is_out_of_range_is_not_laid_over(player, tmp_path
     opened(player)
     assert (player.settings.max_hands, player.settings.assumed_fov_deg) == (1, 66.0)
     assert player.settings.hand_length_mm == 200.0 and player.settings.window_layout == ""
+
+
+def test_a_recording_that_cannot_be_taken_over_is_stopped_and_told(player, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    def broken(session: SessionReader, index: int) -> dict[str, object]:
+        raise RuntimeError("no settings there")
+
+    player.store.change(steadiness=33)
+    monkeypatch.setattr(SessionReader, "settings_at", broken)
+    controller, window = player.controller, player.show()
+    player.start("take")
+    player.until(lambda: controller.status.phase is Phase.FAILED)
+    assert controller.source is None and controller.options.replay is None and player.playback.session is None
+    assert player.settings == player.store.own and player.settings.steadiness == 33
+    assert "no settings there" in window.notices.notice.title + window.notices.notice.details
+    player.until(lambda: "capture" not in {thread.name for thread in threading.enumerate()})
+    monkeypatch.undo()
+    controller.retry()
+    player.until(lambda: controller.status.phase is Phase.RUNNING and player.playback.session is not None)
+    assert player.settings.steadiness == 80
 
 
 def test_playing_stepping_and_repeating_a_part(player) -> None:  # type: ignore[no-untyped-def]
