@@ -1,4 +1,4 @@
-"""The program with a window: Qt, logging, errors that nobody caught, Ctrl-C, and an orderly end."""
+"""The program with a window: Qt, logging, uncaught errors, Ctrl-C, and an orderly end."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What the command line says about the window; None leaves a choice to the remembered settings.
+    """What the command line asks for; None leaves a choice to the saved settings.
 
     Attributes:
         source: as for `open_source`; None for the first webcam, or the demo where there is none.
         calibration_path: a calibration file.
         model, device: as for `HandEstimator.from_weights`.
-        hand_length_mm: the person's own hand.
+        hand_length_mm: the user's own hand.
         settings_path: where settings are kept; None for the user's own place.
-        viewport: False leaves the 3D view out.
+        viewport: False for a window without the 3D view.
         loop: play files again and again.
     """
 
@@ -183,7 +183,7 @@ def model_names() -> tuple[str, ...]:
 
 
 def _asked_for(options: LiveOptions) -> dict[str, Any]:
-    """What the command line says goes before what is remembered, and is remembered."""
+    """Settings given on the command line: they replace the saved ones, and are saved."""
     path, length_mm = options.calibration_path, options.hand_length_mm
     asked = {
         "calibration_path": None if path is None else str(path.expanduser().absolute()),
@@ -206,7 +206,7 @@ def _viewport(wanted: bool) -> QWidget:
 
 
 class _Hooks(QObject):
-    """Errors that nobody caught become a message and a line in the log; Ctrl-C closes the window."""
+    """Uncaught errors become a notification and a line in the log; Ctrl-C closes the window."""
 
     _caught = pyqtSignal(object)
 
@@ -238,7 +238,7 @@ class _Hooks(QObject):
             self._close_soon()
             return
         details = "".join(traceback.format_exception(kind, error, trace))
-        log.error("nobody caught:\n%s", details)
+        log.error("uncaught:\n%s", details)
         self._caught.emit((error, details))
 
     def _on_thread_exception(self, hook: threading.ExceptHookArgs) -> None:

@@ -133,7 +133,7 @@ def measure_recording(options: LiveOptions, seconds: float, session: LiveSession
     """Run the window on a source and record it for `seconds`, with half as long before and after without.
 
     Args:
-        options: as for `run_live`; without `settings_path` the person's settings are neither read nor written.
+        options: as for `run_live`; without `settings_path` the user's settings are neither read nor written.
         seconds: length of the recording, which is thrown away.
         session: made by the caller, for tests.
     Returns:
@@ -148,8 +148,8 @@ def measure_recording(options: LiveOptions, seconds: float, session: LiveSession
         bench.run()
         status = bench.status
         if bench.error or status is None:
-            cure = "try the source with the command live first"
-            raise HandDGPError("a window that shows a hand, and records it", bench.error or "no recording", cure)
+            problem = f"Could not measure a recording: {(bench.error or 'nothing was recorded').rstrip('.')}."
+            raise HandDGPError(problem, hint="Try the source with the command `live` first.")
         return _figures(measured.controller.status.source_name, bench.parts, status)
 
 

@@ -63,7 +63,7 @@ class CaptureWorker(Worker):
         self._single = threading.Event()
 
     def begin(self) -> None:
-        """Read frames from now on: whoever was told of the opened source has set what its first frame needs."""
+        """Read frames from now on: everything that its first frame needs is set."""
         self._begun.set()
 
     def pause(self) -> None:
@@ -74,7 +74,7 @@ class CaptureWorker(Worker):
             self._dropping.set()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Resume after `pause`."""
         if isinstance(self.source, PacedSource):
             self.source.play()
         else:

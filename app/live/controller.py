@@ -167,7 +167,7 @@ class Controller(QObject):
             self.open_source(self._status.spec)
 
     def pause(self) -> None:
-        """Hold the picture."""
+        """Stand still at the present frame."""
         if self._status.phase is not Phase.RUNNING or self._capture is None:
             return
         self._capture.pause()
@@ -181,7 +181,7 @@ class Controller(QObject):
         self._set_status(phase=Phase.RUNNING)
 
     def step(self) -> None:
-        """One frame further, while paused."""
+        """Next frame, while paused."""
         if self._status.phase is Phase.PAUSED and self._capture is not None:
             self._capture.step()
 
@@ -223,7 +223,7 @@ class Controller(QObject):
             self._start_model()
 
     def set_muted(self, muted: frozenset[int]) -> None:
-        """Give these keypoints (0 to 20) no say in the solve."""
+        """Give these keypoints (0 to 20) no weight in the solve."""
         self._set_options(muted=muted)
 
     def set_replay(self, view: ReplayView | None) -> None:
@@ -246,7 +246,7 @@ class Controller(QObject):
         return self._make_estimator(settings)
 
     def tell(self, error: Exception) -> None:
-        """Show what went wrong."""
+        """Show an error in the window."""
         self.notice.emit(notice_of_error(error))
 
     def set_picture_size(self, width: int, height: int, pixel_ratio: float) -> None:
@@ -258,12 +258,12 @@ class Controller(QObject):
         self._settings.change(**{"mirror_webcam" if self._status.is_live else "mirror_files": mirror})
 
     def reset_tracking(self) -> None:
-        """Forget followed hands and smoothing."""
+        """Clear tracked hands and smoothing."""
         self.forget_tracks()
         self._refresh_if_still()
 
     def submit(self, name: str, job: Callable[[], Any]) -> None:
-        """Do `job` in the background; its end is `job_done`, or a notice."""
+        """Run `job` in the background; `job_done` or a notice reports its end."""
         if self._jobs is not None and not self._closed:
             self._jobs.submit(name, job)
 
@@ -275,7 +275,7 @@ class Controller(QObject):
         return self._profile
 
     def diverted_frames(self) -> Mailbox[CameraFrame] | None:
-        """The box of the present source while `divert` is on, else None. Asked anew after each change of source."""
+        """The box of the present source while `divert` is on, else None. Call it again after each change of source."""
         return self._capture.frames if self._diverted and self._capture is not None else None
 
     def divert(self, on: bool) -> None:
@@ -321,7 +321,7 @@ class Controller(QObject):
         """Called in worker threads."""
         try:
             self._event.emit(event)
-        except RuntimeError:  # the window is gone; nobody is left to tell
+        except RuntimeError:  # the window is gone
             log.debug("event after the end: %r", event)
 
     def _on_event(self, event: Event) -> None:
@@ -372,7 +372,7 @@ class Controller(QObject):
         if count:
             lines = "\n".join(f"{name}: {reason}" for name, reason in source.skipped)
             what = "1 file" if count == 1 else f"{count} files"
-            title = f"{what} of {source.name} left out: not a picture that can be shown."
+            title = f"{what} of {source.name} skipped: not a readable image."
             self.notice.emit(Notice(Severity.INFO, title, details=lines, topic="skipped"))
 
     def _on_worker_failed(self, event: WorkerFailed) -> None:
@@ -407,7 +407,7 @@ class Controller(QObject):
         return worker
 
     def _calibration(self) -> Camera | None:
-        """A file that the person chose goes before the profile of the camera."""
+        """A file that the user chose goes before the profile of the camera."""
         return self._load_calibration(self._settings.current.calibration_path) or self._profile.camera
 
     def _attach(self) -> None:
@@ -445,7 +445,7 @@ class Controller(QObject):
             self._refresh_if_still()
 
     def _refresh_if_still(self) -> None:
-        """A picture that stands must show the new options too."""
+        """While nothing plays, show the last frame again with the new options."""
         if self._capture is not None and not self._diverted and self._status.phase in (Phase.PAUSED, Phase.ENDED):
             self._capture.refresh()
 

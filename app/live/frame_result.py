@@ -44,7 +44,7 @@ class PipelineOptions:
     """How frames are treated; immutable, so that a thread can take a whole one at any time.
 
     Attributes:
-        calibration: the measured camera, for any picture size; None to assume one.
+        calibration: the measured camera, for any image size; None to assume one.
         assumed_fov_deg: horizontal field of view of the assumed camera.
         hand_length_m, max_hands, muted: handed to the estimator.
         smoothing: handed to the smoother.
@@ -121,7 +121,7 @@ class FrameResult:
         inference_ms: milliseconds of the estimate.
         truth: beside `hands`, the true hand of each; None where there is no truth.
         preview: True for a bare picture shown while the model is loaded.
-        recorded: of a session's frame, the recorded hands beside those that were made anew; None where only one of
+        recorded: of a session's frame, the recorded hands beside the re-run ones; None where only one of
             the two is shown, or nothing was recorded.
         frames_ago: of a session's frame without a recorded result: how many frames earlier `hands` were recorded.
     """

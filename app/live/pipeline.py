@@ -49,7 +49,7 @@ class HandPipeline:
             HandDGPError: what the estimator raises for frames it cannot use.
         """
         if frame.stamp_ns < self._last_stamp_ns:
-            self.reset()  # wound back
+            self.reset()  # a seek backwards
         self._last_stamp_ns = frame.stamp_ns
         if options.replay is not None and options.replay.mode is ReplayMode.RECORDED:
             return self._replayed(frame, *options.replay.latest(frame), options)
@@ -72,7 +72,7 @@ class HandPipeline:
     def _replayed(
         self, frame: CameraFrame, recorded: RecordedHands | None, frames_ago: int, options: PipelineOptions
     ) -> FrameResult:
-        """The recorded result, smoothed as the settings say; the model is not asked."""
+        """The recorded result, smoothed by the settings; the model does not run."""
         raw_hands = [] if recorded is None else recorded.hands
         shown = with_camera(frame, frame.used_camera if recorded is None else recorded.camera)
         self._configure(options)

@@ -1,4 +1,4 @@
-"""Everything about a source that can be wound: playing, parts that repeat, and what a session shows. GUI thread."""
+"""Playing a source in which one can seek: pause, steps, a part that repeats, and what a session shows. GUI thread."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Playback(QObject):
         self.session = session if isinstance(session, SessionReader) else None
         self.part, self.repeats = (None, None), False
         if self.session is not None:
-            self.mode = ReplayMode.RECORDED if self.session.result_count else ReplayMode.ANEW
+            self.mode = ReplayMode.RECORDED if self.session.result_count else ReplayMode.RERUN
             self._lay_over(self.session)
         self._tell_mode()
         pending, self._pending = self._pending, None
@@ -96,11 +96,11 @@ class Playback(QObject):
 
     @property
     def count(self) -> int:
-        """Frames of the source; 0 where it cannot be wound."""
+        """Frames of the source; 0 where one cannot seek in it."""
         return (self.player.frame_count or 0) if self.player is not None else 0
 
     def toggle_pause(self) -> None:
-        """Pause or go on, live sources, too; a source that ended starts over."""
+        """Pause or resume, live sources, too; a source that ended starts over."""
         phase = self._controller.status.phase
         if phase is Phase.RUNNING and self.player is not None and self.player.paused:
             self.player.play()  # it stood at its end
@@ -112,12 +112,12 @@ class Playback(QObject):
             self._controller.retry()
 
     def note_standstill(self) -> None:
-        """A recording has come to its end and stands there: that is a pause."""
+        """A recording stands still at its end: show that as a pause."""
         if self.player is not None and self.player.paused:
             self._controller.pause()
 
     def seek(self, index: int) -> None:
-        """Show frame `index`, then go on as before."""
+        """Show frame `index`, then play on or stand still as before."""
         if self._controller.status.phase is Phase.ENDED:  # a file that was closed at its end: open it there
             self._pending = index
             self._controller.retry()
@@ -126,7 +126,7 @@ class Playback(QObject):
             self._controller.forget_tracks()
 
     def step(self, count: int) -> None:
-        """So many frames further (or back), and stand still."""
+        """Move by so many frames (back where negative), and stand still."""
         if self.player is None:
             return
         self._controller.pause()
@@ -145,7 +145,7 @@ class Playback(QObject):
         self._set_loop()
 
     def mark(self, end: int, index: int | None) -> None:
-        """Set the beginning (end 0) or the end (end 1) of the part to repeat; None takes it away."""
+        """Set the beginning (end 0) or the end (end 1) of the part to repeat; None clears it."""
         first, last = (index, self.part[1]) if end == 0 else (self.part[0], index)
         if first is not None and last is not None and last < first:
             first, last = (first, None) if end == 0 else (None, last)
@@ -154,12 +154,12 @@ class Playback(QObject):
         self._set_loop()
 
     def clear_part(self) -> None:
-        """Forget both ends."""
+        """Clear both ends."""
         self.part = (None, None)
         self._set_loop()
 
     def set_mode(self, mode: ReplayMode) -> None:
-        """Show recorded results, new ones, or both."""
+        """Show recorded results, those of the model re-run, or both."""
         if self.session is None or mode is self.mode:
             return
         self.mode = mode

@@ -23,7 +23,7 @@ TOPIC = "recording"
 
 
 class RecordControl(QObject):
-    """At most one recording at a time. Off until the person starts one; ends with its source.
+    """At most one recording at a time. Off until the user starts one; ends with its source.
 
     Args:
         controller: whose frames and results are recorded.
@@ -80,8 +80,8 @@ class RecordControl(QObject):
             return
         controller = self._controller
         if not self.can_record:
-            cure = "Open a webcam or another source first; what is recorded already is not recorded again."
-            self.notice.emit(Notice(Severity.WARNING, "Nothing to record.", cure, topic=TOPIC))
+            hint = "Open a webcam or another source first; recordings cannot be re-recorded."
+            self.notice.emit(Notice(Severity.WARNING, "Nothing to record.", hint, topic=TOPIC))
             self.changed.emit(None)
             return
         path = new_session_path(self.folder, controller.status.source_name)
@@ -99,7 +99,7 @@ class RecordControl(QObject):
         self._poll()
 
     def stop(self) -> None:
-        """End the recording; the file is finished in the background, and a notice tells its place."""
+        """End the recording; the file is finished in the background, and a notice names it."""
         if self._recording is not None:
             self._controller.set_taps(None, None)
             self._recording.recorder.stop()
@@ -128,8 +128,10 @@ class RecordControl(QObject):
         self.changed.emit(status)
         if status.warning and not self._warned:
             self._warned = True
-            title = f"Little space: {status.warning}."
-            self.notice.emit(Notice(Severity.WARNING, title, "The recording will end in time.", topic="disk"))
+            title = f"Little disk space: {status.warning}."
+            self.notice.emit(
+                Notice(Severity.WARNING, title, "The recording stops before the disk is full.", topic="disk")
+            )
 
     def _tell_end(self, status: RecorderStatus) -> None:
         """Called in the recorder's thread."""
@@ -152,13 +154,17 @@ class RecordControl(QObject):
             self.notice.emit(_saved(status))
 
 
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
+
+
 def _saved(status: RecorderStatus) -> Notice:
     if status.frames == 0:
-        return Notice(Severity.INFO, "Nothing was recorded: no frame came.", topic="recorded")
+        return Notice(Severity.INFO, "Nothing was recorded: the source gave no frame.", topic="recorded")
     size = f"{status.bytes_written / 1e6:.0f} MB"
-    missed = f" The camera left out {status.missed} frames." if status.missed else ""
-    why = f" It ended because {status.reason}." if status.reason and status.error is None else ""
-    title = f"Recorded {status.frames} frames, {status.recorded_s:.0f} s, {size}; no frame was lost."
+    missed = f" The camera skipped {_frames(status.missed)}." if status.missed else ""
+    why = f" Stopped: {status.reason}." if status.reason and status.error is None else ""
+    title = f"Recorded {_frames(status.frames)}, {status.recorded_s:.0f} s, {size}; no frame was lost."
     action = Action.REPLAY if status.error is None else Action.OPEN_FOLDER
     return Notice(
         Severity.INFO, title, f"{status.path}.{missed}{why}", action=action, folder=status.path.parent,

@@ -1,4 +1,4 @@
-"""From the live pipeline to a session file: what the recorder gets, and what the file says about itself. No Qt."""
+"""From the live pipeline to a session file: frames, results, and the facts of the session. No Qt."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def model_hash(name_or_path: str) -> str:
 
 
 def session_info(settings: Settings, status: Status) -> SessionInfo:
-    """What the file says about itself."""
+    """The facts of the session, for the head of its file."""
     return SessionInfo(
         program=PROGRAM,
         program_version=version_of(),
@@ -126,7 +126,7 @@ class Recording:
         self.recorder.add_frame(frame, frame.used_camera)
 
     def on_result(self, result: FrameResult, model_name: str) -> None:
-        """Every result of the model; a picture without one (while it is loaded) is none."""
+        """Every result of the model, but no preview (while it is loaded)."""
         if result.preview:
             return
         options = self._options()

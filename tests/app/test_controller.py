@@ -113,10 +113,10 @@ def test_unplugging_is_told_with_the_cure_and_retry_opens_again(rig) -> None:  #
 
 
 def test_a_source_that_cannot_be_opened_is_told(rig) -> None:  # type: ignore[no-untyped-def]
-    rig.sources["gone"] = SourceError("a video file", "gone.mp4 is 0 bytes long", "copy the file again")
+    rig.sources["gone"] = SourceError("Could not open gone.mp4: the file is empty.", hint="Copy the file again.")
     rig.start("gone")
     rig.until(lambda: rig.controller.status.phase is Phase.FAILED)
-    assert rig.notices[-1].title == "Wanted a video file; found gone.mp4 is 0 bytes long."
+    assert rig.notices[-1].title == "Could not open gone.mp4: the file is empty."
     assert rig.settings.recent_sources == ()
 
 
@@ -135,7 +135,7 @@ def test_an_exception_in_the_estimate_becomes_an_internal_error(rig) -> None:  #
     rig.start()
     rig.until(lambda: rig.controller.status.model_phase is ModelPhase.FAILED)
     notice = rig.notices[-1]
-    assert "RuntimeError: the network broke" in notice.title and "fault of the program" in notice.text
+    assert "RuntimeError: the network broke" in notice.title and "This is a bug" in notice.text
     assert "in estimate" in notice.details
     assert rig.estimator.closed
 

@@ -146,7 +146,7 @@ def test_a_lossless_burst_ends_by_itself(recorder) -> None:  # type: ignore[no-u
         assert session.facts["lossless"] == "true"
         shade = 60 + (session.facts_of(0).index + 1) % 100
         assert (session.frame(0).image[:, 10:] == shade).all()
-    assert "take of 1 s is complete" in window.notices.notice.text
+    assert "Stopped: the take of 1 s is complete" in window.notices.notice.text
 
 
 def test_without_a_source_there_is_nothing_to_record(recorder) -> None:  # type: ignore[no-untyped-def]

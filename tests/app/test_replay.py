@@ -1,4 +1,4 @@
-"""Replay in the window: recorded, run anew, both; the transport bar; settings of the time of capture; comparison."""
+"""Replay in the window: recorded, re-run, both; the transport bar; settings of the time of capture; comparison."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def test_a_result_is_held_for_a_quarter_of_a_second_alone(tmp_path: Path) -> Non
     assert ages[2 + held :] and all(age == (None, 0) for age in ages[2 + held :])
 
 
-def test_anew_runs_the_model_on_the_recorded_pictures_with_the_recorded_camera(player) -> None:  # type: ignore[no-untyped-def]
+def test_rerun_runs_the_model_on_the_recorded_pictures_with_the_recorded_camera(player) -> None:  # type: ignore[no-untyped-def]
     window = opened(player)
-    player.playback.set_mode(ReplayMode.ANEW)
+    player.playback.set_mode(ReplayMode.RERUN)
     show_frame(player, window, 12)
     player.until(lambda: window.result.raw_hands and window.result.raw_hands[0].root_m[2] == hand().root_m[2])
     assert player.estimator.hand_length_m == pytest.approx(0.2)  # as it was recorded
@@ -128,7 +128,7 @@ def test_another_calibration_goes_before_a_recorded_one(player, tmp_path: Path) 
     player.sources["take"] = lambda: SessionSource(path)
     path = write(tmp_path / "measured.mcap", MEASURED)
     window = opened(player)
-    player.playback.set_mode(ReplayMode.ANEW)
+    player.playback.set_mode(ReplayMode.RERUN)
     show_frame(player, window, 3)
     player.until(lambda: bool(player.estimator.cameras) and player.estimator.cameras[-1] == MEASURED)
     assert window.form.calibration.placeholderText() == "as recorded: measured"
@@ -299,7 +299,7 @@ def test_all_frames_are_compared_in_the_background_and_it_can_be_cancelled(playe
     roots = panel.table.values[:, 1, 0]
     wanted = [abs(14.0 - index) if index % 10 != 9 else np.nan for index in range(COUNT)]
     np.testing.assert_allclose(roots, wanted, atol=1e-9)
-    assert "27 frames" in panel.caption.text()
+    assert "27 frames:" in panel.caption.text()
     window.form.hand_length_mm.setValue(111.0)  # another question: what was found no longer holds
     assert np.isnan(panel.table.values).all()
     player.estimator = ScriptedEstimator(slow_s=0.2)
@@ -324,12 +324,12 @@ def test_a_damaged_result_is_none_and_a_damaged_setting_is_left_out(tmp_path: Pa
         assert ReplayView(session).recorded(frame(0)) is None
 
 
-def test_a_seek_backwards_starts_tracking_anew(tmp_path: Path) -> None:
+def test_a_seek_backwards_starts_tracking_again(tmp_path: Path) -> None:
     path = write(tmp_path / "take.mcap")
     estimator = ScriptedEstimator()
     pipeline = HandPipeline(estimator)
     with SessionReader(path) as session:
-        options = PipelineOptions(replay=ReplayView(session, ReplayMode.ANEW))
+        options = PipelineOptions(replay=ReplayView(session, ReplayMode.RERUN))
         for index in (3, 4, 4, 2, 3):  # the same frame again is a redraw
             pipeline.process(options.cameras().choose(session.frame(index)), options)
     assert estimator.resets == 1
