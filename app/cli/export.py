@@ -153,8 +153,12 @@ def _tell(source: SessionSource, counts: _Counts, files: list[Path], request: Ex
         )
     lost = describe_losses(source.session.losses)
     if lost or source.skipped:
-        skipped = f"{count_of(len(source.skipped), 'damaged frame')} skipped. {lost}"
-        console.print(skipped, style="yellow", markup=False, soft_wrap=True)
+        console.print(
+            f"Skipped: {len(source.skipped)} damaged {'frame' if len(source.skipped) == 1 else 'frames'}. {lost}",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
     if source.is_rendered:
         console.print("The recorded frames were rendered, not taken by a camera.")
 
