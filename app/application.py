@@ -1,4 +1,4 @@
-"""The program with a window: Qt, logging, errors that nobody caught, Ctrl-C, and an orderly end."""
+"""The program with a window: Qt, logging, uncaught errors, Ctrl-C, and an orderly end."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from app import logs
 from app.environment import PROGRAM
 from app.live.controller import Controller
 from app.live.frame_result import Estimator
+from app.live.settings_store import SettingsStore
 from app.live.source import open_live_source
 from app.notices import Notice, Severity, notice_of_error
 from app.sessions.playback import Playback
@@ -38,15 +39,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What the command line says about the window; None leaves a choice to the remembered settings.
+    """What the command line asks for; None leaves a choice to the saved settings.
 
     Attributes:
         source: as for `open_source`; None for the first webcam, or the demo where there is none.
         calibration_path: a calibration file.
         model, device: as for `HandEstimator.from_weights`.
-        hand_length_mm: the person's own hand.
+        hand_length_mm: the user's own hand.
         settings_path: where settings are kept; None for the user's own place.
-        viewport: False leaves the 3D view out.
+        viewport: False for a window without the 3D view.
         loop: play files again and again.
     """
 
@@ -80,9 +81,9 @@ class LiveSession:
         self.log_folder = logs.log_folder()
         self._log_handler = logs.start_logging(self.log_folder)
         self.application = application or make_application()
-        self.settings, self._warnings = load_settings(options.settings_path)
-        _take_over(options, self.settings)
-        apply_theme(self.application, self.settings.theme)
+        remembered, self._warnings = load_settings(options.settings_path)
+        self.settings = SettingsStore(remembered.changed(**_asked_for(options)))
+        apply_theme(self.application, self.settings.current.theme)
         self.controller = Controller(
             self.settings, open_source=self._open, make_estimator=make_estimator or load_estimator
         )
@@ -105,7 +106,7 @@ class LiveSession:
         self._hooks.install()
         hints = self.application.styleHints()
         if hints is not None:
-            hints.colorSchemeChanged.connect(lambda: apply_theme(self.application, self.settings.theme))
+            hints.colorSchemeChanged.connect(lambda: apply_theme(self.application, self.settings.current.theme))
         self.window.show()
         self.controller.start(self.options.source)
         if self.options.source is None:
@@ -181,16 +182,17 @@ def model_names() -> tuple[str, ...]:
     return tuple(MODEL_NAMES)
 
 
-def _take_over(options: LiveOptions, settings: Settings) -> None:
-    """What the command line says goes before what is remembered, and is remembered."""
-    if options.calibration_path is not None:
-        settings.calibration_path = str(options.calibration_path.expanduser().absolute())
-    if options.model is not None:
-        settings.model = options.model
-    if options.device is not None:
-        settings.device = options.device
-    if options.hand_length_mm is not None:
-        settings.hand_length_enabled, settings.hand_length_mm = True, options.hand_length_mm
+def _asked_for(options: LiveOptions) -> dict[str, Any]:
+    """Settings given on the command line: they replace the saved ones, and are saved."""
+    path, length_mm = options.calibration_path, options.hand_length_mm
+    asked = {
+        "calibration_path": None if path is None else str(path.expanduser().absolute()),
+        "model": options.model,
+        "device": options.device,
+        "hand_length_enabled": None if length_mm is None else True,
+        "hand_length_mm": length_mm,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _viewport(wanted: bool) -> QWidget:
@@ -204,7 +206,7 @@ def _viewport(wanted: bool) -> QWidget:
 
 
 class _Hooks(QObject):
-    """Errors that nobody caught become a message and a line in the log; Ctrl-C closes the window."""
+    """Uncaught errors become a notification and a line in the log; Ctrl-C closes the window."""
 
     _caught = pyqtSignal(object)
 
@@ -236,7 +238,7 @@ class _Hooks(QObject):
             self._close_soon()
             return
         details = "".join(traceback.format_exception(kind, error, trace))
-        log.error("nobody caught:\n%s", details)
+        log.error("uncaught:\n%s", details)
         self._caught.emit((error, details))
 
     def _on_thread_exception(self, hook: threading.ExceptHookArgs) -> None:

@@ -1,6 +1,6 @@
-"""What is here: the program's version and packages, what to say of one that is missing, and whether there is a screen.
+"""What is installed: the program's version and packages, the error for a missing one, and whether there is a screen.
 
-The standard library alone, so that it can still speak where everything else is missing.
+Imports the standard library alone, so that it works where everything else is missing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 from handdgp_core.errors import HandDGPError, UsageError
 
 PROGRAM = "handdgp-live"
-EXTRAS = {"train": "for training and drawn data", "licensed": "for the user's own MANO and SMPL files"}
-SETUP = "./run.sh in a checkout installs everything"
+EXTRAS = {"train": "for training and synthetic data", "licensed": "for the user's own MANO and SMPL files"}
+SETUP = "In a checkout, ./run.sh installs everything"
 # Modules that are not named after the package that brings them.
 _PACKAGES = {"cv2": "opencv-contrib-python", "google": "protobuf", "PIL": "Pillow", "yaml": "PyYAML"}
 _OWN = ("app", "calib", "handdgp_core")
@@ -46,33 +46,32 @@ def requirements(extra: str = "") -> list[str]:
 
 
 def missing_part(error: ImportError) -> HandDGPError | None:
-    """One line in place of a traceback, where a package or a system library is missing; None for faults of our own.
+    """The error to show where a package or a system library is missing; None where the import fails for another reason.
 
     Args:
         error: what an import raised.
     """
     library = re.match(r"(lib[\w+.-]+\.so[\w.]*): cannot open shared object file", error.msg or "")
     if library:
-        cure = (
-            f"./run.sh installs the system's packages on Debian and Ubuntu; elsewhere install what brings {library[1]}"
-        )
-        return UsageError(f"the system library {library[1]}", "none installed", cure)
+        hint = f"On Debian and Ubuntu, ./run.sh installs it. Elsewhere, install the system package with {library[1]}."
+        return UsageError(f"The system library {library[1]} is not installed.", hint=hint)
     module = (error.name or "").split(".")[0]
     if not isinstance(error, ModuleNotFoundError) or not module or module in _OWN:
         return None
     package = _PACKAGES.get(module, module.replace("_", "-"))
-    return UsageError(f"the package {package}", f"no module {error.name} in {sys.prefix}", how_to_get(package))
+    problem = f"The package {package} is not installed: there is no module {error.name} in {sys.prefix}."
+    return UsageError(problem, hint=how_to_get(package))
 
 
 def how_to_get(package: str) -> str:
-    """What to do about a package that is missing: install its extra, or that package alone."""
+    """A sentence on how to install a missing package: its extra, or that package alone."""
     for extra in EXTRAS:
         if package.lower() in map(_name_of, requirements(extra)):
             return (
-                f"it comes with the extra `{extra}`: pip install -e '.[{extra}]' in a checkout, or {PROGRAM}[{extra}]"
+                f"It comes with the extra `{extra}`: pip install -e '.[{extra}]' in a checkout, or {PROGRAM}[{extra}]."
             )
-    wanted = next((line for line in requirements() if _name_of(line) == package.lower()), package)
-    return f"{SETUP}, or: {sys.executable} -m pip install '{wanted.partition(';')[0].strip()}'"
+    required = next((line for line in requirements() if _name_of(line) == package.lower()), package)
+    return f"{SETUP}; or: {sys.executable} -m pip install '{required.partition(';')[0].strip()}'."
 
 
 def has_display() -> bool:
@@ -88,7 +87,7 @@ def _name_of(requirement: str) -> str:
 
 @cache
 def _checkout() -> dict[str, Any] | None:
-    """The project file's own words where the program runs from its checkout: what is installed there may be older."""
+    """The `project` table of pyproject.toml where the program runs from a checkout: what is installed may be older."""
     path = Path(__file__).parents[1] / "pyproject.toml"
     if not path.is_file():
         return None

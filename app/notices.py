@@ -1,4 +1,4 @@
-"""Messages for the person at the window: what happened, and the cure. No Qt."""
+"""Notifications of the window: what happened, and what to do. No Qt."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Notice:
 def notice_of_error(
     error: Exception, *, action: Action = Action.NONE, topic: str = "", details: str = "", log_path: Path | None = None
 ) -> Notice:
-    """The message for an exception: a `HandDGPError` names its cure, anything else is a fault of the program."""
+    """The message for an exception: a `HandDGPError` brings its hint, anything else is a bug."""
     details = details or "".join(traceback.format_exception(error))
     if isinstance(error, ImportError):
         error = missing_part(error) or error
@@ -67,7 +67,7 @@ def notice_of_error(
     return Notice(
         Severity.ERROR,
         f"Internal error: {type(error).__name__}: {error}",
-        f"This is a fault of the program. Please report it with the details.{where}",
+        f"This is a bug. Please report it with the details.{where}",
         details,
         action,
         topic=topic,

@@ -1,27 +1,41 @@
-"""What the program remembers: typed fields with a title, a sentence and a range, kept as one JSON file.
+"""The settings: one immutable value whose fields carry a title, a sentence and a range, kept as one JSON file.
 
-A file that cannot be read is set aside (never thrown away) and the defaults are used; a single value out of its range
-falls back to its own default. Both are told to the caller as warnings, so that the window can show them.
+A file that cannot be read is set aside, never thrown away, and the defaults are used. A single wrong value falls back
+to its own default. Both are returned as warnings, for the window to show. `app.live.settings_store` holds the value
+that is in use and is the one place that replaces it.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import platformdirs
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from app.environment import PROGRAM
-from handdgp_core.errors import OutputError
+from handdgp_core.errors import OutputError, UsageError
 from handdgp_core.files import write_text
 
 VERSION = 1
 ENVIRONMENT_VARIABLE = "HANDDGP_SETTINGS"
 RECENT_SOURCES_KEPT = 8
+
+
+def _whole(value: Any) -> Any:
+    """JSON writers may store 5 as 5.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _recent(value: Any) -> Any:
+    return tuple(value[:RECENT_SOURCES_KEPT]) if isinstance(value, list | tuple) else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Recent = Annotated[tuple[str, ...], BeforeValidator(_recent)]
 
 
 def _setting(
@@ -32,54 +46,43 @@ def _setting(
     low: float | None = None,
     high: float | None = None,
     unit: str = "",
-    choices: tuple[str, ...] = (),
 ) -> Any:
-    """A dataclass field that carries what a form needs to show it and what a check needs to judge it."""
-    metadata = {
-        "title": title,
-        "description": description,
-        "low": low,
-        "high": high,
-        "unit": unit,
-        "choices": choices,
-    }
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+    """A field with what a form needs to show it."""
+    return Field(
+        default, title=title, description=description, ge=low, le=high,
+        json_schema_extra={"low": low, "high": high, "unit": unit},
+    )  # fmt: skip
 
 
-@dataclass
-class Settings:
-    """Everything that a person can set and expects to find again. Units stand in the names."""
+class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
+    """Everything that a user can set and expects to find again. Units stand in the names."""
 
-    recent_sources: list[str] = _setting([], "Recent", "Sources used lately.")  # noqa: RUF009 - a dataclass field
-    webcam_width: int = _setting(1280, "Width", "Picture width asked of the webcam.", low=160, high=7680, unit="px")
-    webcam_height: int = _setting(720, "Height", "Picture height asked of the webcam.", low=120, high=4320, unit="px")
+    recent_sources: Recent = _setting((), "Recent", "Sources used lately.")
+    webcam_width: Whole = _setting(
+        1280, "Width", "Requested width; the camera may use another.", low=160, high=7680, unit="px"
+    )
+    webcam_height: Whole = _setting(
+        720, "Height", "Requested height; the camera may use another.", low=120, high=4320, unit="px"
+    )
     webcam_fps: float = _setting(
-        30.0, "Frame rate", "Frames per second asked of the webcam.", low=1, high=240, unit="fps"
+        30.0, "Frame rate", "Requested frame rate; the camera may use another.", low=1, high=240, unit="fps"
     )
     webcam_lock_focus: bool = _setting(
-        False, "Lock the focus", "Switch autofocus off: a calibration holds for one focus only."
+        False, "Lock the focus", "Turn autofocus off: a calibration holds for one focus only."
     )
     board: str = _setting("charuco:10x7:26:19", "Board", "The calibration board that was used last.")
     board_ruler_mm: float = _setting(
-        100.0, "Ruler", "What the 100 mm line of the print measures.", low=10, high=1000, unit="mm"
+        100.0, "Ruler", "What the printed 100 mm line measures.", low=10, high=1000, unit="mm"
     )
-    model: str = _setting(
-        "open",
-        "Model",
-        "What turns the picture of a hand into a mesh: a built-in name or the path of a checkpoint.",
-    )
-    device: str = _setting("auto", "Device", "Where the network runs.", choices=("auto", "cpu", "cuda"))
+    model: str = _setting("open", "Model", "Estimates the hand mesh: a built-in model or the path of a checkpoint.")
+    device: Literal["auto", "cpu", "cuda"] = _setting("auto", "Device", "Where the model runs.")
     calibration_path: str = _setting(
-        "",
-        "Calibration",
-        "A camera_info YAML (ROS) or OpenCV YAML file with the measured intrinsics of this camera.",
+        "", "Calibration", "A camera_info YAML (ROS) or OpenCV YAML file with the measured intrinsics of this camera."
     )
     assumed_fov_deg: float = _setting(
         60.0,
         "Assumed field of view",
-        "Horizontal angle that the camera is assumed to see while it is not calibrated. Most webcams: 55 to 80.",
+        "Horizontal field of view assumed while the camera is not calibrated. Most webcams: 55 to 80.",
         low=20,
         high=150,
         unit="°",
@@ -91,66 +94,97 @@ class Settings:
         False, "Mirror files", "Show videos and folders like a mirror. Only the display: results do not change."
     )
     hand_length_enabled: bool = _setting(
-        False, "Use my hand length", "Scale the hand model to your own hand: the surest cure for a wrong distance."
+        False, "Use my hand length", "Scale the hand model to your own hand: makes depth more accurate."
     )
     hand_length_mm: float = _setting(
         180.0,
         "Hand length",
-        "From the crease of the wrist along the middle finger to its tip, the finger stretched.",
+        "From the crease of the wrist along the stretched middle finger to its tip.",
         low=80,
         high=260,
         unit="mm",
     )
     person: str = _setting("", "Person", "Whose hand length is in use.")
-    max_hands: int = _setting(2, "Hands", "How many hands are looked for.", low=1, high=2)
+    max_hands: Whole = _setting(2, "Max. hands", "How many hands are tracked at most.", low=1, high=2)
     smoothing_enabled: bool = _setting(
-        True, "Smooth the motion", "Calms the trembling of the result. Raw values stay in the plots and exports."
+        True, "Smooth the motion", "Reduces jitter. Plots and exports keep the raw values."
     )
-    steadiness: int = _setting(
-        50, "Steadiness", "To the right: calmer when still. To the left: follows at once.", low=0, high=100
+    steadiness: Whole = _setting(
+        50, "Smoothing", "To the right: steadier when still. To the left: follows at once.", low=0, high=100
     )
-    depth_steadiness: int = _setting(
-        50, "Depth steadiness", "The same for the distance alone, which trembles most.", low=0, high=100
+    depth_steadiness: Whole = _setting(
+        50, "Depth smoothing", "The same for the distance alone, which jitters most.", low=0, high=100
     )
     show_mesh: bool = _setting(True, "Mesh", "Draw the shaded hand mesh over the picture.")
-    mesh_opacity: int = _setting(
-        55, "Mesh opacity", "How much of the picture the mesh hides.", low=10, high=100, unit="%"
-    )
+    mesh_opacity: Whole = _setting(55, "Mesh opacity", "From transparent to opaque.", low=10, high=100, unit="%")
     show_wireframe: bool = _setting(False, "Wireframe", "Draw the visible edges of the mesh.")
     show_keypoints: bool = _setting(True, "Keypoints and bones", "Draw keypoints and bones, coloured by weight.")
     show_residuals: bool = _setting(
-        False, "Residuals", "Draw the solved keypoints, and a line from each to the keypoint seen in the picture."
+        False, "Residuals", "Draw the solved keypoints, and a line from each to the predicted 2D keypoint."
     )
     show_labels: bool = _setting(False, "Labels", "Write side and depth of the root beside each hand.")
-    plot_span_s: int = _setting(10, "Time span", "Seconds shown in the plots.", low=5, high=60, unit="s")
+    plot_span_s: Whole = _setting(10, "Time span", "Seconds shown in the plots.", low=5, high=60, unit="s")
     export_folder: str = _setting("", "Export folder", "Where meshes were written last.")
     snapshot_folder: str = _setting("", "Snapshot folder", "Where snapshots were written last.")
     recordings_folder: str = _setting("", "Recordings folder", "Where recordings are kept.")
-    record_quality: int = _setting(
+    record_quality: Whole = _setting(
         90,
         "JPEG quality",
-        "Of recorded pictures. 90: about 200 MB a minute at 1280 × 720; results hardly change from 80 upwards.",
+        "Of recorded images. 90: about 200 MB a minute at 1280 × 720; results hardly change from 80 upwards.",
         low=20,
         high=100,
     )
-    burst_s: int = _setting(
+    burst_s: Whole = _setting(
         5, "Burst", "Length of a lossless burst. At 1280 × 720 it takes about 40 MB a second.", low=1, high=30, unit="s"
     )
-    theme: str = _setting(
-        "system", "Colours", "Light, dark, or what the desktop says.", choices=("system", "light", "dark")
-    )
+    theme: Literal["system", "light", "dark"] = _setting("system", "Theme", "Light, dark, or the one of the desktop.")
     window_geometry: str = _setting("", "Window place", "Place and size of the window (base64).")
     window_layout: str = _setting("", "Window layout", "Where the panels are (base64).")
 
-    def remember_source(self, spec: str) -> None:
-        """Put `spec` at the head of the recent sources, once."""
+    def changed(self, **values: Any) -> Settings:
+        """These settings with other values.
+
+        Raises:
+            UsageError: there is no such setting, or a value is not of its type or out of its range.
+        """
+        _, complaints = usable(values)
+        if complaints:
+            raise UsageError(complaints[0])
+        return Settings(**{**dict(self), **values})
+
+    def recent_with(self, spec: str) -> tuple[str, ...]:
+        """The recent sources with `spec` at their head, once."""
         kept = [other for other in self.recent_sources if other != spec]
-        self.recent_sources = [spec, *kept][:RECENT_SOURCES_KEPT]
+        return (spec, *kept)[:RECENT_SOURCES_KEPT]
 
 
-def describe(name: str) -> Field[Any]:
-    """The dataclass field of a setting; its `metadata` holds title, description, low, high, unit and choices."""
-    return Settings.__dataclass_fields__[name]
+def describe(name: str) -> dict[str, Any]:
+    """A setting for a form: title, description, low, high, unit, and choices (empty where any value will do)."""
+    field = Settings.model_fields[name]
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)
+    return {**extra, "title": field.title, "description": field.description, "choices": choices}
+
+
+def usable(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Those values that settings can have, and one sentence for every other."""
+    try:
+        Settings(**content)
+    except ValidationError as error:
+        wrong = {str(entry["loc"][0]): entry for entry in reversed(error.errors())}
+        good = {name: value for name, value in content.items() if name not in wrong}
+        return good, [_complaint(content, entry) for entry in wrong.values()]
+    return dict(content), []
+
+
+def _complaint(content: Mapping[str, Any], entry: Any) -> str:
+    path = ".".join(map(str, entry["loc"]))
+    if entry["type"] == "extra_forbidden":
+        return f"There is no setting “{path}”."
+    name = str(entry["loc"][0])
+    expected = entry["msg"].replace("Input should be", "expected")
+    return f"The setting “{describe(name)['title']}” ({path}) cannot be {content[name]!r}: {expected}."
 
 
 def default_path() -> Path:
@@ -178,7 +212,9 @@ def load_settings(path: Path | None = None) -> tuple[Settings, list[str]]:
         return Settings(), []
     except (OSError, ValueError) as error:
         return Settings(), [_set_aside(path, error)]
-    return _from_content(content)
+    content.pop("version", None)
+    good, complaints = usable(content)
+    return Settings(**good), [f"{complaint} It is ignored." for complaint in complaints]
 
 
 def save_settings(settings: Settings, path: Path | None = None) -> None:
@@ -188,7 +224,7 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
         OutputError: the folder or file cannot be written.
     """
     path = path or default_path()
-    write_text(path, json.dumps({"version": VERSION, **asdict(settings)}, indent=2))
+    write_text(path, json.dumps({"version": VERSION, **dict(settings)}, indent=2))
 
 
 def reset_settings(path: Path | None = None) -> Path | None:
@@ -206,56 +242,9 @@ def reset_settings(path: Path | None = None) -> Path | None:
     try:
         os.replace(path, kept)
     except OSError as error:
-        raise OutputError("to reset the settings", f"{path}: {error.strerror or error}", "delete it by hand") from error
+        problem = f"Could not reset the settings in {path}: {error.strerror or error}."
+        raise OutputError(problem, hint="Delete the file by hand.") from error
     return kept
-
-
-def _from_content(content: dict[str, Any]) -> tuple[Settings, list[str]]:
-    settings, warnings = Settings(), []
-    for entry in fields(Settings):
-        if entry.name not in content:
-            continue
-        value = content[entry.name]
-        reason = _objection(entry, value)
-        if reason:
-            warnings.append(f"Setting “{entry.metadata['title']}” was {value!r}: {reason}. The default is used.")
-        else:
-            setattr(settings, entry.name, _converted(entry, value))
-    return settings, warnings
-
-
-def _default(entry: Field[Any]) -> Any:
-    return entry.default_factory() if entry.default_factory is not MISSING else entry.default
-
-
-def _objection(entry: Field[Any], value: Any) -> str:
-    """Why `value` cannot be used for this field, or an empty text."""
-    default = _default(entry)
-    if isinstance(default, list):
-        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        return "" if good else "wanted a list of texts"
-    if isinstance(default, bool) or isinstance(value, bool):
-        return "" if type(value) is type(default) else f"wanted {type(default).__name__}"
-    if isinstance(default, str):
-        return _text_objection(entry, value)
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        return "wanted a number"
-    if isinstance(default, int) and value != int(value):
-        return "wanted a whole number"
-    low, high = entry.metadata["low"], entry.metadata["high"]
-    return "" if low <= value <= high else f"wanted {low} to {high}"
-
-
-def _text_objection(entry: Field[Any], value: Any) -> str:
-    if not isinstance(value, str):
-        return "wanted a text"
-    choices = entry.metadata["choices"]
-    return f"wanted one of {', '.join(choices)}" if choices and value not in choices else ""
-
-
-def _converted(entry: Field[Any], value: Any) -> Any:
-    kind = type(_default(entry))
-    return list(value)[:RECENT_SOURCES_KEPT] if kind is list else kind(value)
 
 
 def _set_aside(path: Path, error: Exception) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.sources.cameras import CameraChooser, CameraFrame
 from handdgp_core.sources.protocol import Source, frames
 from handdgp_core.types import Frame, Hand
 
@@ -20,11 +20,15 @@ __all__ = ["EstimatedFrame", "estimated_frames"]
 
 @dataclass(frozen=True)
 class EstimatedFrame:
-    """A frame of a source with the camera it was solved with and its hands."""
+    """A frame of a source, with the camera it was solved with, and its hands."""
 
-    frame: Frame
-    camera: Camera
+    frame: CameraFrame
     hands: list[Hand]
+
+    @property
+    def camera(self) -> Camera:
+        """The camera that the hands were solved with."""
+        return self.frame.used_camera
 
 
 def estimated_frames(
@@ -58,8 +62,8 @@ def estimated_frames(
             continue
         if frame.name is not None:
             estimator.reset()
-        camera = cameras.camera_for(frame)
-        yield EstimatedFrame(frame, camera, estimator.estimate(frame, camera))
+        chosen = cameras.choose(frame)
+        yield EstimatedFrame(chosen, estimator.estimate(chosen, chosen.used_camera))
         done += 1
         if done == limit:
             return

@@ -108,12 +108,12 @@ def measure_live(options: LiveOptions, seconds: float = 30.0, session: LiveSessi
     """Run the window on a source and measure it; files are played again and again.
 
     Args:
-        options: as for `run_live`; without `settings_path` the person's settings are neither read nor written.
+        options: as for `run_live`; without `settings_path` the user's settings are neither read nor written.
         seconds: time measured, after the first hand was shown and a warm-up.
         session: made by the caller, for tests.
     Returns:
         figures by name: frames shown per second, GUI stalls over 50 ms, worst and 99th percentile gap of a 5 ms
-        heartbeat, inference in ms, frames left out, resident memory in MB at start, every 10 s and at the end,
+        heartbeat, inference in ms, frames skipped, resident memory in MB at start, every 10 s and at the end,
         and seconds from the start of this function to the first picture and the first mesh.
     Raises:
         HandDGPError: the source or the model failed, or no hand was seen in time.
@@ -122,7 +122,8 @@ def measure_live(options: LiveOptions, seconds: float = 30.0, session: LiveSessi
         bench = _Bench(measured, seconds)
         bench.run()
     if bench.error:
-        raise HandDGPError("a window that shows a hand", bench.error, "try the source with the command live first")
+        problem = f"Could not measure the window: {bench.error.rstrip('.')}."
+        raise HandDGPError(problem, hint="Try the source with the command `live` first.")
     return bench.figures
 
 

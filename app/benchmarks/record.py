@@ -133,7 +133,7 @@ def measure_recording(options: LiveOptions, seconds: float, session: LiveSession
     """Run the window on a source and record it for `seconds`, with half as long before and after without.
 
     Args:
-        options: as for `run_live`; without `settings_path` the person's settings are neither read nor written.
+        options: as for `run_live`; without `settings_path` the user's settings are neither read nor written.
         seconds: length of the recording, which is thrown away.
         session: made by the caller, for tests.
     Returns:
@@ -143,13 +143,13 @@ def measure_recording(options: LiveOptions, seconds: float, session: LiveSession
         HandDGPError: the source, the model or the recording failed.
     """
     with bench_session(options, session) as (measured, folder):
-        measured.settings.recordings_folder = str(folder)
+        measured.settings.change(recordings_folder=str(folder))
         bench = _Bench(measured, seconds)
         bench.run()
         status = bench.status
         if bench.error or status is None:
-            cure = "try the source with the command live first"
-            raise HandDGPError("a window that shows a hand, and records it", bench.error or "no recording", cure)
+            problem = f"Could not measure a recording: {(bench.error or 'nothing was recorded').rstrip('.')}."
+            raise HandDGPError(problem, hint="Try the source with the command `live` first.")
         return _figures(measured.controller.status.source_name, bench.parts, status)
 
 

@@ -1,4 +1,4 @@
-"""Measures how long the GUI thread was deaf: a heartbeat every 5 ms, and the gaps between its beats."""
+"""Measures how long the GUI thread did not respond: a heartbeat every 5 ms, and the gaps between its beats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEATS_KEPT = 120_000  # about 10 minutes of beats: the percentiles cover those, 
 
 @dataclass(frozen=True)
 class StallReport:
-    """What the heartbeat saw since the last `restart`.
+    """Measured since the last `restart`.
 
     Attributes:
         seconds: time measured.

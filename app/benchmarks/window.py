@@ -1,4 +1,4 @@
-"""What the benches of the window share: waiting for a hand, giving up, and settings that are not the person's."""
+"""What the benches of the window share: waiting for a hand, giving up, and settings that are not the user's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class WindowBench(QObject):
         session: what is measured.
 
     Attributes:
-        stalls: counts what the window shows, and how long it was deaf, once it is started.
+        stalls: counts what the window shows, and how long it did not respond, once it is started.
 
     Signals:
         ended(): for whatever reason.
@@ -84,7 +84,7 @@ def bench_session(options: LiveOptions, session: LiveSession | None) -> Iterator
     """A session to measure, and a folder that is gone afterwards; offscreen where there is no display.
 
     Args:
-        options: without `settings_path` the person's settings are neither read nor written.
+        options: without `settings_path` the user's settings are neither read nor written.
         session: made by the caller, or None.
     """
     if not has_display():

@@ -66,7 +66,7 @@ def run_bench(options: BenchOptions) -> dict[str, Any]:
 
 def _run(options: BenchOptions) -> dict[str, Any]:
     if options.what not in BENCHES:
-        raise UsageError(f"a bench out of {', '.join(BENCHES)}", repr(options.what))
+        raise UsageError(f"There is no bench {options.what!r}.", hint=f"Choose one of {', '.join(BENCHES)}.")
     if options.what == "live":
         return _live(options.source, options.seconds, options.model, options.device)
     if options.what == "record":
@@ -78,7 +78,7 @@ def _run(options: BenchOptions) -> dict[str, Any]:
     if options.what == "stages":
         return stages(options.source, options.seconds, options.model, options.device)
     if options.config is None:
-        raise UsageError(f"--config FILE for bench {options.what}", "none", "give one out of configs/")
+        raise UsageError(f"bench {options.what} needs --config FILE.", hint="Give a file of configs/.")
     from app.benchmarks.networks import bench_network, bench_training
 
     run = bench_network if options.what == "network" else bench_training

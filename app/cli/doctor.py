@@ -1,4 +1,4 @@
-"""`doctor`: what the program needs, what is here, and what to do about the rest."""
+"""`doctor`: what the program needs, what is installed, and what to do about the rest."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from rich.console import Console
 from app.cli.options import BAD_INPUT, DONE
 from app.environment import EXTRAS, SETUP, has_display, how_to_get, missing_part, requirements, version_of
 from handdgp_core.errors import AssetError, HandDGPError, SourceError
+
+_BASIC_RENDERER = "The basic 3D renderer is used instead."
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def run_doctor() -> bool:
 def findings() -> Iterator[Finding]:
     """Every check, one after the other."""
     inside = (3, 11) <= sys.version_info[:2] < (3, 14)
-    yield Finding("Python", inside, f"{platform.python_version()} (3.11 to 3.13 wanted)")
+    yield Finding("Python", inside, f"{platform.python_version()} (3.11 to 3.13 are supported)")
     for requirement in map(Requirement, requirements()):
         if requirement.marker is None or requirement.marker.evaluate():
             yield _part(requirement)
@@ -61,10 +63,10 @@ def findings() -> Iterator[Finding]:
 def _part(requirement: Requirement) -> Finding:
     found = version_of(requirement.name)
     if found == "not installed":
-        return Finding(requirement.name, False, f"not installed: {how_to_get(requirement.name)}")
+        return Finding(requirement.name, False, f"not installed. {how_to_get(requirement.name)}")
     fits = requirement.specifier.contains(found, prereleases=True)
     return Finding(
-        requirement.name, fits, found if fits else f"{found}, but {requirement.specifier} is wanted: {SETUP}"
+        requirement.name, fits, found if fits else f"{found}, but {requirement.specifier} is needed. {SETUP}."
     )
 
 
@@ -123,7 +125,7 @@ def _load_demo() -> str:
 
 
 def _display() -> Finding:
-    text = "a window can be opened" if has_display() else "none: the window needs one; `process` does not"
+    text = "a window can be opened" if has_display() else "none. The window needs one; `process` does not."
     return Finding("display", has_display(), text, needed=False)
 
 
@@ -131,12 +133,12 @@ def _opengl() -> str:
     from app.viewport.probe import working_rung
 
     if find_spec("open3d") is None:
-        found = f"none: it has no wheel for Python {platform.python_version()}"
-        raise AssetError("Open3D to render", found, "a painter draws the 3D view instead")
+        version = platform.python_version()
+        raise AssetError(f"Open3D is not installed: it has no wheel for Python {version}.", hint=_BASIC_RENDERER)
     rung = working_rung()
     if rung is None:
-        cure = "a painter draws the 3D view instead (on Debian, apt-get install libegl1 libgl1-mesa-dri)"
-        raise AssetError("Open3D to render", "that it cannot here", cure)
+        hint = f"{_BASIC_RENDERER} On Debian: apt-get install libegl1 libgl1-mesa-dri."
+        raise AssetError("Open3D cannot render here.", hint=hint)
     return f"Open3D renders ({rung.name})"
 
 
@@ -145,7 +147,7 @@ def _webcams() -> str:
 
     names = [f"{camera.index}: {camera.name}" for camera in list_webcams()]
     if not names:
-        raise SourceError("a webcam", "none", "the demo runs instead")
+        raise SourceError("No webcam is connected.", hint="The demo runs instead.")
     return ", ".join(names)
 
 

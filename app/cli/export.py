@@ -1,4 +1,4 @@
-"""`export`: a recorded session into files for other programs: the recorded results, or those of a model run anew."""
+"""`export`: a recorded session into files for other programs: the recorded results, or those of a model run again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from app.cli.console import cancellable, console, progress_bar
+from app.cli.console import cancellable, console, count_of, progress_bar
 from app.cli.options import CANCELLED, DONE, Axes, Calibration, Device, DeviceOption, HandLength, exports_help, metres
 from app.cli.process import hand_length_for
 from handdgp_core.errors import UsageError
@@ -18,7 +18,7 @@ from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, op
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import EstimatedFrame, estimated_frames
 from handdgp_core.sessions.scan import describe_losses
-from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.sources.cameras import CameraChooser, with_camera
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import frames
 from handdgp_core.sources.session import SessionSource
@@ -65,15 +65,19 @@ def export(request: ExportRequest) -> bool:
     """
     unknown = [name for name in request.formats if name not in NAMES]
     if unknown or not request.formats:
-        found = ", ".join(map(repr, unknown)) or "none"
-        raise UsageError(f"--format of {', '.join(NAMES)}", found, "choose among these, separated by commas")
+        found = f"There is no format {' or '.join(map(repr, unknown))}." if unknown else "--format names none."
+        raise UsageError(found, hint=f"Choose among {', '.join(NAMES)}, separated by commas.")
     if request.model is None and (request.calibration or request.hand_length_m):
-        cure = "give --model NAME to run it anew"
-        raise UsageError("a model to use this calibration or hand length with", "recorded results", cure)
+        raise UsageError(
+            "Recorded results cannot be changed to another calibration or hand length.",
+            hint="Give --model NAME to run a model again.",
+        )
     source = open_source(str(request.session))
     with source, cancellable() as cancelled:
         if not isinstance(source, SessionSource):
-            raise UsageError("a recorded session (.mcap)", f"{request.session}", "use `process` for other sources")
+            raise UsageError(
+                f"{request.session} is not a recorded session (.mcap).", hint="Use `process` for other sources."
+            )
         estimator = _estimator(request, source)
         options = ExportOptions(
             camera_axes=request.axes,
@@ -114,9 +118,9 @@ def _results(
         recorded = source.session.hands(frame.index)
         counts.without_result += recorded is None
         if recorded is None:
-            yield EstimatedFrame(frame, fallback.camera_for(frame), [])
+            yield EstimatedFrame(fallback.choose(frame), [])
         else:
-            yield EstimatedFrame(frame, recorded.camera, recorded.hands)
+            yield EstimatedFrame(with_camera(frame, recorded.camera), recorded.hands)
 
 
 def _run(
@@ -138,20 +142,25 @@ def _run(
 
 
 def _tell(source: SessionSource, counts: _Counts, files: list[Path], request: ExportRequest) -> None:
-    console.print(f"{counts.frames} frames, {counts.hands} hands, {len(files)} files in {request.output}", markup=False)
+    hands, written = count_of(counts.hands, "hand"), count_of(len(files), "file")
+    console.print(f"{count_of(counts.frames, 'frame')}, {hands}, {written} in {request.output}", markup=False)
     if counts.without_result:
+        without = count_of(counts.without_result, "frame")
         console.print(
-            f"{counts.without_result} frames have no recorded result (the model was busy): they are exported without "
-            "hands. --model NAME runs a model over every frame.",
+            f"{without} without a recorded result (the model was busy), exported without hands. "
+            "--model NAME runs a model on every frame.",
             soft_wrap=True,
         )
     lost = describe_losses(source.session.losses)
     if lost or source.skipped:
         console.print(
-            f"Left out: {len(source.skipped)} damaged frames. {lost}", style="yellow", markup=False, soft_wrap=True
+            f"Skipped: {len(source.skipped)} damaged {'frame' if len(source.skipped) == 1 else 'frames'}. {lost}",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
         )
     if source.is_rendered:
-        console.print("The recorded pictures were rendered, not taken by a camera.")
+        console.print("The recorded frames were rendered, not taken by a camera.")
 
 
 def command(
@@ -165,7 +174,8 @@ def command(
         Axes | None, typer.Option("--axes", help="Axes of OBJ and PLY files. Default: opencv. GLB has its own.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Run this model over every frame instead of the recorded results.")
+        str | None,
+        typer.Option("--model", help="Run this model on every frame instead of using the recorded results."),
     ] = None,
     device: DeviceOption = Device.auto,
     calibration: Calibration = None,

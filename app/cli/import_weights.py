@@ -20,6 +20,7 @@ from handdgp_core.networks.checkpoints.published import PREFIX, build_published
 from handdgp_core.networks.checkpoints.weights import save_network
 
 TEMPLATE_FILE = "transform.pkl"
+_TEMPLATE_HINT = "Give the template folder of MobRecon (https://github.com/SeanChenxy/HandMesh), with transform.pkl."
 _TEMPLATE = "MobRecon's mesh template (transform.pkl)"
 _TEMPLATE_CURE = (
     "give the template folder of MobRecon (https://github.com/SeanChenxy/HandMesh), which holds transform.pkl"
@@ -62,15 +63,15 @@ def _read_levels(template_folder: Path) -> tuple[Mesh, ...]:
     faces = _list(content, "face", file)
     vertices = _list(content, "vertices", file)
     if len(faces) != len(vertices):
-        found = f"{file} with faces of {len(faces)} and vertices of {len(vertices)} levels"
-        raise AssetError(_TEMPLATE, found, _TEMPLATE_CURE)
+        problem = f"{file} has faces of {len(faces)} levels, but vertices of {len(vertices)}."
+        raise AssetError(problem, hint=_TEMPLATE_HINT)
     return tuple(_mesh(*level, file) for level in zip(vertices, faces, strict=True))
 
 
 def _list(content: Any, key: str, file: Path) -> list[Any]:
     value = content.get(key) if isinstance(content, dict) else None
     if not isinstance(value, list) or not value:
-        raise AssetError(_TEMPLATE, f'{file} without a list "{key}"', _TEMPLATE_CURE)
+        raise AssetError(f'{file} has no list "{key}".', hint=_TEMPLATE_HINT)
     return value
 
 
@@ -78,11 +79,12 @@ def _mesh(vertices: Any, faces: Any, file: Path) -> Mesh:
     try:
         mesh = Mesh(np.asarray(vertices, dtype=np.float64), np.asarray(faces).astype(np.int32))
     except (TypeError, ValueError) as error:
-        raise AssetError(_TEMPLATE, f"{file} with levels that are no arrays ({error})", _TEMPLATE_CURE) from error
+        raise AssetError(f"{file} has levels that are no arrays: {error}.", hint=_TEMPLATE_HINT) from error
     shapes = mesh.vertices.shape, mesh.faces.shape
     fits = [len(shape) == 2 and shape[1] == 3 for shape in shapes]
     if not all(fits) or not (mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices)):
-        raise AssetError(_TEMPLATE, f"{file} with a level of shapes {shapes}", _TEMPLATE_CURE)
+        problem = f"{file} has a level of vertices {shapes[0]} and faces {shapes[1]} that make no mesh."
+        raise AssetError(problem, hint=_TEMPLATE_HINT)
     return mesh
 
 

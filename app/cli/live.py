@@ -21,7 +21,7 @@ def command(
     model: Annotated[str | None, typer.Option("--model", help="As in `process`; remembered.")] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where the network runs; remembered.")] = None,
     hand_length_mm: HandLength = None,
-    reset_settings: Annotated[bool, typer.Option("--reset-settings", help="Forget all settings first.")] = False,
+    reset_settings: Annotated[bool, typer.Option("--reset-settings", help="Reset all settings first.")] = False,
 ) -> int:
     """The window (also without any command). Without a display: the demo, processed into ./output."""
     if not has_display():

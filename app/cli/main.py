@@ -1,4 +1,4 @@
-"""Entry point of the command line: which commands there are, and what becomes of errors.
+"""Entry point of the command line: the list of commands, and how errors are shown.
 
 Heavy parts are imported by the command that needs them, Qt by those that open a window alone.
 """
@@ -23,7 +23,7 @@ from handdgp_core.errors import HandDGPError
 # Each is the function `command` of the module of its name, loaded when it is called.
 COMMANDS = {
     "live": "The window (also without any command).",
-    "process": "A source through the whole pipeline, without a display.",
+    "process": "Run a source through the whole pipeline, without a display.",
     "replay": "The window on a recording.",
     "export": "A recording as files for other programs.",
     "repair": "Finish or rescue a recording.",
@@ -31,7 +31,7 @@ COMMANDS = {
     "board": "A calibration board to print.",
     "evaluate": "A model against labelled hands.",
     "bench": "Measure this machine.",
-    "synth": "Draw labelled pictures of hands for training.",
+    "synth": "Render labelled images of hands for training.",
     "train": "Train a network.",
     "import-weights": "Turn the published checkpoint into a file for --model.",
     "doctor": "Check what the program needs here.",
@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(error: Exception) -> int:
-    """click's own errors are bad usage, a missing package has its cure; all else is a bug and shows its traceback."""
+    """click's errors are bad usage, a missing package has its hint; anything else is a bug and shows its traceback."""
     format_message = getattr(error, "format_message", None)
     if format_message is not None:
         console.print(f"{format_message()} See --help.", style="red", markup=False, soft_wrap=True)
@@ -96,7 +96,7 @@ def _report(error: Exception) -> int:
     if missing is not None:
         return _refuse(missing)
     traceback.print_exc()
-    message = f"Internal error: {error}. Please report it with the lines above."
+    message = f"Internal error: {error}. This is a bug. Please report it with the lines above."
     console.print(message, style="red", markup=False, soft_wrap=True)
     return INTERNAL
 

@@ -36,10 +36,10 @@ Model = Annotated[
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
 HandLength = Annotated[
     float | None,
-    typer.Option("--hand-length-mm", help="Your hand, wrist crease to middle finger tip: makes depth exact."),
+    typer.Option("--hand-length-mm", help="Your hand, wrist crease to middle finger tip: makes depth more accurate."),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Replaces one of the config's: data.batch_size=64. Repeatable.")
+    list[str] | None, typer.Option("--set", help="Replaces a value of the config: data.batch_size=64. Repeatable.")
 ]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from app.cli.console import cancellable, console, progress_bar
+from app.cli.console import cancellable, console, count_of, progress_bar
 from app.cli.options import (
     CANCELLED,
     DONE,
@@ -65,7 +65,7 @@ class ProcessOptions:
 
 @dataclass
 class RunCounts:
-    """What a run has seen so far."""
+    """Counts of a run so far."""
 
     frames: int = 0
     frames_with_hands: int = 0
@@ -97,7 +97,7 @@ def process(options: ProcessOptions) -> bool:
     """
     for name, value in (("--every", options.every), ("--limit", options.limit)):
         if value is not None and value < 1:
-            raise UsageError(f"{name} of 1 or more", str(value))
+            raise UsageError(f"{name} cannot be {value}.", hint="Give 1 or more.")
     from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
 
     calibration = Camera.load(options.calibration) if options.calibration else None
@@ -123,7 +123,7 @@ def process(options: ProcessOptions) -> bool:
     summary = _summary(options, source, estimator, counts, elapsed_s, loaded_s - started_s)
     summary["cancelled"] = cancelled.is_set()
     write_json(output / "summary.json", summary)
-    _tell(summary, output)
+    _tell(counts, summary, output)
     return not cancelled.is_set()
 
 
@@ -224,14 +224,14 @@ def camera_facts(camera: Camera | None) -> dict[str, object] | None:
     }
 
 
-def _tell(summary: dict[str, object], output: Path) -> None:
+def _tell(counts: RunCounts, summary: dict[str, object], output: Path) -> None:
     camera = summary["camera"]
     console.print(
-        f"{summary['frames']} frames, hands in {summary['frames_with_hands']}, "
+        f"{count_of(counts.frames, 'frame')}, hands in {counts.frames_with_hands}, "
         f"{summary['frames_per_s']:.1f} frames/s; written to {output}"
     )
     if isinstance(camera, dict) and camera["source"] == "assumed":
-        console.print("The camera is not calibrated, so depth is a guess: give --calibration FILE.")
+        console.print("The camera is not calibrated, so depth is a guess. Give --calibration FILE.")
 
 
 def command(

@@ -13,10 +13,10 @@ from app.cli.options import DONE
 def command(
     session: Annotated[Path, typer.Argument(help="The unfinished (.mcap.part) or damaged (.mcap) recording.")],
     output: Annotated[
-        Path | None, typer.Option("--output", help="The sound file. Default: beside the old one; see the docs.")
+        Path | None, typer.Option("--output", help="The repaired file. Default: beside the old one; see the docs.")
     ] = None,
 ) -> int:
-    """Finish or rescue a recording; says what was saved and what was lost, with its place."""
+    """Finish or rescue a recording; reports what was saved, and what was lost and where."""
     from app.cli.console import console
     from handdgp_core.sessions import repair as run
 

@@ -12,13 +12,13 @@ from handdgp_core.errors import UsageError
 
 
 def command(session: Annotated[Path, typer.Argument(help="A recorded session (.mcap or .mcap.part).")]) -> int:
-    """The window on a recording: play, step, repeat a part; recorded results beside those of any model run anew."""
+    """The window on a recording: play, step, repeat a part; recorded results beside those of any model re-run on it."""
     from handdgp_core.sessions import SessionReader
 
     if not has_display():
-        cure = "use `process SESSION` or `export SESSION`, which need none"
-        raise UsageError("a display for the window", "neither DISPLAY nor WAYLAND_DISPLAY", cure)
-    SessionReader(session).close()  # what cannot be read is told here, before a window opens
+        problem = "Could not open the window: there is no display, for neither DISPLAY nor WAYLAND_DISPLAY is set."
+        raise UsageError(problem, hint="Use `process SESSION` or `export SESSION`, which need none.")
+    SessionReader(session).close()  # raises before a window opens where it cannot be read
     from app.application import LiveOptions, run_live
 
     return run_live(LiveOptions(source=str(session.expanduser().absolute())))

@@ -1,4 +1,4 @@
-"""`synth`: labelled pictures of hands, drawn."""
+"""`synth`: labelled images of hands, rendered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import cancellable, console, progress_bar
+from app.cli.console import cancellable, console, count_of, progress_bar
 from app.cli.options import CANCELLED, DONE
 
 
@@ -24,7 +24,7 @@ def synth(output: Path, count: int, seed: int, workers: int) -> bool:
     from handdgp_core.synthetic.generate import generate
 
     started = time.perf_counter()
-    with cancellable() as cancelled, progress_bar("drawing", None) as bar:
+    with cancellable() as cancelled, progress_bar("rendering", None) as bar:
         task = bar.task_ids[0]
         result = generate(
             output,
@@ -35,8 +35,8 @@ def synth(output: Path, count: int, seed: int, workers: int) -> bool:
             cancelled,
         )
     spent = time.perf_counter() - started
-    rate = f", {result.made / spent:.1f} pictures a second with {workers} processes" if result.made else ""
-    console.print(f"{result.made} pictures drawn, {result.kept} were there{rate}", markup=False)
+    rate = f", {result.made / spent:.1f} images/s with {workers} processes" if result.made else ""
+    console.print(f"{count_of(result.made, 'image')} rendered, {result.kept} already there{rate}", markup=False)
     if result.finished:
         write_contact_sheet(Shards(output), output / "contact_sheet.png")
         console.print(f"Look at {output / 'contact_sheet.png'} before you train.", markup=False)
@@ -45,11 +45,11 @@ def synth(output: Path, count: int, seed: int, workers: int) -> bool:
 
 def command(
     output: Annotated[Path, typer.Option("--output", help="Folder for the shards; one of the same seed is added to.")],
-    count: Annotated[int, typer.Option("--count", min=1, help="Pictures, rounded up to whole shards of 250.")] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all pictures; take another one for validation.")] = 1,
+    count: Annotated[int, typer.Option("--count", min=1, help="Images, rounded up to whole shards of 250.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all images; use another one for validation.")] = 1,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Processes. Default: one for each processor.")
     ] = None,
 ) -> int:
-    """Draw labelled pictures of hands for training, with a contact sheet to look at. Needs the extra `train`."""
+    """Render labelled images of hands for training, with a contact sheet to look at. Needs the extra `train`."""
     return DONE if synth(output, count, seed, workers or os.cpu_count() or 1) else CANCELLED

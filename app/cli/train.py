@@ -56,7 +56,7 @@ class _Loading:
         self._bar: Progress | None = None
 
     def __call__(self, name: str, done: int, total: int) -> None:
-        """Told (what, done, in all)."""
+        """Show (what, done, in all)."""
         if self._bar is None:
             self._bar = self._shown.enter_context(progress_bar(name, total))
         self._bar.update(self._bar.task_ids[0], description=name, completed=done, total=total)
@@ -99,5 +99,5 @@ def command(
     settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
 ) -> int:
-    """Train a network: relative losses to convergence, then all. Needs the extra `train`."""
+    """Train a network: with relative losses to convergence, then with all. Needs the extra `train`."""
     return DONE if train(config, settings or (), resume) else CANCELLED

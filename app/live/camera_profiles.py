@@ -36,16 +36,16 @@ class ChosenProfile:
 
     @property
     def notice(self) -> Notice | None:
-        """What a person must know of it, or None where all is well or there is nothing."""
+        """A warning where the profile does not fit well, or None."""
         profile = self.match.profile
         if profile is None or not self.match.warnings:
             return None
         text = " ".join(self.match.warnings)
         if self.match.kind == "none":
-            title = "The stored calibration of this camera is not used: it does not fit."
-            text += " Calibrate it as it is now (Camera menu), or set it back."
+            title = "The stored calibration of this camera does not fit and is not used."
+            text += " Recalibrate the camera (Camera menu), or restore its settings."
         else:
-            title = "The stored calibration of this camera is used, but check it."
+            title = "The stored calibration of this camera may not fit: check it."
         return Notice(Severity.WARNING, title, text, topic=TOPIC)
 
 

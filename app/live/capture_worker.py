@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from app.live.mailbox import Mailbox
 from app.live.state import RateMeter
 from app.live.workers import WAIT_S, Event, Report, Worker
+from handdgp_core.sources.cameras import CameraChooser, CameraFrame
 from handdgp_core.sources.pacing import PacedSource
 from handdgp_core.sources.protocol import NoFrameYet, Source
 from handdgp_core.types import Frame
@@ -29,7 +30,7 @@ class SourceEnded(Event):
 
 
 class CaptureWorker(Worker):
-    """Opens a source, reports it, and after `begin` leaves its newest frame in a box of its own.
+    """Opens a source, reports it, and after `begin` leaves its newest frame, with its camera, in a box of its own.
 
     Args:
         opener: makes the source; runs in the worker's thread, for opening a camera may take seconds.
@@ -37,6 +38,7 @@ class CaptureWorker(Worker):
         previous: a worker that must let go of its source first (one camera cannot be opened twice).
 
     Attributes:
+        cameras: chooses the camera of the frames to come; may be replaced at any time.
         frames: the box; it counts the frames that were replaced by a newer one.
         source: the opened source, or None.
         captured: frames read so far.
@@ -47,11 +49,13 @@ class CaptureWorker(Worker):
         super().__init__("capture", report)
         self._opener = opener
         self._previous = previous
-        self.frames: Mailbox[Frame] = Mailbox()
+        self.cameras = CameraChooser()
+        self.frames: Mailbox[CameraFrame] = Mailbox()
+        self._last: CameraFrame | None = None
         self.source: Source | None = None
         self.rate = RateMeter()
         self.captured = 0
-        self.on_frame: Callable[[Frame], None] | None = None  # a recorder's; never blocks
+        self.on_frame: Callable[[CameraFrame], None] | None = None  # a recorder's; never blocks
         self.waiting = ""
         self._begun = threading.Event()
         # Live sources cannot wait: while this is set their frames are read and dropped, but for one a step.
@@ -59,7 +63,7 @@ class CaptureWorker(Worker):
         self._single = threading.Event()
 
     def begin(self) -> None:
-        """Read frames from now on: whoever was told of the opened source has set what its first frame needs."""
+        """Read frames from now on: everything that its first frame needs is set."""
         self._begun.set()
 
     def pause(self) -> None:
@@ -70,7 +74,7 @@ class CaptureWorker(Worker):
             self._dropping.set()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Resume after `pause`."""
         if isinstance(self.source, PacedSource):
             self.source.play()
         else:
@@ -82,6 +86,11 @@ class CaptureWorker(Worker):
             self.source.step()
         else:
             self._single.set()
+
+    def refresh(self) -> None:
+        """Give the last frame once more, with the camera that is chosen now, unless a newer one waits."""
+        if self._last is not None:
+            self.frames.offer(self.cameras.choose_or_assume(self._last))
 
     @property
     def left_out(self) -> int:
@@ -114,12 +123,13 @@ class CaptureWorker(Worker):
         if self._dropping.is_set() and not self._single.is_set():
             return
         self._single.clear()
+        chosen = self._last = self.cameras.choose_or_assume(frame)
         on_frame = self.on_frame
         if on_frame is not None:
-            on_frame(frame)
+            on_frame(chosen)
         self.captured += 1
         self.rate.tick()
-        self.frames.put(frame)
+        self.frames.put(chosen)
 
     def _clean_up(self) -> None:
         if self.source is not None:

@@ -17,6 +17,7 @@ from app.live.frame_result import Estimator, FrameResult, PipelineOptions, overl
 from app.live.inference_worker import InferenceWorker, ModelLoaded
 from app.live.mailbox import Mailbox
 from app.live.replay_view import ReplayView
+from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, Rates, Status
 from app.live.truth import truth_of
 from app.live.workers import Event, JobDone, JobFailed, JobWorker, ResultReady, Worker, WorkerFailed
@@ -24,12 +25,12 @@ from app.notices import Action, Notice, Severity, notice_of_error
 from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.sources.cameras import CameraFrame
 from handdgp_core.sources.protocol import Source
-from handdgp_core.types import Frame
 
 log = logging.getLogger(__name__)
 
-Taps = tuple[Callable[[Frame], None] | None, Callable[[FrameResult, str], None] | None]
+Taps = tuple[Callable[[CameraFrame], None] | None, Callable[[FrameResult, str], None] | None]
 OpenSource = Callable[[str, Settings], Source]
 MakeEstimator = Callable[[Settings], Estimator]
 
@@ -38,7 +39,7 @@ class Controller(QObject):
     """Starts, stops and steers capture, inference and background jobs.
 
     Args:
-        settings: the live settings; the controller reads them when asked to `apply_settings`.
+        settings: applied at the start and at every change.
         open_source: makes a source from its spec; called in the capture thread.
         make_estimator: loads the model; called in the inference thread.
 
@@ -46,7 +47,6 @@ class Controller(QObject):
         result_ready: something newer can be had from `take_result`.
         source_left(): the present source, if there is one, is about to be closed.
         source_opened(Source): it is there, and gives no frame before every slot has returned.
-        settings_applied(): the settings have changed.
         status_changed(Status), notice(Notice): for the window.
         job_done(str, object): name and result of a background job.
     """
@@ -54,7 +54,6 @@ class Controller(QObject):
     result_ready = pyqtSignal()
     source_left = pyqtSignal()
     source_opened = pyqtSignal(object)
-    settings_applied = pyqtSignal()
     status_changed = pyqtSignal(object)
     notice = pyqtSignal(object)
     job_done = pyqtSignal(str, object)
@@ -62,7 +61,7 @@ class Controller(QObject):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SettingsStore,
         *,
         open_source: OpenSource,
         make_estimator: MakeEstimator,
@@ -113,7 +112,8 @@ class Controller(QObject):
         """Start the model and, if given, a source."""
         self._jobs = JobWorker(self._report)
         self._jobs.start()
-        self.apply_settings()
+        self._settings.changed.connect(self._apply_settings)
+        self._apply_settings()
         if spec is not None:
             self.open_source(spec)
 
@@ -129,7 +129,7 @@ class Controller(QObject):
             return
         self.source_left.emit()
         previous = self._retire(self._capture)
-        settings, found = replace(self._settings), list[ChosenProfile]()
+        settings, found = self._settings.current, list[ChosenProfile]()
         self._profile, self._found_profiles = NO_PROFILE, found
 
         def open_and_match() -> Source:
@@ -138,6 +138,7 @@ class Controller(QObject):
             return source
 
         self._capture = CaptureWorker(open_and_match, self._report, previous)
+        self._capture.cameras = self._options.cameras()
         self._set_options(truth=None, calibration=self._calibration())
         self._attach()
         self._set_status(
@@ -151,6 +152,13 @@ class Controller(QObject):
         )
         self._capture.start()
 
+    def fail_source(self, error: Exception) -> None:
+        """Stop the source because of an error, which is shown; `retry` opens it again."""
+        self.source_left.emit()
+        self._retire(self._capture)
+        self._capture = None
+        self._show_failure("capture", error, phase=Phase.FAILED)
+
     def retry(self) -> None:
         """Try again what failed: the model, the source, or both; a source that ended starts over."""
         if self._status.model_phase is ModelPhase.FAILED:
@@ -159,7 +167,7 @@ class Controller(QObject):
             self.open_source(self._status.spec)
 
     def pause(self) -> None:
-        """Hold the picture."""
+        """Stand still at the present frame."""
         if self._status.phase is not Phase.RUNNING or self._capture is None:
             return
         self._capture.pause()
@@ -173,7 +181,7 @@ class Controller(QObject):
         self._set_status(phase=Phase.RUNNING)
 
     def step(self) -> None:
-        """One frame further, while paused."""
+        """Next frame, while paused."""
         if self._status.phase is Phase.PAUSED and self._capture is not None:
             self._capture.step()
 
@@ -188,7 +196,7 @@ class Controller(QObject):
         return self._capture.captured if self._capture is not None else 0
 
     def set_taps(
-        self, on_frame: Callable[[Frame], None] | None, on_result: Callable[[FrameResult, str], None] | None
+        self, on_frame: Callable[[CameraFrame], None] | None, on_result: Callable[[FrameResult, str], None] | None
     ) -> None:
         """Hand every captured frame and every result to these as well, in the workers' threads; None to nobody."""
         self._taps = (on_frame, on_result)
@@ -199,9 +207,9 @@ class Controller(QObject):
 
     # The treatment of frames
 
-    def apply_settings(self) -> None:
-        """Take over what changed in the settings; a model or device that changed is loaded anew."""
-        settings = self._settings
+    def _apply_settings(self) -> None:
+        """A model or device that changed is loaded again; everything else holds from the next frame on."""
+        settings = self._settings.current
         self._set_options(
             calibration=self._calibration(),
             assumed_fov_deg=settings.assumed_fov_deg,
@@ -211,12 +219,11 @@ class Controller(QObject):
             overlay=overlay_style(settings),
             mirror=self._mirror_wanted(),
         )
-        self.settings_applied.emit()
         if (settings.model, settings.device) != self._model_key:
             self._start_model()
 
     def set_muted(self, muted: frozenset[int]) -> None:
-        """Give these keypoints (0 to 20) no say in the solve."""
+        """Give these keypoints (0 to 20) no weight in the solve."""
         self._set_options(muted=muted)
 
     def set_replay(self, view: ReplayView | None) -> None:
@@ -239,7 +246,7 @@ class Controller(QObject):
         return self._make_estimator(settings)
 
     def tell(self, error: Exception) -> None:
-        """Show what went wrong."""
+        """Show an error in the window."""
         self.notice.emit(notice_of_error(error))
 
     def set_picture_size(self, width: int, height: int, pixel_ratio: float) -> None:
@@ -248,19 +255,15 @@ class Controller(QObject):
 
     def set_mirror(self, mirror: bool) -> None:
         """Mirror the display of this kind of source, now and in future."""
-        if self._status.is_live:
-            self._settings.mirror_webcam = mirror
-        else:
-            self._settings.mirror_files = mirror
-        self._set_options(mirror=mirror)
+        self._settings.change(**{"mirror_webcam" if self._status.is_live else "mirror_files": mirror})
 
     def reset_tracking(self) -> None:
-        """Forget followed hands and smoothing."""
+        """Clear tracked hands and smoothing."""
         self.forget_tracks()
         self._refresh_if_still()
 
     def submit(self, name: str, job: Callable[[], Any]) -> None:
-        """Do `job` in the background; its end is `job_done`, or a notice."""
+        """Run `job` in the background; `job_done` or a notice reports its end."""
         if self._jobs is not None and not self._closed:
             self._jobs.submit(name, job)
 
@@ -271,8 +274,8 @@ class Controller(QObject):
         """The camera of the source, and its stored calibration."""
         return self._profile
 
-    def diverted_frames(self) -> Mailbox[Frame] | None:
-        """The box of the present source while `divert` is on, else None. Asked anew after each change of source."""
+    def diverted_frames(self) -> Mailbox[CameraFrame] | None:
+        """The box of the present source while `divert` is on, else None. Call it again after each change of source."""
         return self._capture.frames if self._diverted and self._capture is not None else None
 
     def divert(self, on: bool) -> None:
@@ -318,7 +321,7 @@ class Controller(QObject):
         """Called in worker threads."""
         try:
             self._event.emit(event)
-        except RuntimeError:  # the window is gone; nobody is left to tell
+        except RuntimeError:  # the window is gone
             log.debug("event after the end: %r", event)
 
     def _on_event(self, event: Event) -> None:
@@ -348,6 +351,8 @@ class Controller(QObject):
             return
         self._profile = self._found_profiles[-1] if self._found_profiles else NO_PROFILE
         self.source_opened.emit(source)
+        if worker is not self._capture:  # a slot stopped it, or opened another
+            return
         self._set_status(
             phase=Phase.RUNNING,
             source_name=source.name,
@@ -357,9 +362,9 @@ class Controller(QObject):
         )
         self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source), calibration=self._calibration())
         worker.begin()
-        if self._profile.notice is not None and not self._settings.calibration_path:
+        if self._profile.notice is not None and not self._settings.current.calibration_path:
             self.notice.emit(self._profile.notice)
-        self._settings.remember_source(self._status.spec)
+        self._settings.change(recent_sources=self._settings.current.recent_with(self._status.spec))
         self._tell_what_was_skipped(getattr(source, "inner", source))
 
     def _tell_what_was_skipped(self, source: Source) -> None:
@@ -367,23 +372,24 @@ class Controller(QObject):
         if count:
             lines = "\n".join(f"{name}: {reason}" for name, reason in source.skipped)
             what = "1 file" if count == 1 else f"{count} files"
-            title = f"{what} of {source.name} left out: not a picture that can be shown."
+            title = f"{what} of {source.name} skipped: not a readable image."
             self.notice.emit(Notice(Severity.INFO, title, details=lines, topic="skipped"))
 
     def _on_worker_failed(self, event: WorkerFailed) -> None:
-        error = str(event.error) if isinstance(event.error, HandDGPError) else "internal error"
         if event.worker is self._capture:
-            self._set_status(phase=Phase.FAILED, error=error)
+            self._show_failure(event.worker.name, event.error, event.details, phase=Phase.FAILED)
         elif event.worker is self._inference:
-            self._set_status(model_phase=ModelPhase.FAILED, error=error)
-        elif event.worker is not self._jobs:
-            return
-        self.notice.emit(
-            notice_of_error(event.error, action=Action.RETRY, topic=event.worker.name, details=event.details)
-        )
+            self._show_failure(event.worker.name, event.error, event.details, model_phase=ModelPhase.FAILED)
+        elif event.worker is self._jobs:
+            self._show_failure(event.worker.name, event.error, event.details)
+
+    def _show_failure(self, topic: str, error: Exception, details: str = "", **status: Any) -> None:
+        if status:
+            self._set_status(error=str(error) if isinstance(error, HandDGPError) else "internal error", **status)
+        self.notice.emit(notice_of_error(error, action=Action.RETRY, topic=topic, details=details))
 
     def _start_model(self) -> None:
-        settings = replace(self._settings)
+        settings = self._settings.current
         self._model_key = (settings.model, settings.device)
         previous = self._retire(self._inference)
         self._inference = InferenceWorker(lambda: self._make_estimator(settings), self._options, self._report, previous)
@@ -401,8 +407,8 @@ class Controller(QObject):
         return worker
 
     def _calibration(self) -> Camera | None:
-        """A file that the person chose goes before the profile of the camera."""
-        return self._load_calibration(self._settings.calibration_path) or self._profile.camera
+        """A file that the user chose goes before the profile of the camera."""
+        return self._load_calibration(self._settings.current.calibration_path) or self._profile.camera
 
     def _attach(self) -> None:
         """Let the model take the frames of the present source, unless a wizard has them."""
@@ -417,28 +423,31 @@ class Controller(QObject):
         try:
             camera = Camera.load(Path(path))
         except HandDGPError as error:
-            self._settings.calibration_path = ""
+            self._settings.change(calibration_path="")
             self.notice.emit(notice_of_error(error, topic="calibration"))
             return None
         self._calibration_path = path
         return camera
 
     def _mirror_wanted(self) -> bool:
-        return self._settings.mirror_webcam if self._status.is_live else self._settings.mirror_files
+        settings = self._settings.current
+        return settings.mirror_webcam if self._status.is_live else settings.mirror_files
 
     def _set_options(self, **changes: Any) -> None:
         options = replace(self._options, **changes)
         if options == self._options and options.truth is self._options.truth:
             return
         self._options = options
+        if self._capture is not None and self._capture.cameras != options.cameras():
+            self._capture.cameras = options.cameras()
         if self._inference is not None:
             self._inference.configure(options)
             self._refresh_if_still()
 
     def _refresh_if_still(self) -> None:
-        """A picture that stands must show the new options too."""
-        if self._inference is not None and self._status.phase in (Phase.PAUSED, Phase.ENDED):
-            self._inference.refresh()
+        """While nothing plays, show the last frame again with the new options."""
+        if self._capture is not None and not self._diverted and self._status.phase in (Phase.PAUSED, Phase.ENDED):
+            self._capture.refresh()
 
     def _set_status(self, **changes: Any) -> None:
         self._status = replace(self._status, **changes)

@@ -1,4 +1,4 @@
-"""The picture for the display: scaled to its size on screen, mirrored where wanted, hands drawn over it. No Qt."""
+"""The picture for the display: scaled to its size on screen, mirrored if so chosen, hands drawn over it. No Qt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from handdgp_core.geometry.pixels import resized_matrix, resized_pixels
 from handdgp_core.sessions import RecordedHands
 from handdgp_core.types import Frame, Hand
 
-LEGIBLE_WIDTH_PX = 900  # in narrower pictures dots and letters of the overlay do not shrink any further
+LEGIBLE_WIDTH_PX = 900  # in narrower images dots and letters of the overlay do not shrink any further
 
 
 def display_image(
@@ -39,7 +39,7 @@ def bare_image(frame: Frame, camera: Camera, options: PipelineOptions) -> NDArra
 
 
 def shown_size(width: int, height: int, bounds: tuple[int, int] | None) -> tuple[int, int]:
-    """The size at which a (width, height) picture is drawn into `bounds`: never enlarged, aspect kept, at least 1."""
+    """The size at which a (width, height) image is drawn into `bounds`: never enlarged, aspect kept, at least 1."""
     if bounds is None:
         return width, height
     scale = min(1.0, bounds[0] / width, bounds[1] / height)
@@ -59,11 +59,11 @@ def _shrunk(
 
 
 def _camera_at(camera: Camera, width: int, height: int) -> Camera:
-    """The camera of a picture resized to any size: rounding to whole pixels may change the aspect of small ones."""
+    """The camera of an image resized to any size: rounding to whole pixels may change the aspect of small ones."""
     matrix = resized_matrix(camera.matrix, (width / camera.width, height / camera.height))
     return replace(camera, width=width, height=height, matrix=matrix)
 
 
 def _hand_at(hand: Hand, across: float, down: float) -> Hand:
-    """The hand whose 2D keypoints are those of the resized picture."""
+    """The hand whose 2D keypoints are those of the resized image."""
     return replace(hand, keypoints_px=resized_pixels(hand.keypoints_px, (across, down)))

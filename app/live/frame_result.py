@@ -15,7 +15,7 @@ from handdgp_core.drawing.overlay import OverlayStyle
 from handdgp_core.errors import CameraError
 from handdgp_core.estimation.smoothing import SmoothingSettings
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.sources.cameras import DEFAULT_FOV_DEG
+from handdgp_core.sources.cameras import DEFAULT_FOV_DEG, CameraChooser, CameraFrame
 from handdgp_core.sources.demo import DemoTruth
 from handdgp_core.types import Frame, Hand
 
@@ -44,7 +44,7 @@ class PipelineOptions:
     """How frames are treated; immutable, so that a thread can take a whole one at any time.
 
     Attributes:
-        calibration: the measured camera, for any picture size; None to assume one.
+        calibration: the measured camera, for any image size; None to assume one.
         assumed_fov_deg: horizontal field of view of the assumed camera.
         hand_length_m, max_hands, muted: handed to the estimator.
         smoothing: handed to the smoother.
@@ -68,6 +68,11 @@ class PipelineOptions:
     overlay: OverlayStyle = field(default_factory=OverlayStyle)
     truth: DemoTruth | None = field(default=None, compare=False)
     replay: ReplayView | None = None
+
+    def cameras(self) -> CameraChooser:
+        """What chooses the camera of a frame. In a replay, calibration and field of view of the settings go first."""
+        again = self.replay is not None
+        return CameraChooser(self.calibration, self.assumed_fov_deg, overrides=again, overrides_assumed=again)
 
 
 def smoothing_settings(settings: Settings) -> SmoothingSettings:
@@ -107,8 +112,7 @@ class FrameResult:
     """One frame, done: what every panel reads.
 
     Attributes:
-        frame: the frame as it came.
-        camera: the intrinsics it was solved with, of the frame's size.
+        frame: the frame as it came, with the camera it was solved with.
         hands: smoothed hands.
         raw_hands: the same hands as the estimator gave them, in the same order.
         picture: (height, width, 3) uint8 RGB for the display: scaled, with overlay, mirrored if so chosen.
@@ -116,15 +120,13 @@ class FrameResult:
         stage_ms: milliseconds of every stage, the display's "overlay" included.
         inference_ms: milliseconds of the estimate.
         truth: beside `hands`, the true hand of each; None where there is no truth.
-        problem: why the calibration is not used for this frame, or None.
         preview: True for a bare picture shown while the model is loaded.
-        recorded: of a session's frame, the recorded hands beside those that were made anew; None where only one of
+        recorded: of a session's frame, the recorded hands beside the re-run ones; None where only one of
             the two is shown, or nothing was recorded.
         frames_ago: of a session's frame without a recorded result: how many frames earlier `hands` were recorded.
     """
 
-    frame: Frame
-    camera: Camera
+    frame: CameraFrame
     hands: list[Hand]
     raw_hands: list[Hand]
     picture: NDArray[np.uint8]
@@ -132,7 +134,16 @@ class FrameResult:
     stage_ms: dict[str, float]
     inference_ms: float
     truth: list[TrueHand | None]
-    problem: CameraError | None = None
     preview: bool = False
     recorded: list[Hand] | None = None
     frames_ago: int = 0
+
+    @property
+    def camera(self) -> Camera:
+        """The intrinsics that the hands were solved with, of the frame's size."""
+        return self.frame.used_camera
+
+    @property
+    def problem(self) -> CameraError | None:
+        """Why the calibration is not used for this frame, or None."""
+        return self.frame.problem

@@ -1,4 +1,4 @@
-"""The thread that asks the model."""
+"""The thread that runs the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.live.mailbox import Mailbox
 from app.live.pipeline import HandPipeline, preview
 from app.live.state import RateMeter
 from app.live.workers import WAIT_S, Event, Report, ResultReady, Worker
-from handdgp_core.types import Frame
+from handdgp_core.sources.cameras import CameraFrame
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class InferenceWorker(Worker):
         self._factory = factory
         self._options = options
         self._previous = previous
-        self._frames: Mailbox[Frame] = Mailbox()
+        self._frames: Mailbox[CameraFrame] = Mailbox()
         self._results: Mailbox[FrameResult] = Mailbox()
-        self._last: tuple[Mailbox[Frame], Frame] | None = None
+        self._last: tuple[Mailbox[CameraFrame], CameraFrame] | None = None
         self._reset_wanted = threading.Event()
-        self._nudged = threading.Event()
+        self._notified = threading.Event()
         self._loaded = threading.Event()
         self.rate = RateMeter()
         self.on_result: Callable[[FrameResult, str], None] | None = None  # a recorder's; never blocks
@@ -64,8 +64,8 @@ class InferenceWorker(Worker):
         """Use `options` from the next frame on."""
         self._options = options
 
-    def attach(self, frames: Mailbox[Frame]) -> None:
-        """Take frames from this box from now on, and forget what was seen in the one before."""
+    def attach(self, frames: Mailbox[CameraFrame]) -> None:
+        """Take frames from this box from now on, and forget the results of the one before."""
         self._frames = frames
         self._results.clear()
         self._reset_wanted.set()
@@ -81,8 +81,8 @@ class InferenceWorker(Worker):
         self._reset_wanted.set()
 
     def take_result(self) -> FrameResult | None:
-        """The newest result, for the display; allows the next nudge."""
-        self._nudged.clear()
+        """The newest result, for the display; allows the next notification."""
+        self._notified.clear()
         return self._results.take()
 
     def _run(self) -> None:
@@ -122,7 +122,7 @@ class InferenceWorker(Worker):
             self._publish(result)
 
     def _preview_while_loading(self) -> None:
-        """Show the bare picture until the estimator is there: a person should see the camera at once."""
+        """Show the bare picture until the estimator is there: the user should see the camera at once."""
         while not (self._loaded.is_set() or self.stopping):
             frames = self._frames
             frame = frames.take(WAIT_S)
@@ -132,6 +132,6 @@ class InferenceWorker(Worker):
 
     def _publish(self, result: FrameResult) -> None:
         self._results.put(result)
-        if not self._nudged.is_set():
-            self._nudged.set()
+        if not self._notified.is_set():
+            self._notified.set()
             self._report(ResultReady(self))

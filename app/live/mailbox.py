@@ -18,7 +18,7 @@ class Mailbox(Generic[Item]):
         self._closed = False
 
     def put(self, item: Item) -> None:
-        """Leave `item`, replacing one that nobody took. Never blocks; ignored once the box is closed."""
+        """Leave `item`, replacing one that was not taken. Never blocks; ignored once the box is closed."""
         with self._condition:
             if self._closed:
                 return

@@ -1,39 +1,16 @@
-"""From a frame to what the window shows: camera choice, estimate, smoothing, picture with overlay. No Qt, no thread."""
+"""From a frame to what the window shows: estimate, smoothing, picture with overlay. No Qt, no thread."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from app.live.display_image import bare_image, display_image
 from app.live.frame_result import Estimator, FrameResult, PipelineOptions
 from app.live.replay_view import ReplayMode
 from app.live.truth import compare
-from handdgp_core.errors import CameraError
 from handdgp_core.estimation.smoothing import HandSmoother
-from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import RecordedHands
-from handdgp_core.sources.cameras import CameraChooser
-from handdgp_core.types import Frame
-
-
-class CameraChoice:
-    """Decides which intrinsics a frame is solved with; a calibration that does not fit is told, never applied."""
-
-    def __init__(self) -> None:
-        self._chooser = CameraChooser()
-
-    def choose(self, frame: Frame, options: PipelineOptions) -> tuple[Camera, CameraError | None]:
-        """The camera of a frame; and why a calibration was refused, in favour of an assumed camera."""
-        wanted = CameraChooser(options.calibration, options.assumed_fov_deg, overrides=options.replay is not None)
-        if wanted != self._chooser:
-            self._chooser = wanted
-        if options.replay is not None and frame.camera is not None and frame.camera.source == "assumed":
-            frame = replace(frame, camera=None)  # then the field of view of the settings may be tried out
-        try:
-            return self._chooser.camera_for(frame), None
-        except CameraError as error:
-            return self._chooser.assumed_for(frame), error
+from handdgp_core.sources.cameras import CameraFrame, with_camera
 
 
 class HandPipeline:
@@ -46,7 +23,6 @@ class HandPipeline:
     def __init__(self, estimator: Estimator) -> None:
         self._estimator = estimator
         self._smoother = HandSmoother()
-        self._chooser = CameraChoice()
         self._last_stamp_ns = -1
 
     @property
@@ -66,49 +42,48 @@ class HandPipeline:
         if close is not None:
             close()
 
-    def process(self, frame: Frame, options: PipelineOptions) -> FrameResult:
+    def process(self, frame: CameraFrame, options: PipelineOptions) -> FrameResult:
         """Everything for one frame.
 
         Raises:
             HandDGPError: what the estimator raises for frames it cannot use.
         """
         if frame.stamp_ns < self._last_stamp_ns:
-            self.reset()  # wound back
+            self.reset()  # a seek backwards
         self._last_stamp_ns = frame.stamp_ns
         if options.replay is not None and options.replay.mode is ReplayMode.RECORDED:
             return self._replayed(frame, *options.replay.latest(frame), options)
-        camera, problem = self._chooser.choose(frame, options)
         self._configure(options)
         began = time.perf_counter()
-        raw_hands = self._estimator.estimate(frame, camera)
+        raw_hands = self._estimator.estimate(frame, frame.used_camera)
         inference_ms = (time.perf_counter() - began) * 1e3
         hands = self._smoother.apply(raw_hands, frame.stamp_ns)
         both = options.replay if options.replay is not None and options.replay.mode is ReplayMode.BOTH else None
         beside = None if both is None else both.recorded(frame)
         began = time.perf_counter()
-        picture = display_image(frame, camera, hands, beside, options)
+        picture = display_image(frame, frame.used_camera, hands, beside, options)
         stage_ms = {**self._estimator.stage_ms, "overlay": (time.perf_counter() - began) * 1e3}
         truth = compare(options.truth, frame.index, hands)
         return FrameResult(
-            frame, camera, hands, raw_hands, picture, options.mirror, stage_ms, inference_ms, truth, problem,
+            frame, hands, raw_hands, picture, options.mirror, stage_ms, inference_ms, truth,
             recorded=None if beside is None else beside.hands,
         )  # fmt: skip
 
     def _replayed(
-        self, frame: Frame, recorded: RecordedHands | None, frames_ago: int, options: PipelineOptions
+        self, frame: CameraFrame, recorded: RecordedHands | None, frames_ago: int, options: PipelineOptions
     ) -> FrameResult:
-        """The recorded result, smoothed as the settings say; the model is not asked."""
+        """The recorded result, smoothed by the settings; the model does not run."""
         raw_hands = [] if recorded is None else recorded.hands
-        camera = self._chooser.choose(frame, options)[0] if recorded is None else recorded.camera
+        shown = with_camera(frame, frame.used_camera if recorded is None else recorded.camera)
         self._configure(options)
         hands = self._smoother.apply(raw_hands, frame.stamp_ns)
         began = time.perf_counter()
-        picture = display_image(frame, camera, hands, None, options)
+        picture = display_image(shown, shown.used_camera, hands, None, options)
         stage_ms = {"overlay": (time.perf_counter() - began) * 1e3}
         spent_ms = 0.0 if recorded is None else recorded.inference_ms
         none = [None] * len(hands)
         return FrameResult(
-            frame, camera, hands, raw_hands, picture, options.mirror, stage_ms, spent_ms, [*none],
+            shown, hands, raw_hands, picture, options.mirror, stage_ms, spent_ms, [*none],
             frames_ago=frames_ago,
         )  # fmt: skip
 
@@ -121,8 +96,7 @@ class HandPipeline:
             self._smoother.reset()
 
 
-def preview(frame: Frame, options: PipelineOptions) -> FrameResult:
+def preview(frame: CameraFrame, options: PipelineOptions) -> FrameResult:
     """A result without hands: the bare picture, for the time until the model is loaded."""
-    camera, problem = CameraChoice().choose(frame, options)
-    picture = bare_image(frame, camera, options)
-    return FrameResult(frame, camera, [], [], picture, options.mirror, {}, 0.0, [], problem, preview=True)
+    picture = bare_image(frame, frame.used_camera, options)
+    return FrameResult(frame, [], [], picture, options.mirror, {}, 0.0, [], preview=True)

@@ -58,7 +58,7 @@ def mute_shift_mm(hand: Hand) -> tuple[float, float, float] | None:
 
 
 def length_shift_m(hand: Hand) -> float | None:
-    """How much further away (positive) the person's own hand length put this hand; None where it made no difference.
+    """How much further away (positive) the user's own hand length put this hand; None where it made no difference.
 
     A hand that is s times as large solves s times as far away, so without it the distance would be divided by s.
     """

@@ -1,4 +1,4 @@
-"""What a replayed frame shows: the recorded result, that of the model run anew, or both. No Qt."""
+"""What a replayed frame shows: the recorded result, that of the model re-run, or both. No Qt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ReplayMode(Enum):
     """Its value is the label in the transport bar."""
 
     RECORDED = "Recorded"
-    ANEW = "Run anew"
+    RERUN = "Re-run"
     BOTH = "Both"
 
 
@@ -38,25 +38,25 @@ class ReplayView:
     mode: ReplayMode = ReplayMode.RECORDED
 
     def recorded(self, frame: Frame) -> RecordedHands | None:
-        """What was said about this frame; None where nothing was, or where it is damaged."""
-        return self._said_of(frame.index)
+        """The recorded result of this frame; None where there is none, or where it is damaged."""
+        return self._result_of(frame.index)
 
     def latest(self, frame: Frame) -> tuple[RecordedHands | None, int]:
-        """What was said last, and how many frames ago: a busy machine leaves frames out while it records.
+        """The last recorded result, and how many frames ago: a busy machine skips frames while it records.
 
         Returns:
-            (None, 0) where nothing was said for `HELD_NS`.
+            (None, 0) where there was none for `HELD_NS`.
         """
         times_ns = self.session.times_ns
         for ago in range(frame.index + 1):
             if times_ns[frame.index] - times_ns[frame.index - ago] > HELD_NS:
                 break
-            said = self._said_of(frame.index - ago)
-            if said is not None:
-                return said, ago
+            found = self._result_of(frame.index - ago)
+            if found is not None:
+                return found, ago
         return None, 0
 
-    def _said_of(self, number: int) -> RecordedHands | None:
+    def _result_of(self, number: int) -> RecordedHands | None:
         try:
             return self.session.hands(number)
         except SourceError:
@@ -65,12 +65,12 @@ class ReplayView:
 
 @dataclass(frozen=True)
 class Difference:
-    """Between a recorded hand and the one of the same side run anew; NaN where one of them has no place.
+    """Between a recorded hand and the re-run one of the same side; NaN where one of them could not be placed.
 
     Attributes:
         side: of the hand.
         root_mm: distance of the roots.
-        depth_mm: anew minus recorded, along z.
+        depth_mm: re-run minus recorded, along z.
         keypoints_mm: mean distance of the keypoints, camera space.
         shape_mm: the same with both roots at the origin.
     """
@@ -82,10 +82,10 @@ class Difference:
     shape_mm: float
 
 
-def differences(recorded: list[Hand], anew: list[Hand]) -> list[Difference]:
+def differences(recorded: list[Hand], rerun: list[Hand]) -> list[Difference]:
     """One for each side that both have."""
     by_side = {hand.handedness: hand for hand in recorded}
-    return [_difference(by_side[hand.handedness], hand) for hand in anew if hand.handedness in by_side]
+    return [_difference(by_side[hand.handedness], hand) for hand in rerun if hand.handedness in by_side]
 
 
 def _difference(old: Hand, new: Hand) -> Difference:

@@ -1,4 +1,4 @@
-"""Sources as the window wants them: files play in real time and can be paused. No Qt."""
+"""Sources for the window: files play in real time and can be paused. No Qt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handdgp_core.sources.webcam import webcam_index
 
 
 def open_live_source(spec: str, settings: Settings, loop: bool = False) -> Source:
-    """Open what `spec` names with the webcam settings of the person; the demo always plays in a loop.
+    """Open what `spec` names with the user's webcam settings; the demo always plays in a loop.
 
     Raises:
         HandDGPError: as `handdgp_core.sources.open_source`.
@@ -22,7 +22,7 @@ def open_live_source(spec: str, settings: Settings, loop: bool = False) -> Sourc
     focus = _locked_focus(spec, size) if settings.webcam_lock_focus else None
     webcam = WebcamSettings(size, settings.webcam_fps, lock_focus=settings.webcam_lock_focus, focus=focus)
     source = open_source(spec, webcam=webcam, loop=loop or spec == "demo")
-    # A session stands still at its end, so that one can wind back.
+    # A session stands still at its end, so that one can seek back.
     return PacedSource(source, hold_at_end=hasattr(source, "session")) if source.is_seekable else source
 
 

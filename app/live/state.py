@@ -29,13 +29,13 @@ class ModelPhase(Enum):
 
 @dataclass(frozen=True)
 class Status:
-    """Everything that the window says about the source and the model.
+    """Everything that the window shows of the source and the model.
 
     Attributes:
         phase, model_phase: see there.
         spec: what was asked for, as `open_source` takes it.
         source_name: the source's own name, empty until it is open.
-        size: (width, height) of its pictures, or None.
+        size: (width, height) of its frames, or None.
         is_live, is_rendered: what the source is.
         model_name: of the loaded model, empty before.
         error: the sentence that explains FAILED.
@@ -58,9 +58,9 @@ class Rates:
 
     Attributes:
         captured_fps, inferred_fps: frames per second over the last two seconds.
-        left_out: frames that were never shown.
+        left_out: frames that were skipped.
         waiting: why no frame comes, or empty.
-        warning: what the source complains about, or empty.
+        warning: of the source, or empty.
     """
 
     captured_fps: float
@@ -83,7 +83,7 @@ class RateMeter:
 
     @property
     def per_second(self) -> float:
-        """0 where nothing happened lately."""
+        """0 where there were none lately."""
         now_s = time.monotonic()
         recent = [stamp for stamp in tuple(self._times_s) if now_s - stamp <= self._span_s]
         if len(recent) < 2 or recent[-1] <= recent[0]:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 log = logging.getLogger(__name__)
-WAIT_S = 0.1  # how long a worker waits before it looks again whether it was asked to stop
-HANDOVER_S = 5.0  # how long a worker waits for the one before it to let go
+WAIT_S = 0.1  # how long a worker waits before it checks again whether it should stop
+HANDOVER_S = 5.0  # how long a worker waits for the previous one to release what both need
 
 
 class Event:
@@ -38,7 +38,7 @@ class WorkerFailed(Event):
 
 @dataclass(frozen=True)
 class ResultReady(Event):
-    """A nudge: the result box holds something newer. At most one is under way at a time."""
+    """A notification: the result box holds something newer. At most one is pending at a time."""
 
     worker: Worker
 
@@ -100,7 +100,7 @@ class Worker(ABC):
         return self._stop.is_set()
 
     def _wait_for(self, previous: Worker | None) -> None:
-        """Let the worker before this one put down what both need; one that hangs is not waited for."""
+        """Wait until the previous worker has released what both need; one that hangs is not waited for."""
         if previous is not None:
             previous.join(HANDOVER_S)
 
@@ -112,7 +112,7 @@ class Worker(ABC):
         """Interrupt whatever the worker waits for."""
 
     def _clean_up(self) -> None:  # noqa: B027 - most workers hold nothing
-        """Give back what the worker holds; runs in its own thread."""
+        """Release what the worker holds; runs in its own thread."""
 
     def _guarded(self) -> None:
         try:
@@ -126,7 +126,7 @@ class Worker(ABC):
                 log.exception("clean-up of %s failed", self.name)
 
     def _fail(self, error: Exception) -> None:
-        if self.stopping:  # a source closed under a read may well complain: nobody is waiting for it any more
+        if self.stopping:  # a source closed under a read may well raise, which no longer matters
             log.info("%s raised while stopping: %r", self.name, error)
             return
         log.error("%s failed", self.name, exc_info=error)

@@ -38,6 +38,7 @@ class CameraPanel(QWidget):
         self._status = Status()
         self._seen_s = 0.0
         self._figures_s = 0.0
+        self._sides: set[str] = set()
         self._mirrored: bool | None = None
         self._lay_out()
         self.show_status(self._status)
@@ -74,8 +75,10 @@ class CameraPanel(QWidget):
         if result.hands:
             self._seen_s = now_s
         self._show_message(now_s, preview=result.preview)
-        if now_s - self._figures_s >= FIGURES_EVERY_S or self._status.phase is not Phase.RUNNING:
-            self._figures_s = now_s
+        sides: set[str] = {hand.handedness for hand in result.hands}  # figures of a hand that has left go at once
+        due = now_s - self._figures_s >= FIGURES_EVERY_S or sides != self._sides
+        if due or self._status.phase is not Phase.RUNNING:
+            self._figures_s, self._sides = now_s, sides
             self._show_figures(result)
 
     def show_status(self, status: Status) -> None:
@@ -123,8 +126,9 @@ class CameraPanel(QWidget):
                 true = result.truth[index]
                 readout.show_hand(hand, palm_distance(hand), true.error_mm if true else None)
         errors = [true.error_mm for true in result.truth if true is not None and math.isfinite(true.error_mm)]
-        if self._status.is_rendered and errors:
-            self.demo_badge.set_text(f"Rendered demo · error {sum(errors) / len(errors):.0f} mm")
+        if self._status.is_rendered:
+            error = f" · error {sum(errors) / len(errors):.0f} mm" if errors else ""
+            self.demo_badge.set_text(f"Rendered demo{error}")
 
     def _show_camera_badge(self, camera: Camera) -> None:
         if camera.source != "assumed":

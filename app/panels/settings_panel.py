@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.live.settings_store import SettingsStore
 from app.settings import Settings, describe
 
 _SIZES = ("640 × 480", "800 × 600", "1280 × 720", "1920 × 1080", "2560 × 1440", "3840 × 2160")
@@ -32,7 +33,7 @@ class SettingsPanel(QWidget):
     """Groups of settings in a column that scrolls.
 
     Args:
-        settings: read and written in place.
+        settings: shown and changed.
 
     Signals:
         changed(str): the setting of this name has a new value.
@@ -49,9 +50,9 @@ class SettingsPanel(QWidget):
     load_model = pyqtSignal()
     choose_recordings = pyqtSignal()
 
-    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+    def __init__(self, settings: SettingsStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._settings = settings
+        self._store = settings
         self._refreshers: list[Callable[[], None]] = []
         self._own_camera = self._recorded_camera = ""
         content = QWidget(self)
@@ -77,6 +78,10 @@ class SettingsPanel(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)
         self.refresh()
+
+    @property
+    def _settings(self) -> Settings:
+        return self._store.current
 
     def refresh(self) -> None:
         """Show the settings as they are now, e.g. after a shortcut changed one."""
@@ -121,7 +126,7 @@ class SettingsPanel(QWidget):
         self.calibration = QLineEdit(self)
         self.calibration.setReadOnly(True)
         self.calibration.setPlaceholderText("none")
-        self.calibration.setToolTip(describe("calibration_path").metadata["description"])
+        self.calibration.setToolTip(describe("calibration_path")["description"])
         self.load_button = QPushButton("Load…", self)
         self.load_button.setToolTip("Load a calibration: camera_info YAML (ROS) or OpenCV YAML.")
         self.load_button.clicked.connect(self.load_calibration)
@@ -141,7 +146,7 @@ class SettingsPanel(QWidget):
         def refresh() -> None:
             path = self._settings.calibration_path
             self.calibration.setText(path.replace("\\", "/").rsplit("/", 1)[-1])
-            self.calibration.setToolTip(path or describe("calibration_path").metadata["description"])
+            self.calibration.setToolTip(path or describe("calibration_path")["description"])
             self.clear_button.setEnabled(bool(path))
             self.assumed_fov_deg.setEnabled(not path)
 
@@ -168,7 +173,7 @@ class SettingsPanel(QWidget):
     def _add_model(self) -> None:
         form = self._group("Model")
         self.model = QComboBox(self)
-        self.model.setToolTip(describe("model").metadata["description"])
+        self.model.setToolTip(describe("model")["description"])
         self.model.textActivated.connect(lambda text: self._set("model", text))
         browse = QPushButton("Load checkpoint…", self)
         browse.setToolTip("Use a checkpoint of this project.")
@@ -193,12 +198,12 @@ class SettingsPanel(QWidget):
         self.webcam_size.textActivated.connect(self._set_webcam_size)
         self.webcam_rate = QComboBox(self)
         self.webcam_rate.addItems(_RATES)
-        self.webcam_rate.setToolTip(describe("webcam_fps").metadata["description"])
+        self.webcam_rate.setToolTip(describe("webcam_fps")["description"])
         self.webcam_rate.textActivated.connect(self._set_webcam_rate)
         form.addRow("Picture size", self.webcam_size)
         form.addRow("Frames per second", self.webcam_rate)
-        self.lock_focus = QCheckBox(describe("webcam_lock_focus").metadata["title"], self)
-        self.lock_focus.setToolTip(describe("webcam_lock_focus").metadata["description"])
+        self.lock_focus = QCheckBox(describe("webcam_lock_focus")["title"], self)
+        self.lock_focus.setToolTip(describe("webcam_lock_focus")["description"])
         self.lock_focus.toggled.connect(self._set_lock_focus)
         form.addRow("", self.lock_focus)
 
@@ -244,7 +249,7 @@ class SettingsPanel(QWidget):
         return form
 
     def _check(self, form: QFormLayout, name: str) -> QCheckBox:
-        about = describe(name).metadata
+        about = describe(name)
         box = QCheckBox(about["title"], self)
         box.setToolTip(about["description"])
         box.toggled.connect(lambda on: self._set(name, on))
@@ -253,7 +258,7 @@ class SettingsPanel(QWidget):
         return box
 
     def _number(self, form: QFormLayout, name: str, *, step: float, title: str | None = None) -> QDoubleSpinBox:
-        about = describe(name).metadata
+        about = describe(name)
         box = QDoubleSpinBox(self)
         box.setRange(about["low"], about["high"])
         box.setDecimals(1)
@@ -267,7 +272,7 @@ class SettingsPanel(QWidget):
         return box
 
     def _whole_number(self, form: QFormLayout, name: str) -> QSpinBox:
-        about = describe(name).metadata
+        about = describe(name)
         box = QSpinBox(self)
         box.setRange(int(about["low"]), int(about["high"]))
         box.setToolTip(about["description"])
@@ -277,7 +282,7 @@ class SettingsPanel(QWidget):
         return box
 
     def _choice(self, form: QFormLayout, name: str) -> QComboBox:
-        about = describe(name).metadata
+        about = describe(name)
         box = QComboBox(self)
         for choice in about["choices"]:
             box.addItem(choice.capitalize() if len(choice) > 4 else choice, choice)
@@ -288,7 +293,7 @@ class SettingsPanel(QWidget):
         return box
 
     def _slider(self, form: QFormLayout, name: str, left: str, right: str, *, title: str | None = None) -> QSlider:
-        about = describe(name).metadata
+        about = describe(name)
         slider = QSlider(Qt.Orientation.Horizontal, self)
         slider.setRange(int(about["low"]), int(about["high"]))
         slider.setPageStep(10)
@@ -305,7 +310,7 @@ class SettingsPanel(QWidget):
     def _set(self, name: str, value: object) -> None:
         if getattr(self._settings, name) == value:
             return
-        setattr(self._settings, name, value)
+        self._store.change(**{name: value})
         with QSignalBlocker(self):
             self.refresh()
         self.changed.emit(name)
@@ -313,17 +318,17 @@ class SettingsPanel(QWidget):
     def _set_webcam_size(self, text: str) -> None:
         width, height = (int(part) for part in text.split(" × "))
         if (width, height) != (self._settings.webcam_width, self._settings.webcam_height):
-            self._settings.webcam_width, self._settings.webcam_height = width, height
+            self._store.change(webcam_width=width, webcam_height=height)
             self.webcam_changed.emit()
 
     def _set_lock_focus(self, on: bool) -> None:
         if on != self._settings.webcam_lock_focus:
-            self._settings.webcam_lock_focus = on
+            self._store.change(webcam_lock_focus=on)
             self.webcam_changed.emit()
 
     def _set_webcam_rate(self, text: str) -> None:
         if float(text) != self._settings.webcam_fps:
-            self._settings.webcam_fps = float(text)
+            self._store.change(webcam_fps=float(text))
             self.webcam_changed.emit()
 
 

@@ -1,7 +1,8 @@
-"""Everything about a source that can be wound: playing, parts that repeat, and what a session shows. GUI thread."""
+"""Playing a source in which one can seek: pause, steps, a part that repeats, and what a session shows. GUI thread."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.live.controller import Controller
 from app.live.replay_view import ReplayMode, ReplayView
+from app.live.settings_store import SettingsStore
 from app.live.state import Phase
 from app.sessions.session_tap import known_settings
-from app.settings import Settings
+from app.settings import usable
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sources.pacing import PacedSource
 from handdgp_core.sources.protocol import Source
+
+log = logging.getLogger(__name__)
 
 # What the result depends on: while a session is open the form shows these as they were when it was taken.
 CAPTURED = (
@@ -30,19 +34,17 @@ class Playback(QObject):
 
     Args:
         controller: owns the source.
-        settings: while a session is open they hold its values; the person's own come back afterwards.
+        settings: while a session is open its values lie over the user's own.
 
     Signals:
         opened(): another source, with or without a player, is there.
         changed(): mode, speed or part has changed.
-        settings_changed(): the settings show another time's values.
     """
 
     opened = pyqtSignal()
     changed = pyqtSignal()
-    settings_changed = pyqtSignal()
 
-    def __init__(self, controller: Controller, settings: Settings) -> None:
+    def __init__(self, controller: Controller, settings: SettingsStore) -> None:
         super().__init__(controller)
         self._controller, self._settings = controller, settings
         self.player: PacedSource | None = None
@@ -50,7 +52,6 @@ class Playback(QObject):
         self.mode = ReplayMode.RECORDED
         self.part: tuple[int | None, int | None] = (None, None)
         self.repeats = False
-        self._own: dict[str, Any] = {}
         self._shown: dict[str, Any] = {}
         self._pending: int | None = None  # frame to show once the source is open again
         controller.source_left.connect(self._on_source_left)
@@ -59,15 +60,22 @@ class Playback(QObject):
     # Told by the controller
 
     def _on_source_opened(self, source: Source) -> None:
-        """Take over a source that was just opened."""
+        """Take over a source that was just opened; one that cannot be taken over is stopped."""
+        try:
+            self._take_over(source)
+        except Exception as error:
+            log.exception("cannot play %s", source.name)
+            self._controller.fail_source(error)
+
+    def _take_over(self, source: Source) -> None:
         # The demo repeats by itself for ever: there is nothing to steer.
         self.player = source if isinstance(source, PacedSource) and not getattr(source.inner, "loop", False) else None
         session = getattr(getattr(source, "inner", source), "session", None)
         self.session = session if isinstance(session, SessionReader) else None
         self.part, self.repeats = (None, None), False
         if self.session is not None:
-            self.mode = ReplayMode.RECORDED if self.session.result_count else ReplayMode.ANEW
-            self._borrow(self.session)
+            self.mode = ReplayMode.RECORDED if self.session.result_count else ReplayMode.RERUN
+            self._lay_over(self.session)
         self._tell_mode()
         pending, self._pending = self._pending, None
         if pending is not None:
@@ -75,32 +83,24 @@ class Playback(QObject):
         self.opened.emit()
 
     def _on_source_left(self) -> None:
-        """The source is closed: give the person's own settings back."""
+        """The source is closed: back to the user's own settings."""
         was_there = self.player is not None
         self.player = self.session = None
         self._tell_mode()
-        self.give_back()
+        self._shown = {}
+        self._settings.drop_overlay()
         if was_there:
             self.opened.emit()
-
-    def give_back(self) -> None:
-        """Put the person's own values into the settings again."""
-        for name, value in self._own.items():
-            setattr(self._settings, name, value)
-        if self._own:
-            self._own, self._shown = {}, {}
-            self._controller.apply_settings()
-            self.settings_changed.emit()
 
     # Playing
 
     @property
     def count(self) -> int:
-        """Frames of the source; 0 where it cannot be wound."""
+        """Frames of the source; 0 where one cannot seek in it."""
         return (self.player.frame_count or 0) if self.player is not None else 0
 
     def toggle_pause(self) -> None:
-        """Pause or go on, live sources, too; a source that ended starts over."""
+        """Pause or resume, live sources, too; a source that ended starts over."""
         phase = self._controller.status.phase
         if phase is Phase.RUNNING and self.player is not None and self.player.paused:
             self.player.play()  # it stood at its end
@@ -112,12 +112,12 @@ class Playback(QObject):
             self._controller.retry()
 
     def note_standstill(self) -> None:
-        """A recording has come to its end and stands there: that is a pause."""
+        """A recording stands still at its end: show that as a pause."""
         if self.player is not None and self.player.paused:
             self._controller.pause()
 
     def seek(self, index: int) -> None:
-        """Show frame `index`, then go on as before."""
+        """Show frame `index`, then play on or stand still as before."""
         if self._controller.status.phase is Phase.ENDED:  # a file that was closed at its end: open it there
             self._pending = index
             self._controller.retry()
@@ -126,7 +126,7 @@ class Playback(QObject):
             self._controller.forget_tracks()
 
     def step(self, count: int) -> None:
-        """So many frames further (or back), and stand still."""
+        """Move by so many frames (back where negative), and stand still."""
         if self.player is None:
             return
         self._controller.pause()
@@ -145,7 +145,7 @@ class Playback(QObject):
         self._set_loop()
 
     def mark(self, end: int, index: int | None) -> None:
-        """Set the beginning (end 0) or the end (end 1) of the part to repeat; None takes it away."""
+        """Set the beginning (end 0) or the end (end 1) of the part to repeat; None clears it."""
         first, last = (index, self.part[1]) if end == 0 else (self.part[0], index)
         if first is not None and last is not None and last < first:
             first, last = (first, None) if end == 0 else (None, last)
@@ -154,12 +154,12 @@ class Playback(QObject):
         self._set_loop()
 
     def clear_part(self) -> None:
-        """Forget both ends."""
+        """Clear both ends."""
         self.part = (None, None)
         self._set_loop()
 
     def set_mode(self, mode: ReplayMode) -> None:
-        """Show recorded results, new ones, or both."""
+        """Show recorded results, those of the model re-run, or both."""
         if self.session is None or mode is self.mode:
             return
         self.mode = mode
@@ -172,7 +172,8 @@ class Playback(QObject):
             return
         captured = self._captured(self.session.settings_at(min(index, self.session.frame_count - 1)))
         if captured != self._shown:
-            self._take(captured)
+            self._shown = captured
+            self._settings.lay_over(**captured)
 
     # Inside
 
@@ -194,28 +195,24 @@ class Playback(QObject):
         view = None if self.session is None else ReplayView(self.session, self.mode)
         self._controller.set_replay(view)
 
-    def _borrow(self, session: SessionReader) -> None:
-        self._own = {name: getattr(self._settings, name) for name in (*CAPTURED, "calibration_path")}
-        self._settings.calibration_path = ""  # the recorded camera, unless the person loads another
-        self._take(self._captured(session.settings_at(0)))
+    def _lay_over(self, session: SessionReader) -> None:
+        """The settings as recorded; and the recorded camera, unless the user loads another calibration."""
+        self._shown = self._captured(session.settings_at(0))
+        own = {name: getattr(self._settings.own, name) for name in CAPTURED}
+        self._settings.lay_over(**{**own, "calibration_path": "", **self._shown})
 
     def _captured(self, recorded: dict[str, Any]) -> dict[str, Any]:
-        known = known_settings(recorded)
-        good = {name: known[name] for name in CAPTURED if isinstance(known.get(name), type(self._own.get(name)))}
+        good, _ = usable({name: value for name, value in known_settings(recorded).items() if name in CAPTURED})
         if not _is_there(str(good.get("model", ""))):
             good.pop("model", None)
         return good
 
-    def _take(self, captured: dict[str, Any]) -> None:
-        self._shown = captured
-        for name, value in captured.items():
-            setattr(self._settings, name, value)
-        self._controller.apply_settings()
-        self.settings_changed.emit()
-
 
 def _is_there(model: str) -> bool:
-    """Whether a recorded model can be run here. Asks the list of models only once somebody has loaded it."""
+    """Whether a recorded model can be run here. Asks the list of models only once somebody has loaded it.
+
+    Of a checkpoint a recording tells the file's name alone, which says nothing of where it lies; older ones the path.
+    """
     models = sys.modules.get("handdgp_core.estimation.models")
     # While another thread is importing it, the module is there but still empty.
-    return Path(model).is_file() or model in getattr(models, "MODEL_NAMES", ())
+    return (Path(model).is_absolute() and Path(model).is_file()) or model in getattr(models, "MODEL_NAMES", ())

@@ -8,10 +8,10 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.live.controller import Controller
+from app.live.settings_store import SettingsStore
 from app.live.state import Phase
 from app.notices import Action, Notice, Severity, notice_of_error
 from app.sessions.session_tap import Recording, recorded_settings
-from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions.parts import find_unfinished, new_session_path
 from handdgp_core.sessions.recorder import RecorderStatus
@@ -23,7 +23,7 @@ TOPIC = "recording"
 
 
 class RecordControl(QObject):
-    """At most one recording at a time. Off until the person starts one; ends with its source.
+    """At most one recording at a time. Off until the user starts one; ends with its source.
 
     Args:
         controller: whose frames and results are recorded.
@@ -38,7 +38,7 @@ class RecordControl(QObject):
     notice = pyqtSignal(object)
     _ended = pyqtSignal(object)
 
-    def __init__(self, controller: Controller, settings: Settings) -> None:
+    def __init__(self, controller: Controller, settings: SettingsStore) -> None:
         super().__init__(controller)
         self._controller, self._settings = controller, settings
         self._recording: Recording | None = None
@@ -48,7 +48,7 @@ class RecordControl(QObject):
         self._timer.timeout.connect(self._poll)
         self._ended.connect(self._on_end)
         controller.source_left.connect(self.stop)  # a file holds one source
-        controller.settings_applied.connect(self._note_settings)
+        settings.changed.connect(self._note_settings)
 
     @property
     def recording(self) -> Recording | None:
@@ -64,7 +64,7 @@ class RecordControl(QObject):
     @property
     def folder(self) -> Path:
         """Where recordings are kept."""
-        chosen = self._settings.recordings_folder
+        chosen = self._settings.current.recordings_folder
         return Path(chosen) if chosen else Path.home() / "HandDGP Live" / "recordings"
 
     def toggle(self, lossless: bool = False) -> None:
@@ -80,14 +80,14 @@ class RecordControl(QObject):
             return
         controller = self._controller
         if not self.can_record:
-            cure = "Open a webcam or another source first; what is recorded already is not recorded again."
-            self.notice.emit(Notice(Severity.WARNING, "Nothing to record.", cure, topic=TOPIC))
+            hint = "Open a webcam or another source first; recordings cannot be re-recorded."
+            self.notice.emit(Notice(Severity.WARNING, "Nothing to record.", hint, topic=TOPIC))
             self.changed.emit(None)
             return
         path = new_session_path(self.folder, controller.status.source_name)
         try:
             self._recording = Recording(
-                path, self._settings, controller.status, lambda: controller.options, lossless, self._tell_end
+                path, self._settings.current, controller.status, lambda: controller.options, lossless, self._tell_end
             )
         except HandDGPError as error:
             self.notice.emit(notice_of_error(error, topic=TOPIC))
@@ -99,7 +99,7 @@ class RecordControl(QObject):
         self._poll()
 
     def stop(self) -> None:
-        """End the recording; the file is finished in the background, and a notice tells its place."""
+        """End the recording; the file is finished in the background, and a notice names it."""
         if self._recording is not None:
             self._controller.set_taps(None, None)
             self._recording.recorder.stop()
@@ -119,7 +119,7 @@ class RecordControl(QObject):
 
     def _note_settings(self) -> None:
         if self._recording is not None:
-            self._recording.recorder.add_settings(recorded_settings(self._settings))
+            self._recording.recorder.add_settings(recorded_settings(self._settings.current))
 
     def _poll(self) -> None:
         if self._recording is None:
@@ -128,8 +128,10 @@ class RecordControl(QObject):
         self.changed.emit(status)
         if status.warning and not self._warned:
             self._warned = True
-            title = f"Little space: {status.warning}."
-            self.notice.emit(Notice(Severity.WARNING, title, "The recording will end in time.", topic="disk"))
+            title = f"Little disk space: {status.warning}."
+            self.notice.emit(
+                Notice(Severity.WARNING, title, "The recording stops before the disk is full.", topic="disk")
+            )
 
     def _tell_end(self, status: RecorderStatus) -> None:
         """Called in the recorder's thread."""
@@ -152,13 +154,17 @@ class RecordControl(QObject):
             self.notice.emit(_saved(status))
 
 
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
+
+
 def _saved(status: RecorderStatus) -> Notice:
     if status.frames == 0:
-        return Notice(Severity.INFO, "Nothing was recorded: no frame came.", topic="recorded")
+        return Notice(Severity.INFO, "Nothing was recorded: the source gave no frame.", topic="recorded")
     size = f"{status.bytes_written / 1e6:.0f} MB"
-    missed = f" The camera left out {status.missed} frames." if status.missed else ""
-    why = f" It ended because {status.reason}." if status.reason and status.error is None else ""
-    title = f"Recorded {status.frames} frames, {status.recorded_s:.0f} s, {size}; no frame was lost."
+    missed = f" The camera skipped {_frames(status.missed)}." if status.missed else ""
+    why = f" Stopped: {status.reason}." if status.reason and status.error is None else ""
+    title = f"Recorded {_frames(status.frames)}, {status.recorded_s:.0f} s, {size}; no frame was lost."
     action = Action.REPLAY if status.error is None else Action.OPEN_FOLDER
     return Notice(
         Severity.INFO, title, f"{status.path}.{missed}{why}", action=action, folder=status.path.parent,

@@ -1,4 +1,4 @@
-"""Recorded results against those of a model run anew: over all frames of a session, and as pictures. No Qt."""
+"""Recorded results against those of a model that is re-run: over all frames of a session, and as images. No Qt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.live.frame_result import Estimator, PipelineOptions
-from app.live.pipeline import CameraChoice
 from app.live.replay_view import Difference, ReplayView, differences
 from app.live.workers import Worker
 from handdgp_core.arrays import Array
@@ -24,7 +23,7 @@ SIDES = ("left", "right")
 RECORDED = (235, 140, 30)  # the orange of recorded hands in the 3D view
 QUANTITIES = {
     "root_mm": "Distance of the roots",
-    "depth_mm": "Depth: anew − recorded",
+    "depth_mm": "Depth: re-run − recorded",
     "keypoints_mm": "Keypoints, mean distance",
     "shape_mm": "Shape: keypoints from the root",
 }
@@ -47,13 +46,14 @@ class DifferenceTable:
             self.values[index, SIDES.index(entry.side)] = [getattr(entry, name) for name in QUANTITIES]
 
     def summary(self) -> str:
-        """Medians and worst of what is known, for a person; empty where nothing is."""
+        """Medians and worst of what is known, as text; empty where nothing is."""
         roots, depths, keypoints, _ = np.moveaxis(self.values, 2, 0)
         known = np.isfinite(roots)
         if not known.any():
             return ""
+        count = int(known.any(axis=1).sum())
         return (
-            f"{int(known.any(axis=1).sum())} frames: roots {np.median(roots[known]):.1f} mm apart (worst "
+            f"{count} {'frame' if count == 1 else 'frames'}: roots {np.median(roots[known]):.1f} mm apart (worst "
             f"{roots[known].max():.0f}), depth {np.median(depths[known]):+.1f} mm, keypoints "
             f"{np.median(keypoints[known]):.1f} mm (medians)"
         )
@@ -87,7 +87,7 @@ class RerunWorker(Worker):
         report_progress: called in this thread.
 
     Attributes:
-        table: what was found so far; read it when `RerunProgress` comes.
+        table: differences so far; read it when `RerunProgress` comes.
     """
 
     def __init__(
@@ -113,12 +113,12 @@ class RerunWorker(Worker):
                 close = getattr(estimator, "close", None)
                 if close is not None:
                     close()
-        except Exception as problem:  # told to the person by whoever listens
+        except Exception as problem:  # shown to the user by the receiver
             error = problem
         self._tell(RerunProgress(self, done, self.count, True, error))
 
     def _compare_all(self, estimator: Estimator) -> int:
-        options, cameras = self._options, CameraChoice()
+        options, cameras = self._options, self._options.cameras()
         estimator.hand_length_m, estimator.max_hands = options.hand_length_m, options.max_hands
         estimator.muted = options.muted
         estimator.reset()
@@ -126,28 +126,27 @@ class RerunWorker(Worker):
             if self.stopping:
                 return index
             try:
-                frame = self._view.session.frame(index)
+                frame = cameras.choose_or_assume(self._view.session.frame(index))
             except SourceError:  # damaged: nothing to compare
                 continue
-            camera, _ = cameras.choose(frame, options)
-            anew = estimator.estimate(frame, camera)
+            rerun = estimator.estimate(frame, frame.used_camera)
             recorded = self._view.recorded(frame)
             if recorded is not None:
-                self.table.put(index, differences(recorded.hands, anew))
+                self.table.put(index, differences(recorded.hands, rerun))
             if index % 10 == 9:
                 self._tell(RerunProgress(self, index + 1, self.count))
         return self.count
 
 
 def comparison_picture(
-    frame: Frame, camera: Camera, recorded: list[Hand], anew: list[Hand], size: int = 300
+    frame: Frame, camera: Camera, recorded: list[Hand], rerun: list[Hand], size: int = 300
 ) -> NDArray[np.uint8] | None:
-    """One row for each side that both have: picture, projection, and 3D from three sides with the roots as balls.
+    """One row for each side that both have: image, projection, and 3D from three sides with the roots as balls.
 
-    Blue is made anew, orange is recorded. None where there is nothing to compare.
+    Blue is re-run, orange is recorded. None where there is nothing to compare.
     """
     old = {hand.handedness: hand for hand in recorded if hand.degenerate is None}
-    pairs = [(old[hand.handedness], hand) for hand in anew if hand.handedness in old and hand.degenerate is None]
+    pairs = [(old[hand.handedness], hand) for hand in rerun if hand.handedness in old and hand.degenerate is None]
     if not pairs:
         return None
     image, keypoints = _without_lens(frame.image, camera)
@@ -163,7 +162,7 @@ def comparison_picture(
 
 
 def _without_lens(image: NDArray[np.uint8], camera: Camera) -> tuple[NDArray[np.uint8], Callable[[Array], Array]]:
-    """The picture of a pinhole camera of the same matrix, and the way of keypoints into it."""
+    """The image of a pinhole camera of the same matrix, and the function that moves keypoints into it."""
     if not camera.has_distortion:
         return image, lambda pixels: pixels
     straight = np.asarray(cv2.undistort(image, camera.matrix, camera.distortion), dtype=np.uint8)

@@ -1,17 +1,16 @@
-"""From the live pipeline to a session file: what the recorder gets, and what the file says about itself. No Qt."""
+"""From the live pipeline to a session file: frames, results, and the facts of the session. No Qt."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, fields
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.environment import PROGRAM, version_of
 from app.live.frame_result import FrameResult, PipelineOptions
-from app.live.pipeline import CameraChoice
 from app.live.state import Status
 from app.settings import Settings
 from handdgp_core.bundled import bundled
@@ -23,9 +22,9 @@ from handdgp_core.sessions import (
     SessionRecorder,
     WriterOptions,
 )
-from handdgp_core.types import Frame
+from handdgp_core.sources.cameras import CameraFrame
 
-# Where the person was and what the window looked like are nobody's business who gets the file.
+# Whoever gets a recording must not learn from it where things lie on this computer, or what the window looked like.
 PRIVATE_SETTINGS = frozenset(
     {
         "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
@@ -36,13 +35,24 @@ BURST_RESERVE_BYTES = 64 << 20
 
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that go into a session: all but those that tell about the person."""
-    return {name: value for name, value in asdict(settings).items() if name not in PRIVATE_SETTINGS}
+    """The settings that go into a session: all but the private ones; of a checkpoint its file's name alone."""
+    kept = {name: value for name, value in settings if name not in PRIVATE_SETTINGS}
+    return {**kept, "model": shown_name(settings.model)}
+
+
+def shown_name(spec: str) -> str:
+    """What a recording says of a model or a nameless source: the name of a file without its folder, the host of a URL.
+
+    The name of a built-in model or the number of a webcam stays as it is.
+    """
+    if "://" in spec:
+        return urlsplit(spec).hostname or ""
+    return PureWindowsPath(spec).name or spec  # knows both kinds of slashes
 
 
 def known_settings(recorded: dict[str, Any]) -> dict[str, Any]:
     """Those of recorded settings that this version of the program has."""
-    names = {entry.name for entry in fields(Settings)} - PRIVATE_SETTINGS
+    names = Settings.model_fields.keys() - PRIVATE_SETTINGS
     return {name: value for name, value in recorded.items() if name in names}
 
 
@@ -63,14 +73,14 @@ def model_hash(name_or_path: str) -> str:
 
 
 def session_info(settings: Settings, status: Status) -> SessionInfo:
-    """What the file says about itself."""
+    """The facts of the session, for the head of its file."""
     return SessionInfo(
         program=PROGRAM,
         program_version=version_of(),
-        source=status.source_name or status.spec,
+        source=status.source_name or shown_name(status.spec),
         is_live=status.is_live,
         is_rendered=status.is_rendered,
-        model=status.model_name or settings.model,
+        model=shown_name(status.model_name or settings.model),
         model_sha256=model_hash(settings.model),
         device=settings.device,
         hand_length_mm=settings.hand_length_mm if settings.hand_length_enabled else None,
@@ -84,7 +94,7 @@ class Recording:
     Args:
         path: of the session.
         settings, status: as they are now.
-        options: gives the pipeline's options at any moment, for the camera in use.
+        options: gives the pipeline's options at any moment.
         lossless: keep every bit, for `settings.burst_s` seconds.
         on_end: called in the recorder's thread.
 
@@ -103,7 +113,6 @@ class Recording:
     ) -> None:
         self.lossless = lossless
         self._options = options
-        self._cameras = CameraChoice()
         self._model = status.model_name
         how = WriterOptions(settings.record_quality, lossless)
         limits = RecorderLimits()
@@ -112,17 +121,21 @@ class Recording:
             limits = RecorderLimits(queue_frames=60, longest_s=float(settings.burst_s))
         self.recorder = SessionRecorder(path, session_info(settings, status), how, limits, on_end)
 
-    def on_frame(self, frame: Frame) -> None:
+    def on_frame(self, frame: CameraFrame) -> None:
         """Every captured frame."""
-        camera, _ = self._cameras.choose(frame, self._options())
-        self.recorder.add_frame(frame, camera)
+        self.recorder.add_frame(frame, frame.used_camera)
 
     def on_result(self, result: FrameResult, model_name: str) -> None:
-        """Every result of the model; a picture without one (while it is loaded) is none."""
+        """Every result of the model, but no preview (while it is loaded)."""
         if result.preview:
             return
         options = self._options()
         recorded = RecordedHands(
-            result.raw_hands, result.camera, model_name, result.inference_ms, options.hand_length_m, options.muted
+            result.raw_hands,
+            result.camera,
+            shown_name(model_name),
+            result.inference_ms,
+            options.hand_length_m,
+            options.muted,
         )
         self.recorder.add_hands(result.frame, recorded)

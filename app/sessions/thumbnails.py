@@ -1,4 +1,4 @@
-"""Small pictures of a session, read in a thread of their own: the newest wish counts. No Qt."""
+"""Small images of a session, read in a thread of their own: the newest request counts. No Qt."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ WIDTH_PX = 192
 
 
 class ThumbnailWorker(Worker):
-    """Reads the picture that was asked for last.
+    """Reads the image that was requested last.
 
     Args:
         session: shared with the player; closed by that.
-        show: called in this thread with the frame's number and its (height, width, 3) RGB picture.
+        show: called in this thread with the frame's number and its (height, width, 3) RGB image.
     """
 
     def __init__(self, session: SessionReader, show: Callable[[int, NDArray[np.uint8]], None]) -> None:

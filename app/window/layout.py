@@ -8,6 +8,7 @@ from PyQt6.QtCore import QByteArray, QSize, Qt
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QDockWidget, QMainWindow, QSplitter, QTabWidget, QToolBar, QVBoxLayout, QWidget
 
+from app.live.settings_store import SettingsStore
 from app.settings import Settings
 from app.window.actions import COMMANDS
 
@@ -101,10 +102,10 @@ def restore_layout(window: QMainWindow, settings: Settings) -> None:
         window.restoreState(_from_text(settings.window_layout), LAYOUT_VERSION)
 
 
-def remember_layout(window: QMainWindow, settings: Settings) -> None:
+def remember_layout(window: QMainWindow, settings: SettingsStore) -> None:
     """Note how the window is arranged."""
-    settings.window_geometry = _to_text(window.saveGeometry())
-    settings.window_layout = _to_text(window.saveState(LAYOUT_VERSION))
+    geometry, layout = _to_text(window.saveGeometry()), _to_text(window.saveState(LAYOUT_VERSION))
+    settings.change(window_geometry=geometry, window_layout=layout)
 
 
 def _to_text(content: QByteArray) -> str:

@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QApplication, QMainWindow, QWidget
 from app.live.controller import Controller
 from app.live.frame_result import FrameResult
 from app.live.readout import pick_hand
+from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, RateMeter, Status
 from app.notices import Action, Notice, Severity, notice_of_error
 from app.panels.camera import CameraPanel
@@ -25,7 +26,7 @@ from app.panels.status_line import StatusLine
 from app.panels.weights import WeightsPanel
 from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
-from app.settings import Settings, save_settings
+from app.settings import save_settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
@@ -72,7 +73,7 @@ class MainWindow(QMainWindow):
         controller: Controller,
         record: RecordControl,
         playback: Playback,
-        settings: Settings,
+        settings: SettingsStore,
         *,
         viewport: QWidget,
         settings_path: Path | None = None,
@@ -99,7 +100,7 @@ class MainWindow(QMainWindow):
         self.camera = CameraPanel(self)
         self.scene = ScenePanel(viewport, self)
         self.weights = WeightsPanel(self)
-        self.motion = MotionPanel(settings.plot_span_s, self)
+        self.motion = MotionPanel(settings.current.plot_span_s, self)
         self.form = SettingsPanel(settings, self)
         self.notices = NoticeBar(self)
         self.sources = SourceBox(self)
@@ -120,7 +121,7 @@ class MainWindow(QMainWindow):
         self._connect_controller()
         self._guard.watch(self)
         self._first_layout = self.saveState(LAYOUT_VERSION)
-        restore_layout(self, settings)
+        restore_layout(self, settings.current)
         self._timer = QTimer(self)
         self._timer.setInterval(STATUS_EVERY_MS)
         self._timer.timeout.connect(self._refresh_figures)
@@ -183,7 +184,7 @@ class MainWindow(QMainWindow):
         self.camera.view.shown.connect(self.shown_rate.tick)
         self.camera.view.size_changed.connect(self._controller.set_picture_size)
         self.weights.muted_changed.connect(self._controller.set_muted)
-        self.motion.span_changed.connect(lambda seconds: setattr(self._settings, "plot_span_s", seconds))
+        self.motion.span_changed.connect(lambda seconds: self._settings.change(plot_span_s=seconds))
         self.motion.side_changed.connect(lambda side: self._show_weights())
         self.form.changed.connect(self._on_setting)
         self.form.webcam_changed.connect(self._reopen_webcam)
@@ -256,7 +257,7 @@ class MainWindow(QMainWindow):
             self.form.set_models(self._model_names())
         self.camera.show_status(status)
         self.form.show_profile(self._controller.profile.match.kind)
-        self.sources.set_recent(self._settings.recent_sources)
+        self.sources.set_recent(self._settings.current.recent_sources)
         self.sources.set_current(status.spec)
         pause = self._action("pause")
         running = status.phase is Phase.RUNNING
@@ -265,7 +266,8 @@ class MainWindow(QMainWindow):
         pause.setEnabled(status.phase in (Phase.RUNNING, Phase.PAUSED, Phase.ENDED))
         playable = self._playback.player is not None
         self._action("step").setEnabled(status.phase is Phase.PAUSED or (running and playable))
-        mirror = self._settings.mirror_webcam if status.is_live else self._settings.mirror_files
+        settings = self._settings.current
+        mirror = settings.mirror_webcam if status.is_live else settings.mirror_files
         self._action("mirror").setChecked(mirror)
         self.setWindowTitle(f"{status.source_name} – HandDGP Live" if status.source_name else "HandDGP Live")
         self._refresh_figures()
@@ -280,7 +282,7 @@ class MainWindow(QMainWindow):
             else:
                 self._playback.note_standstill()
         self._tell_source_warning(rates.warning if status.phase is Phase.RUNNING and not rates.waiting else "")
-        self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.device)
+        self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.current.device)
 
     def _tell_source_warning(self, warning: str) -> None:
         """What the source complains about is shown as long as it lasts, unless it was dismissed."""
@@ -361,10 +363,9 @@ class MainWindow(QMainWindow):
         if name == "theme":
             application = QApplication.instance()
             if isinstance(application, QApplication):
-                apply_theme(application, self._settings.theme)
+                apply_theme(application, self._settings.current.theme)
             return
         self.sessions.on_setting(name)
-        self._controller.apply_settings()
         self._on_status(self._controller.status)
 
     def _reopen_webcam(self) -> None:
@@ -386,13 +387,13 @@ class MainWindow(QMainWindow):
 
     def load_calibration(self, path: str) -> None:
         """Use this calibration; a file that cannot be read is told and left out."""
-        self._settings.calibration_path = path
+        self._settings.change(calibration_path=path)
         self._on_setting("calibration_path")
         self.form.refresh()
 
     def load_model(self, path: str) -> None:
         """Use this checkpoint."""
-        self._settings.model = path
+        self._settings.change(model=path)
         self.form.refresh()
         self._on_setting("model")
 
@@ -405,7 +406,7 @@ class MainWindow(QMainWindow):
             use(answer)
 
     def _ask_about_file(self, question: Callable[..., str], use: Callable[[str], None]) -> None:
-        self._ask(question, use, questions.recent_folder(self._settings.recent_sources))
+        self._ask(question, use, questions.recent_folder(self._settings.current.recent_sources))
 
     def _ask_source(self, key: str) -> None:
         if key == OPEN_URL:
@@ -417,7 +418,7 @@ class MainWindow(QMainWindow):
     def _ask_output_folder(self, setting: str) -> None:
         self._ask(
             questions.ask_output_folder,
-            lambda path: setattr(self._settings, setting, path),
+            lambda path: self._settings.change(**{setting: path}),
             self._saver.folder(setting),
         )
 
@@ -448,7 +449,7 @@ class MainWindow(QMainWindow):
             remember_layout(self, self._settings)
             self.sessions.shutdown()
             try:
-                save_settings(self._settings, self._settings_path)
+                save_settings(self._settings.own, self._settings_path)
             except OutputError as error:
                 log.warning("settings not saved: %s", error.message)
             self.hide()  # what follows may take a moment: it must not look as if closing had failed

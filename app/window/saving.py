@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from app.live.controller import Controller
 from app.live.frame_result import FrameResult
+from app.live.settings_store import SettingsStore
 from app.notices import Action, Notice, Severity
-from app.settings import Settings
 from handdgp_core.drawing.overlay import OverlayStyle, draw_hands
 from handdgp_core.errors import OutputError
 from handdgp_core.export.meshes import write_meshes
@@ -28,7 +28,7 @@ class Saver:
         settings: name the folders.
     """
 
-    def __init__(self, controller: Controller, settings: Settings) -> None:
+    def __init__(self, controller: Controller, settings: SettingsStore) -> None:
         self._controller = controller
         self._settings = settings
 
@@ -55,7 +55,7 @@ class Saver:
 
     def folder(self, setting: str) -> Path:
         """The folder that a setting names, or a folder of the program's own in the home folder."""
-        chosen = getattr(self._settings, setting)
+        chosen = getattr(self._settings.current, setting)
         return Path(chosen) if chosen else Path.home() / "HandDGP Live"
 
     def _stem(self, result: FrameResult) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from PyQt6.QtWidgets import QDockWidget, QWidget
 from app.live.controller import Controller
 from app.live.frame_result import FrameResult
 from app.live.replay_view import ReplayMode, ReplayView
+from app.live.settings_store import SettingsStore
 from app.notices import Action, Notice, Severity
 from app.panels.comparison import ComparisonPanel
 from app.panels.record_mark import RecordMark
@@ -23,7 +23,6 @@ from app.panels.transport import TransportBar
 from app.sessions.playback import CAPTURED, Playback
 from app.sessions.record_control import RecordControl
 from app.sessions.rerun import RerunProgress, RerunWorker, comparison_picture
-from app.settings import Settings
 from app.window import file_dialogs as questions
 from app.window.saving import Saver, free_path, write_png
 from handdgp_core.sessions.parts import finished_path
@@ -58,7 +57,7 @@ class SessionParts(QObject):
         controller: Controller,
         record: RecordControl,
         playback: Playback,
-        settings: Settings,
+        settings: SettingsStore,
         saver: Saver,
         actions: dict[str, QAction],
         form: SettingsPanel,
@@ -98,7 +97,7 @@ class SessionParts(QObject):
         playback = self._playback
         playback.opened.connect(self._on_opened)
         playback.changed.connect(self._on_replay_changed)
-        playback.settings_changed.connect(self._form.refresh)
+        self._settings.changed.connect(self._form.refresh)
         self._on("step", lambda: playback.step(1) if playback.player is not None else self._controller.step())
         self._on("step_back", lambda: playback.step(-1))
         self._actions["loop"].triggered.connect(playback.set_repeats)
@@ -166,7 +165,7 @@ class SessionParts(QObject):
     def _choose_folder(self) -> None:
         chosen = questions.ask_output_folder(self._window, self._record.folder)
         if chosen:
-            self._settings.recordings_folder = chosen
+            self._settings.change(recordings_folder=chosen)
             self._form.refresh()
 
     def _on_job_done(self, name: str, result: object) -> None:
@@ -236,7 +235,7 @@ class SessionParts(QObject):
         session = self._playback.session
         if session is None or self._rerun is not None:
             return
-        settings = replace(self._settings)
+        settings = self._settings.current
         self._rerun = RerunWorker(
             ReplayView(session), lambda: self._controller.make_estimator(settings), self._controller.options,
             self._report,
@@ -283,7 +282,6 @@ class SessionParts(QObject):
     def shutdown(self) -> None:
         """The window is about to close."""
         self.cancel_comparison()
-        self._playback.give_back()
         self.transport.shutdown()
         self.comparison.shutdown()
 

@@ -18,8 +18,9 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.live.settings_store import SettingsStore
 from app.live.state import Status
-from app.settings import Settings, describe
+from app.settings import describe
 from app.style.theme import css, tones
 from calib.boards import Board
 from calib.profiles import CameraKey
@@ -50,7 +51,7 @@ class BoardPage(QWidget):
     focus_lock = pyqtSignal(bool)
     changed = pyqtSignal()
 
-    def __init__(self, settings: Settings, webcams: Sequence[WebcamInfo], parent: QWidget | None = None) -> None:
+    def __init__(self, settings: SettingsStore, webcams: Sequence[WebcamInfo], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._settings = settings
         self.camera = QComboBox(self)
@@ -60,7 +61,7 @@ class BoardPage(QWidget):
         self.camera.activated.connect(lambda index: self.source_chosen.emit(self.camera.itemData(index)))
         self.focus = QCheckBox("Lock the focus", self)
         self.focus.setToolTip("A calibration holds for one focus only: autofocus changes the focal length.")
-        self.focus.setChecked(settings.webcam_lock_focus)
+        self.focus.setChecked(settings.current.webcam_lock_focus)
         self.focus.toggled.connect(self.focus_lock)
         self.lens = _faint(self)
         self.board = QComboBox(self)
@@ -72,14 +73,15 @@ class BoardPage(QWidget):
         )
         self.board.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.board.setMinimumContentsLength(18)
-        self.board.setEditText(next((name for name, spec in BOARDS.items() if spec == settings.board), settings.board))
+        used = settings.current.board
+        self.board.setEditText(next((name for name, spec in BOARDS.items() if spec == used), used))
         self.board.editTextChanged.connect(lambda text: self._on_change())
         self.ruler = QDoubleSpinBox(self)
-        about = describe("board_ruler_mm").metadata
+        about = describe("board_ruler_mm")
         self.ruler.setRange(about["low"], about["high"])
         self.ruler.setSuffix(" mm")
         self.ruler.setDecimals(1)
-        self.ruler.setValue(settings.board_ruler_mm)
+        self.ruler.setValue(settings.current.board_ruler_mm)
         self.ruler.setToolTip(
             "What the 100 mm line beside the board measures with a ruler; for a board on a screen it follows from the "
             "width you measure. The camera does not need it; hand size does."
@@ -153,8 +155,8 @@ class BoardPage(QWidget):
             index = self.camera.count() - 1
         self.camera.setCurrentIndex(index)
         self.focus.setEnabled(key is not None)
-        self.lens.setText(_lens_text(key, self._settings.webcam_lock_focus))
-        warned = self._settings.webcam_lock_focus and key is not None and key.autofocus != 0
+        self.lens.setText(_lens_text(key, self._settings.current.webcam_lock_focus))
+        warned = self._settings.current.webcam_lock_focus and key is not None and key.autofocus != 0
         self.lens.setStyleSheet(f"color: {css(tones().warning if warned else tones().faint_ink)};")
 
     def _on_change(self) -> None:
@@ -165,7 +167,7 @@ class BoardPage(QWidget):
             self.problem.setText(text)
             self.problem.setStyleSheet(f"color: {css(tones().error)};")
         else:
-            self._settings.board, self._settings.board_ruler_mm = board.spec, self.ruler.value()
+            self._settings.change(board=board.spec, board_ruler_mm=self.ruler.value())
         self.changed.emit()
 
 

@@ -22,10 +22,10 @@ from PyQt6.QtWidgets import (
 )
 
 from app.live.controller import Controller
+from app.live.settings_store import SettingsStore
 from app.live.state import Phase, Status
 from app.live.workers import WorkerFailed
 from app.notices import Notice, Severity, notice_of_error
-from app.settings import Settings
 from app.style.theme import css, figures_font, tones
 from app.wizards.board_page import BoardPage
 from app.wizards.board_tools import BoardTools
@@ -67,7 +67,7 @@ class CalibrationDialog(QDialog):
     def __init__(
         self,
         controller: Controller,
-        settings: Settings,
+        settings: SettingsStore,
         webcams: Sequence[WebcamInfo] = (),
         store: ProfileStore | None = None,
         parent: QWidget | None = None,
@@ -232,7 +232,7 @@ class CalibrationDialog(QDialog):
             self._spec = status.spec
             self._start_worker()
         self.boards.show_camera(status, self._controller.profile.key)
-        mirrored = status.is_live and self._settings.mirror_webcam
+        mirrored = status.is_live and self._settings.current.mirror_webcam
         self.view.mirrored = self.review.heat.mirrored = mirrored
         self.capture.set_mirrored(mirrored)
         titles = {Phase.IDLE: "Choose a camera on the right", Phase.OPENING: "Opening the camera…"}
@@ -243,7 +243,7 @@ class CalibrationDialog(QDialog):
         self._enable_next()
 
     def _lock_focus(self, on: bool) -> None:
-        self._settings.webcam_lock_focus = on
+        self._settings.change(webcam_lock_focus=on)
         self._controller.open_source(self._controller.status.spec)
 
     # Files

@@ -28,7 +28,7 @@ from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, HandDGPError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.pixels import resized_pixels
-from handdgp_core.types import Frame
+from handdgp_core.sources.cameras import CameraFrame
 
 __all__ = ["Bars", "CalibrationWorker", "Snapshot", "TakenView"]
 
@@ -105,7 +105,11 @@ class CalibrationWorker(Worker):
     """
 
     def __init__(
-        self, frames: Callable[[], Mailbox[Frame] | None], board: Board, report: Report, check: Camera | None = None
+        self,
+        frames: Callable[[], Mailbox[CameraFrame] | None],
+        board: Board,
+        report: Report,
+        check: Camera | None = None,
     ) -> None:
         super().__init__("calibration", report)
         self._frames = frames
@@ -166,7 +170,7 @@ class CalibrationWorker(Worker):
             self._session.take(self._last[0].view, self._last[1])
             self._flash += 1
 
-    def _look_at(self, frame: Frame) -> None:
+    def _look_at(self, frame: CameraFrame) -> None:
         grey = to_grey(frame.image)
         size = (grey.shape[1], grey.shape[0])
         collecting = self._collecting and self._check is None

@@ -7,7 +7,7 @@ from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.live.controller import Controller
-from app.settings import Settings
+from app.live.settings_store import SettingsStore
 from app.style.theme import css, figures_font, tones
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
@@ -33,7 +33,7 @@ class CheckDialog(QDialog):
     calibrate = pyqtSignal()
 
     def __init__(
-        self, controller: Controller, settings: Settings, camera: Camera, parent: QWidget | None = None
+        self, controller: Controller, settings: SettingsStore, camera: Camera, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -43,7 +43,7 @@ class CheckDialog(QDialog):
         self._ended = False
         self.view = CalibrationView(self)
         self.view.show_ghost = False
-        self.view.mirrored = controller.status.is_live and settings.mirror_webcam
+        self.view.mirrored = controller.status.is_live and settings.current.mirror_webcam
         self.answer = QLabel(_ASK, self)
         self.answer.setFont(figures_font(12, bold=True))
         self.answer.setWordWrap(True)
@@ -63,7 +63,7 @@ class CheckDialog(QDialog):
         self.bridge.ready.connect(self._on_ready)
         controller.divert(True)
         self._worker = CalibrationWorker(
-            controller.diverted_frames, Board.parse(settings.board), self.bridge.report, check=camera
+            controller.diverted_frames, Board.parse(settings.current.board), self.bridge.report, check=camera
         )
         controller.adopt(self._worker)
 

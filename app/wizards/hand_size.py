@@ -21,9 +21,10 @@ from PyQt6.QtWidgets import (
 )
 
 from app.live.controller import Controller
+from app.live.settings_store import SettingsStore
 from app.live.workers import WorkerFailed
 from app.notices import notice_of_error
-from app.settings import Settings, describe
+from app.settings import describe
 from app.style.theme import css, figures_font, tones
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
@@ -58,7 +59,7 @@ class HandSizeDialog(QDialog):
     def __init__(
         self,
         controller: Controller,
-        settings: Settings,
+        settings: SettingsStore,
         store: PeopleStore | None = None,
         make_finder: Callable[[], HandFinder] = lambda: MediaPipeHandFinder(max_hands=1),
         parent: QWidget | None = None,
@@ -81,7 +82,7 @@ class HandSizeDialog(QDialog):
 
     def _make_widgets(self) -> None:
         self.view = CalibrationView(self)
-        self.view.mirrored = self._controller.status.is_live and self._settings.mirror_webcam
+        self.view.mirrored = self._controller.status.is_live and self._settings.current.mirror_webcam
         self.person = QComboBox(self)
         self.person.setEditable(True)
         self.person.setToolTip("Whose hand it is: choose a name, or type a new one.")
@@ -98,11 +99,11 @@ class HandSizeDialog(QDialog):
         self.save_button.setToolTip("Keep the measured length under this name, and use it for every model.")
         self.save_button.clicked.connect(self.save_measured)
         self.ruler = QDoubleSpinBox(self)
-        about = describe("hand_length_mm").metadata
+        about = describe("hand_length_mm")
         self.ruler.setRange(about["low"], about["high"])
         self.ruler.setDecimals(0)
         self.ruler.setSuffix(" mm")
-        self.ruler.setValue(self._settings.hand_length_mm)
+        self.ruler.setValue(self._settings.current.hand_length_mm)
         self.ruler.setToolTip(about["description"])
         self.ruler_button = QPushButton("Save and use", self)
         self.ruler_button.setToolTip("Keep the typed length under this name, and use it for every model.")
@@ -150,7 +151,7 @@ class HandSizeDialog(QDialog):
         except HandDGPError as error:
             self._say(error.message, error=True)
             return
-        name = self.person.currentText() or self._settings.person
+        name = self.person.currentText() or self._settings.current.person
         self.person.clear()
         for person in people:
             self.person.addItem(f"{person.name}", person)
@@ -167,7 +168,7 @@ class HandSizeDialog(QDialog):
             self.view.set_message("No calibrated camera", "Hand size on the board needs one.")
             return
         try:
-            board = Board.parse(self._settings.board).scaled(self._settings.board_ruler_mm / 100.0)
+            board = Board.parse(self._settings.current.board).scaled(self._settings.current.board_ruler_mm / 100.0)
         except HandDGPError as error:
             self._say(error.message, error=True)
             return

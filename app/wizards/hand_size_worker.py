@@ -19,7 +19,7 @@ from handdgp_core.detection.landmarker import HandFinder
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.pixels import resized_pixels
-from handdgp_core.types import Frame
+from handdgp_core.sources.cameras import CameraFrame
 
 __all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker"]
 
@@ -63,7 +63,7 @@ class HandSizeWorker(Worker):
 
     def __init__(
         self,
-        frames: Callable[[], Mailbox[Frame] | None],
+        frames: Callable[[], Mailbox[CameraFrame] | None],
         board: Board,
         camera: Camera,
         make_finder: Callable[[], HandFinder],
@@ -90,7 +90,7 @@ class HandSizeWorker(Worker):
                 continue
             self._look_at(frame, detector, sizer)
 
-    def _look_at(self, frame: Frame, detector: BoardDetector, sizer: HandSizer) -> None:
+    def _look_at(self, frame: CameraFrame, detector: BoardDetector, sizer: HandSizer) -> None:
         height, width = frame.image.shape[:2]
         try:
             sizer.camera = self._camera.scaled_to(width, height)

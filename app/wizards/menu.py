@@ -8,9 +8,9 @@ from PyQt6.QtCore import QObject
 from PyQt6.QtWidgets import QDialog, QWidget
 
 from app.live.controller import Controller
+from app.live.settings_store import SettingsStore
 from app.live.state import Phase
 from app.notices import Notice, Severity
-from app.settings import Settings
 from app.wizards.calibration import CalibrationDialog
 from app.wizards.check import CheckDialog
 from app.wizards.hand_size import HandSizeDialog
@@ -33,7 +33,7 @@ class Wizards(QObject):
     def __init__(
         self,
         controller: Controller,
-        settings: Settings,
+        settings: SettingsStore,
         *,
         tell: Callable[[Notice], None],
         use_file: Callable[[str], None],
@@ -79,9 +79,7 @@ class Wizards(QObject):
         self._open(dialog)
 
     def _use_hand(self, person: PersonHand) -> None:
-        self._settings.person = person.name
-        self._settings.hand_length_enabled, self._settings.hand_length_mm = True, person.length_mm
-        self._controller.apply_settings()
+        self._settings.change(person=person.name, hand_length_enabled=True, hand_length_mm=person.length_mm)
         self._refresh()
 
     def follow_badge(self) -> None:
@@ -100,7 +98,7 @@ class Wizards(QObject):
 
     def _prefer_profile(self) -> None:
         """A file that was loaded by hand would hide what was just measured."""
-        if self._settings.calibration_path:
+        if self._settings.current.calibration_path:
             self._use_file("")
 
     def _open(self, dialog: QDialog) -> None:

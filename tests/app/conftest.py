@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import QApplication, QWidget
 from app import logs, settings
 from app.live import source as live_source
 from app.live.controller import Controller
+from app.live.settings_store import SettingsStore
 from app.panels.scene import NoViewport
 from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
@@ -112,17 +113,23 @@ class Rig:
     def __init__(self, qtbot, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
         self._qtbot = qtbot
         self.path = tmp_path / "settings.json"
-        self.settings = Settings(export_folder=str(tmp_path / "out"), snapshot_folder=str(tmp_path / "out"))
+        out = str(tmp_path / "out")
+        self.store = SettingsStore(Settings(export_folder=out, snapshot_folder=out))
         self.sources: dict[str, Callable[[], Source] | Exception] = {"live": ScriptedSource}
         self.estimator: ScriptedEstimator | Exception = ScriptedEstimator()
         self.opened: list[str] = []
         self.loads = 0
         self.notices: list[main_window.Notice] = []
-        self.controller = Controller(self.settings, open_source=self._open, make_estimator=self._load)
-        self.record = RecordControl(self.controller, self.settings)
-        self.playback = Playback(self.controller, self.settings)
+        self.controller = Controller(self.store, open_source=self._open, make_estimator=self._load)
+        self.record = RecordControl(self.controller, self.store)
+        self.playback = Playback(self.controller, self.store)
         self.controller.notice.connect(self.notices.append)
         self.window: MainWindow | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """In use at the moment; `store` changes them."""
+        return self.store.current
 
     def _open(self, spec: str, settings: Settings) -> Source:
         self.opened.append(spec)
@@ -144,7 +151,7 @@ class Rig:
             self.controller,
             self.record,
             self.playback,
-            self.settings,
+            self.store,
             viewport=NoViewport(),
             settings_path=self.path,
             model_names=lambda: ("landmarks", "other"),

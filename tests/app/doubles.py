@@ -14,6 +14,7 @@ from handdgp_core.arrays import Array
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import FINGERS
+from handdgp_core.sources.cameras import with_camera
 from handdgp_core.sources.protocol import BaseSource, NoFrameYet
 from handdgp_core.types import Frame, Hand
 
@@ -79,9 +80,9 @@ def degenerate_hand(reason: str = "too few valid weights") -> Hand:
 def result(hands: list[Hand] | None = None, index: int = 0, **changes: object) -> FrameResult:
     """A finished frame."""
     hands = [hand()] if hands is None else hands
-    shown = frame(index)
+    shown = with_camera(frame(index), Camera.assumed(WIDTH, HEIGHT))
     made = FrameResult(
-        shown, Camera.assumed(WIDTH, HEIGHT), hands, hands, shown.image, False, {"network": 5.0}, 6.0,
+        shown, hands, hands, shown.image, False, {"network": 5.0}, 6.0,
         [None] * len(hands),
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ def test_results_come_and_shutdown_ends_every_thread(rig) -> None:  # type: igno
     assert rig.controller.status.model_name == "scripted"
     assert rig.controller.shutdown() == []
     assert rig.estimator.closed
-    assert rig.settings.recent_sources == ["live"]
+    assert rig.settings.recent_sources == ("live",)
 
 
 def test_a_frame_is_shown_before_the_model_is_loaded(rig) -> None:  # type: ignore[no-untyped-def]
@@ -113,11 +113,11 @@ def test_unplugging_is_told_with_the_cure_and_retry_opens_again(rig) -> None:  #
 
 
 def test_a_source_that_cannot_be_opened_is_told(rig) -> None:  # type: ignore[no-untyped-def]
-    rig.sources["gone"] = SourceError("a video file", "gone.mp4 is 0 bytes long", "copy the file again")
+    rig.sources["gone"] = SourceError("Could not open gone.mp4: the file is empty.", hint="Copy the file again.")
     rig.start("gone")
     rig.until(lambda: rig.controller.status.phase is Phase.FAILED)
-    assert rig.notices[-1].title == "Wanted a video file; found gone.mp4 is 0 bytes long."
-    assert rig.settings.recent_sources == []
+    assert rig.notices[-1].title == "Could not open gone.mp4: the file is empty."
+    assert rig.settings.recent_sources == ()
 
 
 def test_a_model_that_cannot_be_loaded_is_told_and_retried(rig) -> None:  # type: ignore[no-untyped-def]
@@ -135,7 +135,7 @@ def test_an_exception_in_the_estimate_becomes_an_internal_error(rig) -> None:  #
     rig.start()
     rig.until(lambda: rig.controller.status.model_phase is ModelPhase.FAILED)
     notice = rig.notices[-1]
-    assert "RuntimeError: the network broke" in notice.title and "fault of the program" in notice.text
+    assert "RuntimeError: the network broke" in notice.title and "This is a bug" in notice.text
     assert "in estimate" in notice.details
     assert rig.estimator.closed
 
@@ -143,8 +143,7 @@ def test_an_exception_in_the_estimate_becomes_an_internal_error(rig) -> None:  #
 def test_options_reach_the_estimator(rig) -> None:  # type: ignore[no-untyped-def]
     rig.start()
     rig.until(lambda: _running(rig) and rig.estimator.calls > 0)
-    rig.settings.hand_length_enabled, rig.settings.hand_length_mm, rig.settings.max_hands = True, 175.0, 1
-    rig.controller.apply_settings()
+    rig.store.change(hand_length_enabled=True, hand_length_mm=175.0, max_hands=1)
     rig.controller.set_muted(frozenset({4, 8}))
     rig.until(lambda: rig.estimator.muted == {4, 8})
     assert rig.estimator.hand_length_m == pytest.approx(0.175) and rig.estimator.max_hands == 1
@@ -155,8 +154,7 @@ def test_another_device_loads_the_model_anew(rig) -> None:  # type: ignore[no-un
     rig.start()
     rig.until(lambda: _running(rig))
     first, rig.estimator = rig.estimator, ScriptedEstimator()
-    rig.settings.device = "cpu"
-    rig.controller.apply_settings()
+    rig.store.change(device="cpu")
     rig.until(lambda: rig.estimator.calls > 0)
     assert first.closed and rig.loads == 2
 
@@ -175,20 +173,19 @@ def test_a_paused_picture_follows_the_options(rig) -> None:  # type: ignore[no-u
 def test_a_calibration_is_scaled_and_a_wrong_one_is_refused_aloud(rig, tmp_path) -> None:  # type: ignore[no-untyped-def]
     Camera.assumed(2 * WIDTH, 2 * HEIGHT, 70.0).save(tmp_path / "good.yaml")
     (tmp_path / "bad.yaml").write_text("no: camera")
-    rig.settings.calibration_path = str(tmp_path / "good.yaml")
+    rig.store.change(calibration_path=str(tmp_path / "good.yaml"))
     rig.start()
     rig.until(lambda: bool(rig.estimator.cameras))
     assert rig.estimator.cameras[0].size == (WIDTH, HEIGHT)
     assert rig.estimator.cameras[0].focal_px[0] == pytest.approx(Camera.assumed(WIDTH, HEIGHT, 70.0).focal_px[0])
-    rig.settings.calibration_path = str(tmp_path / "bad.yaml")
-    rig.controller.apply_settings()
+    rig.store.change(calibration_path=str(tmp_path / "bad.yaml"))
     assert rig.settings.calibration_path == ""
     assert len(rig.notices) == 1 and "bad.yaml" in rig.notices[0].title + rig.notices[0].text
 
 
 def test_a_calibration_of_another_aspect_runs_as_uncalibrated_and_says_why(rig, tmp_path) -> None:  # type: ignore[no-untyped-def]
     Camera.assumed(WIDTH, WIDTH, 70.0).save(tmp_path / "square.yaml")
-    rig.settings.calibration_path = str(tmp_path / "square.yaml")
+    rig.store.change(calibration_path=str(tmp_path / "square.yaml"))
     rig.start()
     result = rig.next_result()
     assert result.camera.source == "assumed" and isinstance(result.problem, CameraError)

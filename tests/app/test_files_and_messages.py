@@ -52,12 +52,17 @@ def test_a_file_in_the_way_of_the_folder(tmp_path: Path) -> None:
             save(tmp_path / "file")
 
 
-def test_known_errors_name_the_cure_and_others_the_log() -> None:
-    known = notice_of_error(SourceError("a webcam", "camera 0 in use by another program", "close that program"))
-    assert known.title == "Wanted a webcam; found camera 0 in use by another program."
-    assert known.text == "Close that program."
+def test_known_errors_bring_their_hint_and_others_name_the_log() -> None:
+    problem = "Could not open webcam 0: another program is using it."
+    known = notice_of_error(SourceError(problem, hint="Close that program."))
+    assert known.title == problem and known.text == "Close that program."
     unknown = notice_of_error(ValueError("oops"), action=Action.RETRY, log_path=Path("/logs/x.log"))
-    assert unknown.severity is Severity.ERROR and "ValueError: oops" in unknown.title and "/logs/x.log" in unknown.text
+    assert (
+        unknown.severity is Severity.ERROR
+        and "ValueError: oops" in unknown.title
+        and "This is a bug." in unknown.text
+        and "/logs/x.log" in unknown.text
+    )
     assert "ValueError" in unknown.details
 
 

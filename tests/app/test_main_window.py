@@ -44,7 +44,7 @@ def test_picture_figures_weights_and_plots_follow_the_result(rig) -> None:  # ty
 
 
 def test_uncalibrated_badge_names_the_assumed_angle(rig) -> None:  # type: ignore[no-untyped-def]
-    rig.settings.assumed_fov_deg = 72.0
+    rig.store.change(assumed_fov_deg=72.0)
     window = _showing(rig)
     rig.until(lambda: window.camera.badge.isVisible())
     assert window.camera.badge.text() == "Uncalibrated: depth is a guess"
@@ -122,7 +122,7 @@ def test_export_without_a_hand_says_so(rig) -> None:  # type: ignore[no-untyped-
 
 def test_export_to_a_place_that_cannot_be_written_names_the_cure(rig, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "file").write_text("")
-    rig.settings.export_folder = str(tmp_path / "file" / "inside")
+    rig.store.change(export_folder=str(tmp_path / "file" / "inside"))
     window = _showing(rig)
     window.export_mesh()
     rig.until(lambda: window.notices.notice is not None)
@@ -130,7 +130,7 @@ def test_export_to_a_place_that_cannot_be_written_names_the_cure(rig, tmp_path: 
 
 
 def test_mirror_flips_the_picture_alone_and_is_remembered_by_kind(rig, qtbot) -> None:  # type: ignore[no-untyped-def]
-    rig.settings.show_mesh = rig.settings.show_keypoints = False
+    rig.store.change(show_mesh=False, show_keypoints=False)
     window = _showing(rig)
     rig.until(lambda: window.result.mirrored)
     assert window.result.picture[60, -3, 0] == 200 and window.result.frame.image[60, 3, 0] == 200
@@ -286,11 +286,11 @@ def test_settings_reach_the_model_and_survive_a_restart(rig) -> None:  # type: i
     window.close()
     kept, warnings = load_settings(rig.path)
     assert not warnings and kept.hand_length_mm == 190.5 and kept.hand_length_enabled and kept.steadiness == 80
-    assert kept.recent_sources == ["live"] and kept.window_geometry and kept.window_layout
+    assert kept.recent_sources == ("live",) and kept.window_geometry and kept.window_layout
 
 
 def test_a_layout_that_is_nonsense_is_ignored(rig) -> None:  # type: ignore[no-untyped-def]
-    rig.settings.window_geometry, rig.settings.window_layout = "not base64!", "AAAA"
+    rig.store.change(window_geometry="not base64!", window_layout="AAAA")
     window = rig.show()
     assert window.isVisible() and window.width() >= 900
 

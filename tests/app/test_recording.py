@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mcap.reader import make_reader
 
-from app.live.state import Phase
+from app.live.state import Phase, Status
 from app.notices import Action, Severity
-from app.sessions.session_tap import PRIVATE_SETTINGS, known_settings, model_hash, recorded_settings
-from app.settings import Settings, load_settings
+from app.sessions.session_tap import PRIVATE_SETTINGS, known_settings, model_hash, recorded_settings, session_info
+from app.settings import Settings, describe, load_settings
 from app.window import file_dialogs as questions
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sources.session import SessionSource
@@ -25,7 +25,7 @@ from tests.sessions.conftest import write_session
 @pytest.fixture
 def recorder(rig, tmp_path: Path):  # type: ignore[no-untyped-def]
     """The rig, recording into a folder of the test."""
-    rig.settings.recordings_folder = str(tmp_path / "takes")
+    rig.store.change(recordings_folder=str(tmp_path / "takes"))
     return rig
 
 
@@ -38,11 +38,11 @@ def record_some(rig, frames: int = 20) -> Path:  # type: ignore[no-untyped-def]
     window = rig.window
     window.actions_by_name["record"].trigger()
     rig.until(lambda: rig.record.recording is not None)
-    status = rig.record.recording.recorder
-    rig.until(lambda: status.status.frames >= frames and status.status.results > 0)
+    recorder = rig.record.recording.recorder
+    rig.until(lambda: recorder.status.frames >= frames and recorder.status.results > 0)
     window.actions_by_name["record"].trigger()
     rig.until(lambda: rig.record.recording is None)
-    return takes(rig)[-1]
+    return recorder.path  # two of the same second do not sort by their age
 
 
 def test_nothing_is_recorded_unless_asked(recorder) -> None:  # type: ignore[no-untyped-def]
@@ -52,7 +52,7 @@ def test_nothing_is_recorded_unless_asked(recorder) -> None:  # type: ignore[no-
     assert not window.sessions.mark.isVisible() and not window.actions_by_name["record"].isChecked()
     window.close()
     assert takes(recorder) == []
-    switches = [name for name, value in vars(Settings()).items() if "record" in name and isinstance(value, bool)]
+    switches = [name for name, value in Settings() if "record" in name and isinstance(value, bool)]
     assert switches == []  # there is no setting that could start one
 
 
@@ -83,8 +83,9 @@ def test_a_recording_holds_every_frame_and_the_results_before_smoothing(recorder
 
 
 def test_the_file_tells_the_settings_but_nothing_private(recorder) -> None:  # type: ignore[no-untyped-def]
-    recorder.settings.recent_sources = ["/home/somebody/private.mp4"]
-    recorder.settings.hand_length_enabled, recorder.settings.hand_length_mm = True, 191.0
+    recorder.store.change(
+        recent_sources=("/home/somebody/private.mp4",), hand_length_enabled=True, hand_length_mm=191.0
+    )
     window = recorder.show()
     recorder.start()
     recorder.until(lambda: window.result is not None)
@@ -135,7 +136,7 @@ def test_closing_the_window_finishes_the_file(recorder) -> None:  # type: ignore
 
 
 def test_a_lossless_burst_ends_by_itself(recorder) -> None:  # type: ignore[no-untyped-def]
-    recorder.settings.burst_s = 1
+    recorder.store.change(burst_s=1)
     window = recorder.show()
     recorder.start()
     recorder.until(lambda: window.result is not None)
@@ -145,7 +146,7 @@ def test_a_lossless_burst_ends_by_itself(recorder) -> None:  # type: ignore[no-u
         assert session.facts["lossless"] == "true"
         shade = 60 + (session.facts_of(0).index + 1) % 100
         assert (session.frame(0).image[:, 10:] == shade).all()
-    assert "take of 1 s is complete" in window.notices.notice.text
+    assert "Stopped: the take of 1 s is complete" in window.notices.notice.text
 
 
 def test_without_a_source_there_is_nothing_to_record(recorder) -> None:  # type: ignore[no-untyped-def]
@@ -158,7 +159,7 @@ def test_without_a_source_there_is_nothing_to_record(recorder) -> None:  # type:
 
 def test_a_folder_that_cannot_be_made_is_told(recorder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "file").touch()
-    recorder.settings.recordings_folder = str(tmp_path / "file" / "takes")
+    recorder.store.change(recordings_folder=str(tmp_path / "file" / "takes"))
     window = recorder.show()
     recorder.start()
     recorder.until(lambda: window.result is not None)
@@ -217,7 +218,7 @@ NEVER_RECORDED = (
     "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
     "calibration_path", "person",
 )  # fmt: skip
-MAY_BE_RECORDED = {"board", "model"}  # texts without a list of choices that belong to a session
+MAY_BE_RECORDED = {"board"}  # a text without a list of choices that belongs to a session
 
 
 def everything_in(path: Path) -> bytes:
@@ -237,15 +238,38 @@ def test_private_settings_are_neither_recorded_nor_taken_from_a_recording(name: 
     assert name not in known_settings({name: "x", "steadiness": 5})
 
 
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        ("open", "open"), ("0", "0"), ("/home/ada/net.safetensors", "net.safetensors"), ("takes/", "takes"),
+        (r"C:\Users\ada\net.safetensors", "net.safetensors"), ("rtsp://ada:secret@cam.local/a?key=1", "cam.local"),
+    ],
+)  # fmt: skip
+def test_a_recording_names_files_and_hosts_without_their_places(spec: str, shown: str) -> None:
+    assert recorded_settings(Settings(model=spec))["model"] == shown
+    info = session_info(Settings(model=spec), Status(spec=spec, model_name=spec))
+    assert (info.source, info.model) == (shown, shown)
+    assert session_info(Settings(model=spec), Status(source_name="named")).source == "named"
+
+
+def test_the_name_of_a_checkpoint_comes_into_no_result(recorder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    recorder.estimator.model_name = str(tmp_path / "secret" / "net.safetensors")
+    recorder.show()
+    recorder.start()
+    recorder.until(lambda: recorder.window.result is not None and not recorder.window.result.preview)
+    held = everything_in(record_some(recorder, 5))
+    assert b"net.safetensors" in held and b"secret" not in held
+
+
 def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     texts = [
-        entry.name for entry in fields(Settings)
-        if isinstance(getattr(Settings(), entry.name), str | list) and not entry.metadata["choices"]
+        name for name, value in Settings()
+        if isinstance(value, str | tuple) and not describe(name)["choices"]
     ]  # fmt: skip
     private = [name for name in texts if name not in MAY_BE_RECORDED]
     for name in private:
-        value = str(tmp_path / f"secret-{name}-value")
-        setattr(recorder.settings, name, [value] if name == "recent_sources" else value)
+        value = str(tmp_path / f"secret-{name}-value" / "net.safetensors")
+        recorder.store.change(**{name: (value,) if name == "recent_sources" else value})
     window = recorder.show()
     recorder.start()
     recorder.until(lambda: window.result is not None)
@@ -253,9 +277,9 @@ def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path
     recording = recorder.record.recording
     recorder.until(lambda: recording.recorder.status.frames > 3 and recording.recorder.status.results > 0)
     for name in private:  # a change while recording is written, too
-        value = str(tmp_path / f"secret-{name}-later")
+        value = str(tmp_path / f"secret-{name}-later" / "net-2.safetensors")
         if name != "recordings_folder":
-            setattr(recorder.settings, name, [value] if name == "recent_sources" else value)
+            recorder.store.change(**{name: (value,) if name == "recent_sources" else value})
     window.form.steadiness.setValue(77)
     frames = recording.recorder.status.frames
     recorder.until(lambda: recording.recorder.status.frames > frames + 3)
@@ -263,5 +287,6 @@ def test_no_text_of_a_private_setting_is_anywhere_in_the_file(recorder, tmp_path
     recorder.until(lambda: recorder.record.recording is None)
     held = everything_in(takes(recorder)[-1])
     assert b'"steadiness": 77' in held, "the test must see into the file's settings"
+    assert b'"model": "net.safetensors"' in held and b'"model": "net-2.safetensors"' in held
     assert [name for name in private if f"secret-{name}".encode() in held] == []
     assert str(tmp_path).encode() not in held

@@ -1,7 +1,8 @@
-"""Replay in the window: recorded, run anew, both; the transport bar; settings of the time of capture; comparison."""
+"""Replay in the window: recorded, re-run, both; the transport bar; settings of the time of capture; comparison."""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from app.live.pipeline import HandPipeline
 from app.live.replay_view import ReplayMode, ReplayView, differences
 from app.live.state import Phase
 from app.sessions.rerun import DifferenceTable, RerunWorker, comparison_picture
-from app.settings import load_settings
+from app.settings import load_settings, save_settings
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionReader, SessionWriter
 from handdgp_core.sources.pacing import PacedSource
@@ -110,9 +111,9 @@ def test_a_result_is_held_for_a_quarter_of_a_second_alone(tmp_path: Path) -> Non
     assert ages[2 + held :] and all(age == (None, 0) for age in ages[2 + held :])
 
 
-def test_anew_runs_the_model_on_the_recorded_pictures_with_the_recorded_camera(player) -> None:  # type: ignore[no-untyped-def]
+def test_rerun_runs_the_model_on_the_recorded_pictures_with_the_recorded_camera(player) -> None:  # type: ignore[no-untyped-def]
     window = opened(player)
-    player.playback.set_mode(ReplayMode.ANEW)
+    player.playback.set_mode(ReplayMode.RERUN)
     show_frame(player, window, 12)
     player.until(lambda: window.result.raw_hands and window.result.raw_hands[0].root_m[2] == hand().root_m[2])
     assert player.estimator.hand_length_m == pytest.approx(0.2)  # as it was recorded
@@ -127,7 +128,7 @@ def test_another_calibration_goes_before_a_recorded_one(player, tmp_path: Path) 
     player.sources["take"] = lambda: SessionSource(path)
     path = write(tmp_path / "measured.mcap", MEASURED)
     window = opened(player)
-    player.playback.set_mode(ReplayMode.ANEW)
+    player.playback.set_mode(ReplayMode.RERUN)
     show_frame(player, window, 3)
     player.until(lambda: bool(player.estimator.cameras) and player.estimator.cameras[-1] == MEASURED)
     assert window.form.calibration.placeholderText() == "as recorded: measured"
@@ -162,7 +163,7 @@ def test_both_are_in_the_picture_the_scene_and_the_plot(player) -> None:  # type
 
 
 def test_the_form_shows_the_settings_of_the_time_of_capture_and_gives_ones_own_back(player) -> None:  # type: ignore[no-untyped-def]
-    player.settings.steadiness, player.settings.hand_length_mm = 33, 170.0
+    player.store.change(steadiness=33, hand_length_mm=170.0)
     window = opened(player)
     show_frame(player, window, 3)
     player.until(lambda: window.form.steadiness.value() == 80)
@@ -176,12 +177,50 @@ def test_the_form_shows_the_settings_of_the_time_of_capture_and_gives_ones_own_b
     assert window.form.calibration.placeholderText() == "none"
 
 
-def test_ones_own_settings_are_saved_when_the_window_closes_on_a_recording(player) -> None:  # type: ignore[no-untyped-def]
-    player.settings.hand_length_mm = 170.0
+def test_the_settings_file_never_holds_what_a_recording_brought(player) -> None:  # type: ignore[no-untyped-def]
+    player.store.change(hand_length_mm=170.0)
+    own = player.store.own
+    save_settings(own, player.path)
+    before = player.path.read_bytes()
     window = opened(player)
     player.until(lambda: window.form.hand_length_mm.value() == 200.0)
+    assert player.settings.steadiness == 80
+    assert player.path.read_bytes() == before  # what a killed program leaves
+    window.form.steadiness.setValue(11)  # tried out on the recording
+    window.form.mesh_opacity.setValue(30)  # no matter of the recording
+    assert (player.settings.steadiness, player.settings.mesh_opacity) == (11, 30)
     window.close()
-    assert load_settings(player.path)[0].hand_length_mm == 170.0
+    kept, warnings = load_settings(player.path)
+    places = {name: getattr(kept, name) for name in ("window_geometry", "window_layout", "recent_sources")}
+    assert not warnings and kept == own.changed(mesh_opacity=30, **places)
+
+
+def test_a_recorded_value_that_is_out_of_range_is_not_laid_over(player, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = write(tmp_path / "odd.mcap", max_hands=9, assumed_fov_deg="wide", window_layout="AAAA")
+    player.sources["take"] = lambda: SessionSource(path)
+    player.store.change(max_hands=1, assumed_fov_deg=66.0)
+    opened(player)
+    assert (player.settings.max_hands, player.settings.assumed_fov_deg) == (1, 66.0)
+    assert player.settings.hand_length_mm == 200.0 and player.settings.window_layout == ""
+
+
+def test_a_recording_that_cannot_be_taken_over_is_stopped_and_told(player, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    def broken(session: SessionReader, index: int) -> dict[str, object]:
+        raise RuntimeError("no settings there")
+
+    player.store.change(steadiness=33)
+    monkeypatch.setattr(SessionReader, "settings_at", broken)
+    controller, window = player.controller, player.show()
+    player.start("take")
+    player.until(lambda: controller.status.phase is Phase.FAILED)
+    assert controller.source is None and controller.options.replay is None and player.playback.session is None
+    assert player.settings == player.store.own and player.settings.steadiness == 33
+    assert "no settings there" in window.notices.notice.title + window.notices.notice.details
+    player.until(lambda: "capture" not in {thread.name for thread in threading.enumerate()})
+    monkeypatch.undo()
+    controller.retry()
+    player.until(lambda: controller.status.phase is Phase.RUNNING and player.playback.session is not None)
+    assert player.settings.steadiness == 80
 
 
 def test_playing_stepping_and_repeating_a_part(player) -> None:  # type: ignore[no-untyped-def]
@@ -260,7 +299,7 @@ def test_all_frames_are_compared_in_the_background_and_it_can_be_cancelled(playe
     roots = panel.table.values[:, 1, 0]
     wanted = [abs(14.0 - index) if index % 10 != 9 else np.nan for index in range(COUNT)]
     np.testing.assert_allclose(roots, wanted, atol=1e-9)
-    assert "27 frames" in panel.caption.text()
+    assert "27 frames:" in panel.caption.text()
     window.form.hand_length_mm.setValue(111.0)  # another question: what was found no longer holds
     assert np.isnan(panel.table.values).all()
     player.estimator = ScriptedEstimator(slow_s=0.2)
@@ -285,14 +324,14 @@ def test_a_damaged_result_is_none_and_a_damaged_setting_is_left_out(tmp_path: Pa
         assert ReplayView(session).recorded(frame(0)) is None
 
 
-def test_a_seek_backwards_starts_tracking_anew(tmp_path: Path) -> None:
+def test_a_seek_backwards_starts_tracking_again(tmp_path: Path) -> None:
     path = write(tmp_path / "take.mcap")
     estimator = ScriptedEstimator()
     pipeline = HandPipeline(estimator)
     with SessionReader(path) as session:
-        options = PipelineOptions(replay=ReplayView(session, ReplayMode.ANEW))
+        options = PipelineOptions(replay=ReplayView(session, ReplayMode.RERUN))
         for index in (3, 4, 4, 2, 3):  # the same frame again is a redraw
-            pipeline.process(session.frame(index), options)
+            pipeline.process(options.cameras().choose(session.frame(index)), options)
     assert estimator.resets == 1
 
 

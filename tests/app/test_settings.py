@@ -1,16 +1,17 @@
-"""Settings: round trip, damage, ranges, reset."""
+"""Settings: round trip, damage, ranges, reset; the store that replaces them, and its overlay."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from app.live.settings_store import SettingsStore
 from app.settings import (
     RECENT_SOURCES_KEPT,
     Settings,
@@ -19,8 +20,11 @@ from app.settings import (
     load_settings,
     reset_settings,
     save_settings,
+    usable,
 )
-from handdgp_core.errors import OutputError
+from handdgp_core.errors import OutputError, UsageError
+
+VERSION_1 = Path(__file__).parents[1] / "data" / "settings" / "version_1.json"
 
 
 def test_no_file_gives_the_defaults_without_a_word(tmp_path: Path) -> None:
@@ -38,7 +42,7 @@ def test_no_file_gives_the_defaults_without_a_word(tmp_path: Path) -> None:
 def test_what_is_saved_is_loaded(
     tmp_path: Path, length: float, steadiness: int, mirror: bool, sources: list[str], path: str
 ) -> None:
-    kept = Settings(
+    kept = Settings().changed(
         hand_length_mm=length,
         steadiness=steadiness,
         mirror_webcam=mirror,
@@ -94,33 +98,97 @@ def test_one_bad_value_falls_back_alone(tmp_path: Path, name: str, value: object
     settings, warnings = load_settings(path)
     assert getattr(settings, name) == getattr(Settings(), name)
     assert settings.plot_span_s == 30
-    assert len(warnings) == 1 and describe(name).metadata["title"] in warnings[0]
+    assert len(warnings) == 1 and f"“{describe(name)['title']}” ({name}" in warnings[0]
 
 
-def test_unknown_keys_of_another_version_are_ignored(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("steadiness", 101, "expected less than or equal to 100"),
+        ("device", "tpu", "expected 'auto', 'cpu' or 'cuda'"),
+        ("mirror_webcam", 1, "expected a valid boolean"),
+    ],
+)
+def test_a_wrong_value_says_what_was_expected(name: str, value: object, expected: str) -> None:
+    good, complaints = usable({name: value, "max_hands": 1})
+    assert good == {"max_hands": 1}
+    assert len(complaints) == 1 and repr(value) in complaints[0] and expected in complaints[0]
+    with pytest.raises(UsageError, match=name):
+        Settings().changed(**{name: value})
+
+
+def test_unknown_keys_of_another_version_are_named_and_ignored(tmp_path: Path) -> None:
     path = tmp_path / "s.json"
-    path.write_text(json.dumps({"version": 99, "of_the_future": 1, "max_hands": 1}))
+    path.write_text(json.dumps({"version": 99, "of_the_future": {"deep": 1}, "max_hands": 1.0}))
     settings, warnings = load_settings(path)
-    assert settings.max_hands == 1 and not warnings
+    assert settings == Settings(max_hands=1)
+    assert warnings == ["There is no setting “of_the_future”. It is ignored."]
+
+
+def test_a_file_of_the_first_version_loads_whole() -> None:
+    settings, warnings = load_settings(VERSION_1)
+    assert not warnings
+    assert {**json.loads(VERSION_1.read_text()), "recent_sources": ("demo", "0", "/home/ada/clip.mp4")} == {
+        "version": 1,
+        **dict(settings),
+    }
+    assert settings.hand_length_mm == 190.5 and settings.theme == "dark" and settings.max_hands == 1
+
+
+def test_settings_cannot_be_changed_in_place() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().max_hands = 1  # type: ignore[misc]
 
 
 def test_every_field_explains_itself_and_its_default_is_in_range() -> None:
-    for entry in fields(Settings):
-        about, value = entry.metadata, getattr(Settings(), entry.name)
-        assert about["title"] and about["description"].endswith((".", "."))
+    for name, value in Settings():
+        about = describe(name)
+        assert about["title"] and about["description"].endswith(".")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             assert about["low"] <= value <= about["high"]
         if about["choices"]:
             assert value in about["choices"]
+    assert describe("device")["choices"] == ("auto", "cpu", "cuda") and describe("plot_span_s")["unit"] == "s"
 
 
 def test_recent_sources_are_unique_newest_first_and_few() -> None:
     settings = Settings()
     for spec in ["a", "b", "a", *(str(number) for number in range(20))]:
-        settings.remember_source(spec)
-    assert settings.recent_sources == [str(number) for number in range(19, 19 - RECENT_SOURCES_KEPT, -1)]
-    settings.remember_source("15")
-    assert settings.recent_sources[:2] == ["15", "19"] and len(set(settings.recent_sources)) == RECENT_SOURCES_KEPT
+        settings = settings.changed(recent_sources=settings.recent_with(spec))
+    assert settings.recent_sources == tuple(str(number) for number in range(19, 19 - RECENT_SOURCES_KEPT, -1))
+    recent = settings.recent_with("15")
+    assert recent[:2] == ("15", "19") and len(set(recent)) == RECENT_SOURCES_KEPT
+
+
+def test_a_change_replaces_the_value_and_tells_once() -> None:
+    store, told = SettingsStore(Settings()), list[Settings]()
+    store.changed.connect(lambda: told.append(store.current))
+    before = store.current
+    store.change(max_hands=1, steadiness=80)
+    store.change(max_hands=1)
+    assert told == [store.own] and (store.own.max_hands, store.own.steadiness) == (1, 80) and before == Settings()
+
+
+def test_a_refused_change_changes_nothing() -> None:
+    store = SettingsStore(Settings())
+    store.lay_over(max_hands=1)
+    with pytest.raises(UsageError, match="Smoothing"):
+        store.change(max_hands=2, steadiness=101)
+    with pytest.raises(UsageError, match="nonsense"):
+        store.lay_over(max_hands=2, nonsense=1)
+    assert store.current == Settings(max_hands=1) and store.own == Settings()
+
+
+def test_under_an_overlay_a_change_is_a_trial_and_any_other_setting_is_the_users_own() -> None:
+    store = SettingsStore(Settings(steadiness=33))
+    store.lay_over(steadiness=80, hand_length_mm=200.0)
+    assert store.current == Settings(steadiness=80, hand_length_mm=200.0) and store.own == Settings(steadiness=33)
+    store.change(steadiness=10, max_hands=1)
+    assert store.current == Settings(steadiness=10, hand_length_mm=200.0, max_hands=1)
+    store.lay_over(hand_length_mm=150.0)
+    assert (store.current.steadiness, store.current.hand_length_mm) == (10, 150.0)
+    store.drop_overlay()
+    assert store.current == store.own == Settings(steadiness=33, max_hands=1)
 
 
 def test_reset_keeps_the_old_file(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def run_without(module: str, *arguments: str) -> subprocess.CompletedProcess[str
 @pytest.mark.parametrize(
     ("module", "command", "said"),
     [
-        ("typer", ("--help",), "the package typer"),
+        ("typer", ("--help",), "The package typer is not installed"),
         ("safetensors", ("process", "demo", "--output", "{tmp}", "--limit", "1"), "pip install 'safetensors>="),
-        ("cv2", ("process", "demo", "--output", "{tmp}"), "the package opencv-contrib-python"),
+        ("cv2", ("process", "demo", "--output", "{tmp}"), "The package opencv-contrib-python is not installed"),
         ("matplotlib", ("calibrate", ".", "--board", "chessboard:9x6:25", "--output", "{tmp}/c.yaml"), "matplotlib"),
         ("moderngl", ("synth", "--output", "{tmp}", "--count", "1"), "the extra `train`"),
         ("lightning", ("train", "--config", "configs/tiny.yaml"), "the extra `train`"),
@@ -58,7 +58,7 @@ def test_doctor_names_every_part_and_goes_on_without_one() -> None:
     assert "Traceback" not in done.stderr
     for name in ("safetensors", "matplotlib", "PyQt6", "extra train", "webcams"):
         assert name in done.stdout
-    assert re.search(r"BAD +device +.*the package torch", done.stdout)
+    assert re.search(r"BAD +device +.*The package torch", done.stdout)
 
 
 def test_doctor_tells_versions_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

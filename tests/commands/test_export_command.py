@@ -35,7 +35,7 @@ def test_every_format_opens_again(session: Path, tmp_path: Path, capsys: pytest.
     formats = "obj,ply,glb,csv,npz,video,freihand,foxglove-scene"
     assert main(["export", str(session), "--format", formats, "--output", str(out)]) == DONE
     said = " ".join(capsys.readouterr().err.split())
-    assert "2 frames have no recorded result" in said and "15 frames" in said
+    assert "2 frames without a recorded result" in said and "15 frames" in said
     meshes = {f"hand_{number:06d}" for number in range(COUNT) if placed(number)}
     assert {path.stem for path in (out / "obj").iterdir()} == {path.stem for path in (out / "ply").iterdir()} == meshes
     loaded = trimesh.load(out / "obj" / "hand_000001.obj", process=False, force="mesh")

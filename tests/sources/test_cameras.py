@@ -33,3 +33,26 @@ def test_a_calibration_follows_the_size_of_the_picture_but_not_another_shape() -
     with pytest.raises(CameraError):
         chooser.camera_for(frame(640, 360))
     assert chooser.assumed_for(frame(640, 360)).source == "assumed"
+
+
+def test_the_choice_stands_on_the_frame_beside_what_the_source_knows() -> None:
+    shown = frame(320, 240, OWN)
+    chosen = CameraChooser(CALIBRATED, overrides=True).choose(shown)
+    assert chosen.camera == OWN and chosen.used_camera == CALIBRATED.scaled_to(320, 240) and chosen.problem is None
+    assert chosen.image is shown.image
+    assert CameraChooser().choose(chosen).used_camera == OWN  # chosen again, from what the source knows
+
+
+def test_a_recorded_guess_gives_way_where_that_is_asked_for() -> None:
+    again = CameraChooser(horizontal_fov_deg=50.0, overrides=True, overrides_assumed=True)
+    assert again.choose(frame(320, 240, OWN)).used_camera == Camera.assumed(320, 240, 50.0)
+    measured = CALIBRATED.scaled_to(320, 240)
+    assert again.choose(frame(320, 240, measured)).used_camera == measured
+
+
+def test_a_calibration_that_does_not_fit_is_refused_or_replaced_with_the_reason() -> None:
+    chooser = CameraChooser(CALIBRATED)
+    with pytest.raises(CameraError):
+        chooser.choose(frame(640, 360))
+    chosen = chooser.choose_or_assume(frame(640, 360))
+    assert chosen.used_camera == chooser.assumed_for(frame(640, 360)) and isinstance(chosen.problem, CameraError)
