@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.evaluation.plots import plot_by_range, plot_pck
+from handdgp_core.evaluation.summary import without_nan
 from handdgp_core.files import write_text
 
 __all__ = ["write_report"]
@@ -64,7 +65,7 @@ def write_report(
         OutputError: the folder cannot be written.
     """
     page = _page(about, results, pictures)
-    content = json.dumps({**about, "positioning": _without_nan(dict(results))}, indent=2, allow_nan=False) + "\n"
+    content = json.dumps({**about, "positioning": without_nan(dict(results))}, indent=2, allow_nan=False) + "\n"
     write_text(folder / HTML, page)
     write_text(folder / JSON, content)
     return folder / HTML
@@ -155,12 +156,3 @@ def _figure(caption: str, picture: NDArray[np.uint8]) -> str:
     data = base64.b64encode(encoded.tobytes()).decode()
     image = f"<img alt='' src='data:image/jpeg;base64,{data}'>"
     return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"
-
-
-def _without_nan(value: Any) -> Any:
-    """NaN is no JSON: null stands for figures that there are none of."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

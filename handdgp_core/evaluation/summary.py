@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -207,3 +208,12 @@ def _mean_f_scores(predicted: Array, true: Array) -> dict[str, float]:
     return {
         f"{threshold:g} mm": float(value) for threshold, value in zip(F_THRESHOLDS_MM, scores.mean(axis=0), strict=True)
     }
+
+
+def without_nan(value: Any) -> Any:
+    """NaN is no JSON: null stands for figures that there are none of."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
