@@ -14,12 +14,11 @@ from handdgp_core.arrays import Array
 from handdgp_core.evaluation.matching import Match, Matches
 from handdgp_core.evaluation.metrics import Spread, aligned_joint_error_mm, joint_error_mm
 from handdgp_core.geometry.alignment import align_rigid
-from handdgp_core.hands.keypoints import COUNT, FINGERS, WRIST
+from handdgp_core.hands.keypoints import COUNT, WRIST
 from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.hands.palm import PALM, distance_std_m
 
 __all__ = ["accuracy", "mean_over_roots"]
-
-_PALM = (WRIST, *(chain[0] for name, chain in FINGERS.items() if name != "thumb"))
 
 
 def accuracy(matches: Matches, left_out: Sequence[int] = (WRIST,)) -> dict[str, Any]:
@@ -95,7 +94,7 @@ def _points(matches: list[Match]) -> tuple[Array, Array]:
 
 def _palm_m(points_m: Array, left_out: Sequence[int]) -> Array:
     """(N, 3) middle of the palm, of those of its joints that count: what the window gives the distance of."""
-    return np.asarray(points_m[:, [joint for joint in _PALM if joint not in left_out]].mean(axis=1))
+    return np.asarray(points_m[:, [joint for joint in PALM if joint not in left_out]].mean(axis=1))
 
 
 def _distance_m(points_m: Array, left_out: Sequence[int]) -> Array:
@@ -104,13 +103,8 @@ def _distance_m(points_m: Array, left_out: Sequence[int]) -> Array:
 
 def _sigmas_off(placed: list[Match], predicted_m: Array, true_m: Array, left_out: Sequence[int]) -> Array:
     """(N,) error of the distance in standard deviations as the program states them; infinite where it states none."""
-    palms = _palm_m(predicted_m, left_out)
     off_m = np.abs(_distance_m(predicted_m, left_out) - _distance_m(true_m, left_out))
-    sigma_m = np.zeros(len(placed))
-    for row, (match, palm) in enumerate(zip(placed, palms, strict=True)):
-        assert match.hand is not None
-        sight = palm / np.linalg.norm(palm)
-        sigma_m[row] = np.sqrt(max(float(sight @ match.hand.covariance_at(palm) @ sight), 0.0))
+    sigma_m = np.array([distance_std_m(match.hand) for match in placed if match.hand is not None])
     stated = np.isfinite(sigma_m) & (sigma_m > 0)
     return np.where(stated, off_m / np.where(stated, sigma_m, 1.0), np.inf)
 

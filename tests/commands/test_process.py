@@ -68,6 +68,8 @@ def test_a_clip_becomes_predictions_summary_and_exports(clip: Path, tmp_path: Pa
         assert predictions["keypoints_px"].shape == (12, 21, 2)
         assert predictions["weights"].shape == (12, 21)
         assert predictions["root_covariance_m2"].shape == (12, 3, 3)
+        distances_m = np.linalg.norm(predictions["root_m"], axis=1)
+        assert (predictions["distance_std_m"] > 0.05 * distances_m).all()  # more than the noise of 2D keypoints
         assert predictions["vertices_m"].shape == (12, 1609, 3)
         assert predictions["faces"].shape == (3196, 3)
         depth = predictions["root_m"][:, 2]
