@@ -1,4 +1,4 @@
-"""`export`: a recorded session into files for other programs: the recorded results, or those of a model run anew."""
+"""`export`: a recorded session into files for other programs: the recorded results, or those of a model run again."""
 
 from __future__ import annotations
 
@@ -65,15 +65,19 @@ def export(request: ExportRequest) -> bool:
     """
     unknown = [name for name in request.formats if name not in NAMES]
     if unknown or not request.formats:
-        found = ", ".join(map(repr, unknown)) or "none"
-        raise UsageError(f"--format of {', '.join(NAMES)}", found, "choose among these, separated by commas")
+        found = f"There is no format {' or '.join(map(repr, unknown))}." if unknown else "--format names none."
+        raise UsageError(found, hint=f"Choose among {', '.join(NAMES)}, separated by commas.")
     if request.model is None and (request.calibration or request.hand_length_m):
-        cure = "give --model NAME to run it anew"
-        raise UsageError("a model to use this calibration or hand length with", "recorded results", cure)
+        raise UsageError(
+            "Recorded results cannot be changed to another calibration or hand length.",
+            hint="Give --model NAME to run a model again.",
+        )
     source = open_source(str(request.session))
     with source, cancellable() as cancelled:
         if not isinstance(source, SessionSource):
-            raise UsageError("a recorded session (.mcap)", f"{request.session}", "use `process` for other sources")
+            raise UsageError(
+                f"{request.session} is not a recorded session (.mcap).", hint="Use `process` for other sources."
+            )
         estimator = _estimator(request, source)
         options = ExportOptions(
             camera_axes=request.axes,

@@ -97,7 +97,7 @@ def process(options: ProcessOptions) -> bool:
     """
     for name, value in (("--every", options.every), ("--limit", options.limit)):
         if value is not None and value < 1:
-            raise UsageError(f"{name} of 1 or more", str(value))
+            raise UsageError(f"{name} cannot be {value}.", hint="Give 1 or more.")
     from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
 
     calibration = Camera.load(options.calibration) if options.calibration else None

@@ -41,7 +41,7 @@ def open_template(name: str, model_folder: str = "") -> Template:
         return mano_template(folder)
     if name == "body":
         return body_template(folder)
-    raise UsageError("a template out of open, mano, body", repr(name))
+    raise UsageError(f"There is no template {name!r}.", hint="Choose one of open, mano, body.")
 
 
 def open_dataset(config: DatasetConfig, template: Template, model_folder: str = "") -> LabelledHands:
@@ -84,7 +84,8 @@ class JoinedHands:
                 self._append(part, len(part) if config.limit is None else min(config.limit, len(part)))
         if not self.lengths:
             raise UsageError(
-                "a data set with samples", "none", "name one under data.train, such as --set data.train.0.root=..."
+                "There is no data set with samples.",
+                hint="Name one under data.train, such as --set data.train.0.root=DIR.",
             )
         self._ends = [sum(self.lengths[: number + 1]) for number in range(len(self.lengths))]
 

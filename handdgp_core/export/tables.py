@@ -138,10 +138,11 @@ class PredictionsWriter:
         count = len(hand.vertices_m)
         if self._row_type is None:
             self._row_type = _row_type(count)
-        wanted = self._row_type["vertices_m"].shape[0]
-        if count != wanted:
+        expected = self._row_type["vertices_m"].shape[0]
+        if count != expected:
             raise ShapeError(
-                f"hands of {wanted} vertices, as before", f"{count}", "write each hand model to its own file"
+                f"A hand of {count} vertices does not fit into a table of hands of {expected} vertices.",
+                hint="Write each hand model to its own file.",
             )
         self._faces.setdefault(hand.handedness, np.asarray(hand.faces, dtype=np.int32))
 

@@ -27,7 +27,7 @@ def encode_jpeg(image: Image, quality: int) -> bytes:
     """A (height, width, 3) RGB picture as JPEG; raises UsageError where JPEG cannot hold it."""
     done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise UsageError("a picture that JPEG can hold", f"one of {image.shape[1]}x{image.shape[0]} pixels")
+        raise UsageError(f"JPEG cannot hold an image of {image.shape[1]}x{image.shape[0]} pixels.")
     return data.tobytes()
 
 

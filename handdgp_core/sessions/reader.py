@@ -79,12 +79,14 @@ class SessionReader:
         try:
             self._file = SessionFile(path)
         except OSError as error:
-            raise SourceError(f"the recording {path}", str(error.strerror or error), "check the path") from error
+            raise SourceError(
+                f"Could not open the recording {path}: {error.strerror or error}.", hint="Check the path."
+            ) from error
         try:
             self._load()
         except OSError as error:
             self.close()
-            raise SourceError(f"to read {path.name}", str(error.strerror or error), "check the disk") from error
+            raise _unreadable(path, error) from error
         except BaseException:
             self.close()
             raise
@@ -228,9 +230,9 @@ class SessionReader:
         self.warnings = contents.warnings
         self._index(contents.topics)
         if not self._images:
-            lost = describe_losses(self._losses)
-            found_text = f"none in {self.path.name}" + (f": {lost}" if lost else "")
-            raise SourceError("a recording with pictures", found_text, "choose another file")
+            lost = describe_losses(self._losses).removesuffix(".")
+            reason = f": {lost}" if lost else ""
+            raise SourceError(f"No images can be read from {self.path.name}{reason}.", hint="Choose another recording.")
         self._times_ns = np.array([place.entry.time_ns for place in self._images], dtype=np.int64)
         self._load_settings()
         if not self.finished:
@@ -239,8 +241,10 @@ class SessionReader:
     def _check_version(self) -> None:
         version = version_of(self.facts)
         if version > schema.VERSION:
-            wanted = f"a recording of format {schema.VERSION} or older"
-            raise SourceError(wanted, f"format {version} in {self.path.name}", "use a newer version of this program")
+            raise SourceError(
+                f"{self.path.name} has format {version}; this program reads recordings up to format {schema.VERSION}.",
+                hint="Use a newer version of this program.",
+            )
 
     def _channels(self) -> dict[int, Any]:
         known = {channel.id: channel for _, channel in schema.registrations()}
@@ -323,23 +327,21 @@ class SessionReader:
         try:
             return use(message_type.FromString(self._message(place)))
         except _DECODE_ERRORS as error:
-            raise DamagedFrame(
-                f"frame {number} of {self.path.name}", f"it damaged: {error}", "go on without"
-            ) from error
+            raise DamagedFrame(f"Frame {number} of {self.path.name} is damaged: {error}.") from error
         except OSError as error:
-            raise SourceError(f"to read {self.path.name}", str(error.strerror or error), "check the disk") from error
+            raise _unreadable(self.path, error) from error
 
     def _hands_from(self, message: Any) -> codec.RecordedHands:
-        wanted = {entry.mesh for entry in message.hands}
-        if not wanted <= self._meshes.keys():
-            self._load_meshes(wanted)
+        needed = {entry.mesh for entry in message.hands}
+        if not needed <= self._meshes.keys():
+            self._load_meshes(needed)
         return codec.hands_from(message, self._meshes)
 
-    def _load_meshes(self, wanted: set[str]) -> None:
+    def _load_meshes(self, needed: set[str]) -> None:
         attached = [record.data for record, _, _ in self._found.attachments if record.name.startswith(MESH_FILE)]
         copies: list[bytes | _Place] = [*attached, *self._by_topic[schema.MESH].values()]
         for copy in copies:
-            if wanted <= self._meshes.keys():
+            if needed <= self._meshes.keys():
                 return
             try:
                 message = schema.MeshMessage.FromString(copy if isinstance(copy, bytes) else self._message(copy))
@@ -374,3 +376,7 @@ class SessionReader:
             return Camera(message.width, message.height, matrix, np.array(message.D), self.path.stem)
         except _DECODE_ERRORS:
             return None
+
+
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    return SourceError(f"Could not read {path.name}: {error.strerror or error}.", hint="Check the disk.")

@@ -199,13 +199,13 @@ class SessionRecorder:
                 disk_due_s = now_s + self._limits.disk_every_s
                 self._look_at_disk()
             if self._writer.full is not None and self._accepting:
-                self._stop_at_reserve(self._writer.full)
+                self._stop_at_reserve()
 
-    def _stop_at_reserve(self, full: OutputError) -> None:
+    def _stop_at_reserve(self) -> None:
         """The reserve is in use: what waits fits into it, more may not."""
         self._measure_room()
         with self._changed:
-            error = endings.no_room(full.found, self._room.open_bytes, self._frames_waiting)
+            error = endings.no_room("a full disk", self._room.open_bytes, self._frames_waiting)
             self._stop_by_itself("the disk is full", error)
 
     def _is_room_short(self) -> bool:
@@ -282,7 +282,11 @@ class SessionRecorder:
             with suppress(Exception):
                 self._writer.flush()
         self._writer.abandon()
-        known = error if isinstance(error, HandDGPError) else OutputError("to record", f"an internal error: {error!r}")
+        known = (
+            error
+            if isinstance(error, HandDGPError)
+            else OutputError(f"The recording failed because of an internal error: {error!r}.")
+        )
         with self._changed:
             self._accepting = False
             self._queue.clear()

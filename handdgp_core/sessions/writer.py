@@ -74,7 +74,10 @@ class WriterOptions:
 
     def __post_init__(self) -> None:
         if not LOWEST_QUALITY <= self.jpeg_quality <= 100:
-            raise UsageError(f"a JPEG quality from {LOWEST_QUALITY} to 100", str(self.jpeg_quality))
+            raise UsageError(
+                f"Could not record with a JPEG quality of {self.jpeg_quality}.",
+                hint=f"Choose one from {LOWEST_QUALITY} to 100.",
+            )
 
 
 class SessionWriter:
@@ -214,7 +217,9 @@ class SessionWriter:
             return self.path
         if self._broken:
             self.abandon()
-            raise OutputError("to finish the recording", "that writing it had failed", f"repair {self._part}")
+            raise OutputError(
+                "Could not finish the recording, since writing it had failed.", hint=f"Repair {self._part}."
+            )
         with self._guarded():
             if not self._begun:
                 self._begin(time.time_ns(), None)
@@ -259,8 +264,10 @@ class SessionWriter:
             check_room(self.path.parent, self.options.reserve_bytes + CHUNK_BYTES)
             self._stream = ReserveStream(self._part, reserve_path(self.path), self.options.reserve_bytes)
         except FileExistsError as error:
-            found = f"that {Path(error.filename or self._part).name} is there already"
-            raise OutputError(f"a new file {self.path}", found, "choose another name") from error
+            blocker = Path(error.filename or self._part).name
+            raise OutputError(
+                f"Could not record to {self.path}: {blocker} is there already.", hint="Choose another name."
+            ) from error
         except OSError as error:
             raise as_output_error(self.path, error) from error
 

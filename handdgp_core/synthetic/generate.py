@@ -65,8 +65,10 @@ def generate(
         RenderError, AssetError: no OpenGL, or `anny` is missing.
     """
     if count < 1 or workers < 1 or seed < 0:
-        wanted = "a count and workers of at least 1 and a seed that is not negative"
-        raise UsageError(wanted, f"count {count}, workers {workers}, seed {seed}")
+        raise UsageError(
+            f"Could not draw with count {count}, workers {workers} and seed {seed}.",
+            hint="Count and workers are 1 or more, the seed is not negative.",
+        )
     info = ShardInfo(_VERTICES, mesh=_TEMPLATE, origin=f"python main.py synth --seed {seed}")
     writer = ShardWriter(folder, info)
     _check_origin(writer, info)
@@ -86,8 +88,10 @@ def generate(
 def _check_origin(writer: ShardWriter, info: ShardInfo) -> None:
     found = read_info(writer.folder).origin
     if found != info.origin:
-        cure = "write into an empty folder, or give the same seed"
-        raise DatasetError(f"shards made by `{info.origin}` in {writer.folder}", f"by `{found}`", cure)
+        raise DatasetError(
+            f"Could not add images of `{info.origin}` to {writer.folder}, which holds images of `{found}`.",
+            hint="Write into an empty folder, or give the same seed.",
+        )
 
 
 class _Stop:

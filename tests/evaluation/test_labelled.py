@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from handdgp_core.drawing.examples import Examples
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.labelled import evaluate_estimator, evaluate_network, view_settings
 from handdgp_core.evaluation.summary import summarise
-from handdgp_core.geometry.positioning import Method
+from handdgp_core.geometry.positioning import Method, position
 from handdgp_core.networks import HandDGP, RelativeOutput
 from tests.meshes import SMALL_NETWORK, small_template
 
@@ -101,13 +100,12 @@ def test_a_solve_can_be_asked_for_whatever_the_config_says(method: Method) -> No
     uv = 0.5 + 200 * (plane + 0.01 * torch.randn(plane.shape)) / size
     relative = RelativeOutput(uv, vertices, torch.rand(3, 21))
     intrinsics = torch.tensor([[200.0, 0, size / 2], [0, 200, size / 2], [0, 0, 1]]).repeat(3, 1, 1)
-    other: Method = "refined" if method == "published" else "published"
-    asked = HandDGP(replace(SMALL_NETWORK, positioning=other), small_template())
-    configured = HandDGP(replace(SMALL_NETWORK, positioning=method), small_template())
-    wanted = configured.position(relative, intrinsics).root_m
-    assert torch.isfinite(wanted).all()
-    assert torch.equal(asked.position(relative, intrinsics, method).root_m, wanted)
-    assert not torch.equal(asked.position(relative, intrinsics).root_m, wanted)
+    network = HandDGP(SMALL_NETWORK, template)
+    placed = network.position(relative, intrinsics, method).root_m
+    normalised = (uv * size - 0.5 - size / 2) / 200
+    wanted = position(points, normalised, relative.weights, method).root_m
+    np.testing.assert_allclose(placed, wanted, atol=1e-4)
+    assert torch.equal(network.position(relative, intrinsics).root_m, placed) == (method == network.config.positioning)
 
 
 def test_cancelling_keeps_what_is_done() -> None:

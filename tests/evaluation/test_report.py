@@ -119,7 +119,7 @@ def test_stand_ins_are_the_nearest_placed_hand_before() -> None:
     np.testing.assert_array_equal(vertices[3], hands[2] + 2)
     nothing = Pairs()
     nothing.add(hands[0], None)
-    with pytest.raises(ShapeError, match="at least one"):
+    with pytest.raises(ShapeError, match="None of the"):
         with_stand_ins(nothing)
 
 
