@@ -258,7 +258,7 @@ def _report(options: EvaluateOptions, folder: Path, results: dict[str, dict[str,
         from handdgp_core.evaluation.report import write_report
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"--report needs {error.name}, which is not installed.", hint="Install it: pip install matplotlib."
+            f"--report needs {error.name}, which is not installed.", hint=f"Install it: pip install {error.name}."
         ) from error
     pictures: Sequence[Any] = [(example.name, draw_example(example)) for example in examples.kept]
     path = write_report(folder, {"dataset": options.dataset, "model": options.model}, results, pictures)
