@@ -297,7 +297,7 @@ def command(
     model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
-    leave_out: Annotated[str, typer.Option("--leave-out", help="Joints left out of errors, comma-separated.")] = "0",
+    leave_out: Annotated[str, typer.Option("--leave-out", help="Joints that errors skip, comma-separated.")] = "0",
     report: Annotated[
         Path | None, typer.Option("--report", help="Folder for an HTML report with plots and pictures.")
     ] = None,

@@ -152,7 +152,10 @@ def _tell(source: SessionSource, counts: _Counts, files: list[Path], request: Ex
     lost = describe_losses(source.session.losses)
     if lost or source.skipped:
         console.print(
-            f"Left out: {len(source.skipped)} damaged frames. {lost}", style="yellow", markup=False, soft_wrap=True
+            f"Skipped: {len(source.skipped)} damaged {'frame' if len(source.skipped) == 1 else 'frames'}. {lost}",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
         )
     if source.is_rendered:
         console.print("The recorded pictures were rendered, not taken by a camera.")

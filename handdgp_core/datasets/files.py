@@ -1,4 +1,4 @@
-"""Finding a data set's files, and saying which one is missing or cut short."""
+"""Finds a data set's files, and names those that are missing or cut short."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class DatasetFolder:
         )
 
     def damaged(self, name: str, reason: str) -> DatasetError:
-        """The error that says that a file's content is not what it should be."""
+        """The error for a file whose content is not what it should be."""
         return DatasetError(
             f"Could not read {name} of {self.title} in {self.root}: {reason.removesuffix('.')}.",
             hint=f"The download may have been cut short: copy or download {Path(name).name} again.",

@@ -6,7 +6,7 @@ Human36M_subjectN_camera.json ({camera: R, t, f, c}, millimetres) and Human36M_s
 Human36M_subjectN_joint_3d.json, too: 17 joints of another skeleton, which nothing here uses.
 
 Train: subjects 1, 5, 6, 7, 8, every 5th frame. Test: 9 and 11, every 64th frame of camera 4, as in I2L-MeshNet. Frames
-without SMPL parameters are left out: they have neither the mesh nor its keypoints.
+without SMPL parameters are skipped: they have neither the mesh nor its keypoints.
 """
 
 from __future__ import annotations

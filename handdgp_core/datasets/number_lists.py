@@ -33,7 +33,7 @@ def cached_array(path: Path, item_shape: tuple[int, ...], cache: Path) -> Path:
     """The .npy file with the content of a JSON number list, made where it is not there yet.
 
     Args:
-        path: the JSON file. A file of another size or date is converted anew.
+        path: the JSON file. A file of another size or date is converted again.
         item_shape: of every item of the list.
         cache: folder for the result, made where due.
 

@@ -48,7 +48,7 @@ def open_dataset(config: DatasetConfig, template: Template, model_folder: str = 
     """A data set by its configuration.
 
     Raises:
-        DatasetError: the root is not what it should be; the message says which file is missing.
+        DatasetError: the root is not what it should be; the message names the missing file.
         AssetError: the data set needs a licensed model that is not there.
         UsageError: an unknown split.
     """
@@ -65,7 +65,7 @@ def open_dataset(config: DatasetConfig, template: Template, model_folder: str = 
 
 
 class JoinedHands:
-    """Several data sets one after the other, each as often and as far as its configuration says.
+    """Several data sets one after the other, each as often and as far as its configuration asks.
 
     Attributes:
         parts: the data sets.

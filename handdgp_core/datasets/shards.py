@@ -1,7 +1,7 @@
 """Synthetic shards: labelled pictures in a few large files that are read front to back. Form: docs/data.md.
 
 A folder holds `shards.json` (what all shards share) and pairs of files: `shard-00000.jpgs`, the JPEG pictures end to
-end, and `shard-00000.npy`, one row of numbers per picture, which says where its picture lies. A pair counts once its
+end, and `shard-00000.npy`, one row of numbers per picture, which tells where its picture lies. A pair counts once its
 .npy file is there, which is written last; so a writer that was stopped goes on with the first shard that is missing.
 
 Both files are mapped, never read whole: processes share one copy, and reading in order is as fast as the disk.
@@ -234,7 +234,7 @@ class Shards:
 
 
 def read_info(folder: Path) -> ShardInfo:
-    """What `shards.json` says.
+    """What `shards.json` states.
 
     Raises:
         DatasetError: it is missing, damaged, or of a newer version.

@@ -110,7 +110,7 @@ def _sigmas_off(placed: list[Match], predicted_m: Array, true_m: Array, left_out
 
 
 def _split(predicted_m: Array, true_m: Array, joints: list[int]) -> dict[str, float]:
-    """Mean error in mm if one thing alone were right; the others stay as the model said.
+    """Mean error in mm if one thing alone were right; the others stay as predicted.
 
     size: the whole answer is scaled about the camera until the hand is as long as the true one, as a measured hand
     length would do it: the hand's place in the image stays, its distance goes along. distance: the hand is shifted

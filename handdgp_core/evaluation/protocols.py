@@ -59,7 +59,7 @@ def evaluate_folder(
     found = Matches()
     with ImageFolderSource(root) as source:
         count = source.frame_count or 0
-        for result in estimated_frames(source, estimator, wanted=labelled, stop=cancelled):
+        for result in estimated_frames(source, estimator, select=labelled, stop=cancelled):
             matched = match_hands(labels[result.frame.name or ""], result.hands, result.camera)
             _record(found, matched, result, count, examples)
             progress(result.frame.index + 1, count)

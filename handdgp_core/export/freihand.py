@@ -119,7 +119,7 @@ class FreiHandFolder:
         self.count += 1
 
     def _write_about(self) -> None:
-        note = "Labels predicted by a model with HandDGP Live: not measured, not corrected by a person."
+        note = "Labels predicted by a model with HandDGP Live: not measured, not corrected by hand."
         content = {"note": note, "units": "metres", "pictures": self._about}
         with whole_file(self.folder / "about.json") as part:
             part.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -29,7 +29,7 @@ def write_meshes(
 
     Args:
         path: ending in .obj, .ply or .glb; a file that is there is replaced.
-        hands: of one frame; degenerate ones are left out.
+        hands: of one frame; degenerate ones are skipped.
         axes: "opencv", "opengl" or "blender"; None takes `natural_axes`.
         colouring: see `hand_mesh.hand_meshes`.
 

@@ -78,7 +78,7 @@ class OverlayVideo:
         if self._writer is None:
             self._open(picture.shape[1], picture.shape[0])
         assert self._writer is not None
-        check_room(self.path.parent, _SAFETY_BYTES)  # OpenCV itself says nothing when the disk is full
+        check_room(self.path.parent, _SAFETY_BYTES)  # OpenCV reports no full disk
         picture = letterbox(picture, *self._size)
         _draw_frame_number(picture, frame.index)
         self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
@@ -158,7 +158,7 @@ def _draw_frame_number(picture: NDArray[np.uint8], index: int) -> None:
 
 
 def _count_frames(path: Path) -> int:
-    """How many frames the file says it has; 0 where it cannot be opened."""
+    """How many frames the file claims to have; 0 where it cannot be opened."""
     if not path.exists() or not path.stat().st_size:
         return 0
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)

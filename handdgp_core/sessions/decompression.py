@@ -22,7 +22,7 @@ def decompressed(data: bytes, compression: str, size: int) -> bytes:
         size: bytes that come out, as whoever wrote the data declared.
 
     Raises:
-        ValueError: damaged, another size than declared, or beyond `LARGEST_BYTES`; the text says which.
+        ValueError: damaged, another size than declared, or beyond `LARGEST_BYTES`; the text tells which.
     """
     if compression and size > LARGEST_BYTES:
         raise ValueError(f"{size / MIB:.0f} MiB once decompressed, more than the {LARGEST_BYTES // MIB} MiB allowed")

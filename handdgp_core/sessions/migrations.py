@@ -22,14 +22,14 @@ _IMAGE_TYPES = ("foxglove.CompressedImage",)
 
 @dataclass
 class Contents:
-    """What a file says, before it is used.
+    """What a file states, before it is used.
 
     Attributes:
         facts: the metadata record "session".
         topics: topic of the pictures, hands and so on (the names of `schema`) to channel numbers.
         channels: every channel of the file.
         types: schema name of every channel.
-        warnings: what a person should know.
+        warnings: what the user should know.
     """
 
     facts: dict[str, str]

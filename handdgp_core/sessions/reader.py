@@ -64,7 +64,7 @@ class SessionReader:
         facts: metadata of the recording as text, see docs/session-format.md.
         closing: facts about its end; empty where it was never finished.
         finished: whether the file was finished and its index is sound.
-        warnings: what a person should know.
+        warnings: what the user should know.
 
     Raises:
         SourceError: it cannot be read, holds no pictures, or is of a newer version of the program.
@@ -181,7 +181,7 @@ class SessionReader:
         return Frame(self.picture(number), stamp_ns, number, facts.name, facts.camera)
 
     def hands(self, number: int) -> codec.RecordedHands | None:
-        """What the model said about frame `number`; None where it was never asked. Raises DamagedFrame."""
+        """What the model predicted for frame `number`; None where it was never asked. Raises DamagedFrame."""
         place = self._by_topic[schema.HANDS].get(int(self._times_ns[number]))
         if place is None:
             return None

@@ -110,7 +110,7 @@ class SessionRecorder:
         return True
 
     def add_hands(self, frame: Frame, recorded: RecordedHands) -> None:
-        """Take in a result; one of a frame that is not recorded is left out."""
+        """Take in a result; one of a frame that is not recorded is dropped."""
         with self._changed:
             if self._accepting:
                 most_bytes = hands_bytes(recorded)
@@ -270,7 +270,7 @@ class SessionRecorder:
             {
                 "missed_by_source": str(status.missed),
                 "recorded_s": f"{status.recorded_s:.3f}",
-                "reason": status.reason or "stopped by the person",
+                "reason": status.reason or "stopped by the user",
             }
         )
         with self._changed:

@@ -44,7 +44,7 @@ _INDEX_ENTRY = np.dtype([("time_ns", "<u8"), ("offset", "<u8")])
 
 
 class Damaged(Exception):
-    """Bytes that are not what they should be; the text says what was found."""
+    """Bytes that are not what they should be; the text tells what is wrong."""
 
 
 class RecordHead(NamedTuple):
@@ -154,7 +154,7 @@ def parse(kind: Any, body: bytes) -> Any:
 
 
 def read_chunk_head(file: SessionFile, head: RecordHead) -> Chunk:
-    """What a chunk record says about itself, its data not looked at; raises Damaged where that makes no sense."""
+    """What a chunk record states about itself, without reading its data; raises Damaged where that makes no sense."""
     size = min(head.length, _CHUNK_HEAD.size + 4 + 16 + 8)
     begin = file.read(head.body, size)
     try:

@@ -66,7 +66,7 @@ class RepairReport:
 
     @property
     def summary(self) -> str:
-        """One sentence for a person."""
+        """One sentence for the user."""
         lost = describe_losses(self.losses)
         known = f" with {self.lost_frames} known frames" if self.lost_frames else ""
         return f"{self.frames} frames are saved; " + (f"lost: {lost}{known}" if lost else "nothing was lost")

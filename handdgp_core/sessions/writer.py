@@ -35,14 +35,14 @@ _STEP_NS = 1_000_000
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """What a session says about itself; every value becomes text in the file's metadata.
+    """What a session states about itself; every value becomes text in the file's metadata.
 
     Attributes:
         program, program_version: who wrote it.
         source: name of what was recorded.
         is_live, is_rendered: what the source is.
         model, model_sha256, device: of the model in use.
-        hand_length_mm: the person's own hand, or None.
+        hand_length_mm: the user's own hand, or None.
         settings: the settings of the program when the recording began.
     """
 
@@ -170,7 +170,7 @@ class SessionWriter:
         self._note_safe()
 
     def add_hands(self, frame: Frame, recorded: codec.RecordedHands) -> bool:
-        """Add what the model said about a frame that was added before.
+        """Add what the model predicted for a frame that was added before.
 
         Returns:
             False for a frame that is not in the file; nothing is written then.
@@ -362,7 +362,7 @@ class SessionWriter:
             self.frames_safe = self.frames
 
     def _time_of(self, frame: Frame) -> int:
-        """Time of day of the capture. It always rises, also where a played file starts again or is wound back."""
+        """Time of day of the capture. It always rises, also where a played file starts again or seeks back."""
         if self.frames == 0:
             self._epoch_ns = time.time_ns() - frame.stamp_ns
         time_ns = frame.stamp_ns + self._epoch_ns

@@ -27,7 +27,7 @@ __all__ = ["SHARD_SIZE", "SynthResult", "generate"]
 SHARD_SIZE = 250
 _TEMPLATE = "open"
 _VERTICES = 1609
-_LOOK_S = 0.5  # between looks at whether the caller wishes to stop
+_LOOK_S = 0.5  # between looks at whether the caller asks to stop
 
 Progress = Callable[[int, int], None]
 
@@ -95,7 +95,7 @@ def _check_origin(writer: ShardWriter, info: ShardInfo) -> None:
 
 
 class _Stop:
-    """The caller's wish to stop, for this process and for others."""
+    """The caller's request to stop, for this process and for others."""
 
     def __init__(self, cancelled: threading.Event | None) -> None:
         self._here = cancelled
@@ -103,10 +103,10 @@ class _Stop:
 
     def is_set(self) -> bool:
         """Asks the caller; passes it on."""
-        wished = self._here is not None and self._here.is_set()
-        if wished and self.elsewhere is not None:
+        requested = self._here is not None and self._here.is_set()
+        if requested and self.elsewhere is not None:
             self.elsewhere.set()
-        return wished
+        return requested
 
 
 @contextmanager
@@ -170,7 +170,7 @@ class _Stopped(Exception):
 
 
 def _write(writer: ShardWriter, studio: Studio, stop: Any, number: int) -> int | None:
-    """One shard; None, and nothing of it on disk, where the caller wished to stop."""
+    """One shard; None, and nothing of it on disk, where the caller asked to stop."""
     try:
         writer.write(number, _samples(studio, stop, number * SHARD_SIZE))
     except _Stopped:
