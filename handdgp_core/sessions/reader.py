@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from handdgp_core.errors import CameraError, SourceError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import codec, schema
-from handdgp_core.sessions.migrations import Contents, migrate, version_of
+from handdgp_core.sessions.facts import SessionFacts
+from handdgp_core.sessions.migrations import Contents, migrate
 from handdgp_core.sessions.pictures import decode_jpeg, decode_lossless
 from handdgp_core.sessions.records import (
     MESSAGE_HEAD_BYTES,
@@ -122,15 +123,13 @@ class SessionReader:
     @property
     def is_rendered(self) -> bool:
         """Whether the recorded source was made by a renderer."""
-        return self.facts.get("is_rendered") == "true"
+        return bool(self._known_facts.is_rendered)
 
     @property
     def hand_length_m(self) -> float | None:
-        """The person's own hand when the recording began."""
-        try:
-            return float(self.facts.get("hand_length_mm", "")) / 1e3
-        except ValueError:
-            return None
+        """The user's own hand when the recording began."""
+        length_mm = self._known_facts.hand_length_mm
+        return None if length_mm is None else length_mm / 1e3
 
     @property
     def attachments(self) -> dict[str, bytes]:
@@ -225,8 +224,9 @@ class SessionReader:
         self.finished = found.finished
         metadata = {record.name: dict(record.metadata) for record, _, _ in found.metadata}
         self.facts, self.closing = metadata.get("session", {}), metadata.get("session_end", {})
+        self._known_facts = SessionFacts.model_validate(self.facts)
         self._check_version()
-        contents = migrate(Contents(self.facts, self._channels(), self._types()))
+        contents = migrate(Contents(self._channels(), self._types()))
         self.warnings = contents.warnings
         self._index(contents.topics)
         if not self._images:
@@ -239,7 +239,7 @@ class SessionReader:
             self.warnings.append(describe_losses(self._losses) or "the recording was never finished")
 
     def _check_version(self) -> None:
-        version = version_of(self.facts)
+        version = self._known_facts.format_version or 0
         if version > schema.VERSION:
             raise SourceError(
                 f"{self.path.name} has format {version}; this program reads recordings up to format {schema.VERSION}.",
@@ -361,7 +361,7 @@ class SessionReader:
                 self._settings_times.append(time_ns)
                 self._settings.append(content)
         if not self._settings:
-            self._settings_times, self._settings = [0], [json.loads(self.facts["settings"])]
+            self._settings_times, self._settings = [0], [self._known_facts.settings or {}]
 
     def _calibration_at(self, time_ns: int) -> Camera | None:
         """From Foxglove's calibration message, for recordings of other programs."""
