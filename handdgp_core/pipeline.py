@@ -36,7 +36,7 @@ def estimated_frames(
     estimator: HandEstimator,
     cameras: CameraChooser | None = None,
     *,
-    wanted: Callable[[Frame], bool] | None = None,
+    select: Callable[[Frame], bool] | None = None,
     limit: int | None = None,
     stop: threading.Event | None = None,
     on_wait: Callable[[str], None] | None = None,
@@ -47,7 +47,7 @@ def estimated_frames(
         source: read until it ends; not closed here.
         estimator: finds the hands; not closed here.
         cameras: chooses the camera of every frame; by default what the source knows, else an assumed one.
-        wanted: tells which frames are estimated; the others are skipped.
+        select: tells which frames are estimated; the others are skipped.
         limit: end after this many estimated frames.
         stop, on_wait: as for `sources.protocol.frames`.
 
@@ -58,7 +58,7 @@ def estimated_frames(
     cameras = cameras or CameraChooser()
     done = 0
     for frame in frames(source, stop, on_wait):
-        if wanted is not None and not wanted(frame):
+        if select is not None and not select(frame):
             continue
         if frame.name is not None:
             estimator.reset()

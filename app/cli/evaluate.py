@@ -14,15 +14,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from app.cli.accuracy_table import show_accuracy
 from app.cli.console import cancellable, console, progress_bar
 from app.cli.options import CANCELLED, DONE, Device, DeviceOption, HandLength, Model, metres
 from handdgp_core.drawing.examples import Examples
 from handdgp_core.errors import UsageError
+from handdgp_core.evaluation.accuracy import accuracy, mean_over_roots
+from handdgp_core.evaluation.matching import Matches
 from handdgp_core.evaluation.protocols import Progress, evaluate_demo, evaluate_folder
-from handdgp_core.evaluation.summary import Pairs, summarise
+from handdgp_core.evaluation.summary import Pairs, summarise, without_nan
 from handdgp_core.files import write_json
 
 if TYPE_CHECKING:
+    from handdgp_core.estimation.estimator import HandEstimator
     from handdgp_core.estimation.predictor import PositioningMethod
 
 # Pictures with annotations, and the bundled clip, go through the whole program. The public sets go through the network
@@ -39,6 +43,7 @@ class EvaluateOptions:
     """What `evaluate` was asked for; names as on the command line.
 
     Attributes:
+        roots: folders of the data set; several for `frames` alone.
         report: folder for an HTML report with plots and pictures.
         submission: file for the server of FreiHAND (.json or .zip) or HO3D (.zip).
         split: of the data set; empty for the one to evaluate on.
@@ -46,7 +51,7 @@ class EvaluateOptions:
     """
 
     dataset: str
-    root: Path | None
+    roots: tuple[Path, ...]
     output: Path
     model: str = "open"
     device: str = "auto"
@@ -69,31 +74,39 @@ def evaluate(options: EvaluateOptions) -> bool:
         return _break_down(options)
     examples = Examples(EXAMPLE_COUNT if options.report else 0)
     with cancellable() as cancelled:
-        pairs = _all_pairs(options, cancelled, examples)
+        matches = _all_matches(options, cancelled, examples) if options.dataset in PLAIN else {}
+        found = {name: part.pairs() for name, part in matches.items()} or _all_pairs(options, cancelled, examples)
         if cancelled.is_set():
             return False
-    results: dict[str, dict[str, Any]] = {method: summarise(found, options.left_out) for method, found in pairs.items()}
-    write_json(options.output, {"dataset": options.dataset, "model": options.model, "positioning": results})
+    several = len(options.roots) > 1
+    results = {name: summarise(pairs, options.left_out) for name, pairs in found.items()}
+    content = {"dataset": options.dataset, "model": options.model, "roots" if several else "positioning": results}
+    if matches:
+        names = list(matches) if several else ["refined"]
+        rows = {name if several else _name_of(options): accuracy(matches[name], options.left_out) for name in names}
+        content["accuracy"] = {"roots": rows, "mean": mean_over_roots(list(rows.values()))}
+    write_json(options.output, without_nan(content))
     if options.submission is not None:
-        _submit(options, pairs["refined"])
+        _submit(options, found["refined"])
     if options.report is not None:
         _report(options, options.report, results, examples)
-    _show(results)
+    if not several:
+        _show(results)
+    if matches:
+        show_accuracy(rows, options.left_out)
     return True
 
 
 def _break_down(options: EvaluateOptions) -> bool:
     """Any model on synthetic shards: tables by distance, view, skin tone, occlusion and hand size."""
     from handdgp_core.datasets.shards import Shards
-    from handdgp_core.evaluation.breakdown import break_down
-
-    assert options.root is not None
     from handdgp_core.estimation.models import load_predictor
+    from handdgp_core.evaluation.breakdown import break_down
 
     model = load_predictor(options.model, options.device)
     try:
         with _bar("shards") as progress:
-            tables = break_down(Shards(options.root), model, progress)
+            tables = break_down(Shards(options.roots[0]), model, progress)
     except KeyboardInterrupt:
         return False
     write_json(options.output, {"dataset": options.dataset, "model": options.model, "tables": tables})
@@ -119,19 +132,68 @@ def _spread(row: dict[str, Any], key: str) -> str:
 
 def _check(options: EvaluateOptions) -> None:
     if options.dataset not in DATASETS:
-        raise UsageError(f"a data set out of {', '.join(DATASETS)}", repr(options.dataset))
-    if options.root is None and options.dataset != "demo":
-        raise UsageError("--root FOLDER with the pictures", "none", "give --root")
+        raise UsageError(
+            f"There is no data set {options.dataset!r} to evaluate on.", hint=f"Choose one of {', '.join(DATASETS)}."
+        )
+    if not options.roots and options.dataset != "demo":
+        raise UsageError(f"--dataset {options.dataset} needs a folder.", hint="Give --root FOLDER.")
+    if len(options.roots) > 1 and options.dataset != "frames":
+        raise UsageError(
+            f"--dataset {options.dataset} takes one --root, not {len(options.roots)}.",
+            hint="Only frames takes several.",
+        )
     if options.submission is not None and options.dataset not in ("freihand", "ho3d"):
-        raise UsageError("--submission with the data set freihand or ho3d", options.dataset, "leave it out")
+        raise UsageError(
+            f"--submission does not go with --dataset {options.dataset}.",
+            hint="Only freihand and ho3d have a server: drop --submission.",
+        )
 
 
-def _all_pairs(
-    options: EvaluateOptions, cancelled: threading.Event, examples: Examples
-) -> dict[PositioningMethod, Pairs]:
+def _all_matches(options: EvaluateOptions, cancelled: threading.Event, examples: Examples) -> dict[str, Matches]:
+    """Labelled hands and those found: of one root by solve, of several by root with the refined solve."""
+    if len(options.roots) > 1:
+        runs = [(name, root, METHODS[1]) for name, root in zip(_names(options.roots), options.roots, strict=True)]
+    else:
+        runs = [(method, next(iter(options.roots), Path()), method) for method in METHODS]
+    matches = {}
+    for name, root, method in runs:
+        shown = examples if method == "refined" else Examples()
+        with _estimator(options, method) as estimator, _bar(f"{_name_of(options, root)}, {method} solve") as progress:
+            if options.dataset == "demo":
+                matches[name] = evaluate_demo(estimator, progress, cancelled, shown)
+            else:
+                matches[name] = evaluate_folder(root, estimator, progress, cancelled, shown)
+        if cancelled.is_set():
+            break
+    return matches
+
+
+def _names(roots: Sequence[Path]) -> list[str]:
+    """Short names of the roots, whole paths where these would not tell them apart."""
+    short = [root.resolve().name for root in roots]
+    return short if len(set(short)) == len(short) else [str(root) for root in roots]
+
+
+def _name_of(options: EvaluateOptions, root: Path | None = None) -> str:
+    """What a run is called: the folder's name, or that of the data set."""
+    return "demo" if options.dataset == "demo" else (root or options.roots[0]).resolve().name
+
+
+@contextmanager
+def _estimator(options: EvaluateOptions, method: PositioningMethod) -> Iterator[HandEstimator]:
+    from handdgp_core.estimation.estimator import HandEstimator
+
+    estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
+    try:
+        yield estimator
+    finally:
+        estimator.close()
+
+
+def _all_pairs(options: EvaluateOptions, cancelled: threading.Event, examples: Examples) -> dict[str, Pairs]:
     if options.dataset in LABELLED and Path(options.model).suffix == ".safetensors":
         return _network_pairs(options, cancelled, examples)
-    pairs: dict[PositioningMethod, Pairs] = {}
+    pairs: dict[str, Pairs] = {}
     for method in METHODS:
         pairs[method] = _program_pairs(options, method, cancelled, examples if method == "refined" else Examples())
         if cancelled.is_set():
@@ -139,36 +201,24 @@ def _all_pairs(
     return pairs
 
 
-def _network_pairs(
-    options: EvaluateOptions, cancelled: threading.Event, examples: Examples
-) -> dict[PositioningMethod, Pairs]:
+def _network_pairs(options: EvaluateOptions, cancelled: threading.Event, examples: Examples) -> dict[str, Pairs]:
     from handdgp_core.estimation.models import choose_device
     from handdgp_core.evaluation.labelled import evaluate_network
     from handdgp_core.networks import load_network
 
     network = load_network(options.model, choose_device(options.device))
     with _bar(options.dataset) as progress:
-        return evaluate_network(network, _open(options, network.template), progress, cancelled, examples)
+        solved = evaluate_network(network, _open(options, network.template), progress, cancelled, examples)
+    return {method: pairs for method, pairs in solved.items()}
 
 
 def _program_pairs(
     options: EvaluateOptions, method: PositioningMethod, cancelled: threading.Event, examples: Examples
 ) -> Pairs:
-    from handdgp_core.estimation.estimator import HandEstimator
+    from handdgp_core.evaluation.labelled import evaluate_estimator
 
-    estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
-    try:
-        with _bar(f"{options.dataset}, {method} solve") as progress:
-            if options.dataset == "demo":
-                return evaluate_demo(estimator, progress, cancelled, examples)
-            assert options.root is not None
-            if options.dataset == "frames":
-                return evaluate_folder(options.root, estimator, progress, cancelled, examples)
-            from handdgp_core.evaluation.labelled import evaluate_estimator
-
-            return evaluate_estimator(estimator, _open(options, None), progress, cancelled, examples)
-    finally:
-        estimator.close()
+    with _estimator(options, method) as estimator, _bar(f"{options.dataset}, {method} solve") as progress:
+        return evaluate_estimator(estimator, _open(options, None), progress, cancelled, examples)
 
 
 def _open(options: EvaluateOptions, template: Any) -> Any:
@@ -176,7 +226,7 @@ def _open(options: EvaluateOptions, template: Any) -> Any:
     from handdgp_core.datasets.registry import JoinedHands, open_dataset, open_template
 
     split = options.split or EVALUATION_SPLITS.get(options.dataset, "")
-    config = DatasetConfig(options.dataset, str(options.root), split, limit=options.limit)  # type: ignore[arg-type]
+    config = DatasetConfig(options.dataset, str(options.roots[0]), split, limit=options.limit)  # type: ignore[arg-type]
     if template is None:
         template = open_template("body" if options.dataset == "h36m" else "open")
     return JoinedHands([open_dataset(config, template)], [config])
@@ -207,7 +257,9 @@ def _report(options: EvaluateOptions, folder: Path, results: dict[str, dict[str,
         from handdgp_core.drawing.qualitative import draw_example
         from handdgp_core.evaluation.report import write_report
     except ModuleNotFoundError as error:
-        raise UsageError("matplotlib for --report", f"no {error.name}", "pip install matplotlib") from error
+        raise UsageError(
+            f"--report needs {error.name}, which is not installed.", hint=f"Install it: pip install {error.name}."
+        ) from error
     pictures: Sequence[Any] = [(example.name, draw_example(example)) for example in examples.kept]
     path = write_report(folder, {"dataset": options.dataset, "model": options.model}, results, pictures)
     console.print(f"Report: {path}", markup=False)
@@ -238,11 +290,14 @@ def command(
         typer.Option("--dataset", help="frames (a folder with annotations.npz), demo, freihand, ho3d, h36m or shards."),
     ],
     output: Annotated[Path, typer.Option("--output", help="JSON file for the figures.")],
-    root: Annotated[Path | None, typer.Option("--root", help="Folder of the data set.")] = None,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option("--root", help="Folder of the data set. frames takes several, one for each person or camera."),
+    ] = None,
     model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
-    leave_out: Annotated[str, typer.Option("--leave-out", help="Joints left out of errors, comma-separated.")] = "0",
+    leave_out: Annotated[str, typer.Option("--leave-out", help="Joints that errors skip, comma-separated.")] = "0",
     report: Annotated[
         Path | None, typer.Option("--report", help="Folder for an HTML report with plots and pictures.")
     ] = None,
@@ -256,10 +311,12 @@ def command(
     try:
         left_out = tuple(int(part) for part in leave_out.split(",") if part.strip())
     except ValueError:
-        raise UsageError("joint numbers such as 0,4", repr(leave_out)) from None
+        raise UsageError(
+            f"--leave-out {leave_out} is not a list of joint numbers.", hint="Write it like this: 0,4."
+        ) from None
     options = EvaluateOptions(
         dataset=dataset,
-        root=root,
+        roots=tuple(root or ()),
         output=output,
         model=model,
         device=device.value,

@@ -150,7 +150,7 @@ def _run(
             source,
             estimator,
             chooser,
-            wanted=lambda frame: frame.index % options.every == 0,
+            select=lambda frame: frame.index % options.every == 0,
             limit=options.limit,
             stop=cancelled,
             on_wait=bar.console.print,

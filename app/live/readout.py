@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handdgp_core.hands.keypoints import FINGERS, WRIST
+from handdgp_core.hands.palm import distance_std_m, palm_m
 from handdgp_core.types import Hand
 
 SIGMAS = 2.0  # every ± and every band of the window is two standard deviations
-_PALM = (WRIST, *(chain[0] for name, chain in FINGERS.items() if name != "thumb"))
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,10 @@ def palm_distance(hand: Hand) -> Distance | None:
     """
     if hand.degenerate is not None:
         return None
-    palm_m = hand.keypoints_m[list(_PALM)].mean(axis=0)
-    meters = float(np.linalg.norm(palm_m))
+    meters = float(np.linalg.norm(palm_m(hand)))
     if not np.isfinite(meters) or meters == 0.0:
         return None
-    sight = palm_m / meters
-    variance = float(sight @ hand.covariance_at(palm_m) @ sight)
-    error_m = SIGMAS * float(np.sqrt(max(variance, 0.0))) if np.isfinite(variance) else float("nan")
-    return Distance(meters, error_m)
+    return Distance(meters, SIGMAS * distance_std_m(hand))
 
 
 def depth_error_m(hand: Hand) -> float:

@@ -44,13 +44,13 @@ class ViewSettings:
 
     def __post_init__(self) -> None:
         if self.policy not in ("fit", "published"):
-            raise UsageError('the policy "fit" or "published"', repr(self.policy))
+            raise UsageError(f"There is no policy {self.policy!r} for views.", hint="Choose fit or published.")
         if min(self.size, self.patch_size, self.focal_px, self.crop_factor) <= 0:
-            raise UsageError("a positive size, patch size, focal length and crop factor", f"{self}")
+            raise UsageError(f"Size, patch size, focal length and crop factor must be positive in {self}.")
         if min(self.rotation_deg, self.aim, self.shift) < 0:
-            raise UsageError("ranges that are not negative", f"{self}")
+            raise UsageError(f"Rotation, aim and shift must not be negative in {self}.")
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise UsageError("a positive range of scales, the smaller first", f"{self.scale}")
+            raise UsageError(f"Scales from {self.scale[0]} to {self.scale[1]} are no positive range, smaller first.")
 
     def steady(self) -> ViewSettings:
         """The same view as at run time: nothing varied."""
@@ -87,13 +87,14 @@ class AppearanceSettings:
 
     def __post_init__(self) -> None:
         if min(self.brightness, self.contrast, self.saturation, self.hue_rad, self.blur_px, self.noise) < 0:
-            raise UsageError("ranges that are not negative", f"{self}")
+            raise UsageError(f"Ranges must not be negative in {self}.")
         if max(self.brightness, self.contrast, self.saturation) > 1:
-            raise UsageError("a brightness, contrast and saturation of at most 1", f"{self}")
+            raise UsageError(f"Brightness, contrast and saturation must be at most 1 in {self}.")
         if not (0 <= self.blur_probability <= 1 and 0 <= self.occluder_probability <= 1 and self.occluders >= 0):
-            raise UsageError("probabilities from 0 to 1 and no negative number of occluders", f"{self}")
+            raise UsageError(f"Probabilities must be from 0 to 1, and occluders not negative, in {self}.")
         if not 0 < self.occluder_size[0] <= self.occluder_size[1]:
-            raise UsageError("a positive range of occluder sizes, the smaller first", f"{self.occluder_size}")
+            low, high = self.occluder_size
+            raise UsageError(f"Occluder sizes from {low} to {high} are no positive range, smaller first.")
 
     @classmethod
     def none(cls) -> AppearanceSettings:

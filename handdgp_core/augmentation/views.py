@@ -53,7 +53,7 @@ class ViewPairs(Dataset[dict[str, Any]]):
         keypoint_count: int = 21,
     ) -> None:
         if view_count not in (1, 2):
-            raise UsageError("one or two views", f"{view_count}")
+            raise UsageError(f"Could not draw {view_count} views of a sample.", hint="Choose 1 or 2.")
         self.hands = hands
         self.vertex_count, self.keypoint_count = vertex_count, keypoint_count
         self.views = views or ViewSettings()
@@ -112,7 +112,7 @@ class ViewPairs(Dataset[dict[str, Any]]):
         try:
             return draw_geometry(sample, self.views, rng, self.view_count)
         except HandDGPError as error:
-            raise DatasetError(error.wanted, f"{error.found} ({sample.name})", error.cure) from error
+            raise DatasetError(f"Could not draw a view of {sample.name}: {error.problem}", hint=error.hint) from error
 
     def _labels(self, sample: LabelledHand, geometry: ViewGeometry, view: int) -> dict[str, NDArray[Any]]:
         """Labels in the view. What is unknown is 0 and its flag, too."""
@@ -137,11 +137,14 @@ class ViewPairs(Dataset[dict[str, Any]]):
 
     def _check(self, sample: LabelledHand) -> None:
         if sample.vertices_m is not None and len(sample.vertices_m) != self.vertex_count:
-            found = f"{len(sample.vertices_m)} vertices in {sample.name}"
-            cure = "choose the hand model whose mesh the data set has"
-            raise DatasetError(f"meshes of {self.vertex_count} vertices", found, cure)
+            raise DatasetError(
+                f"{sample.name} has {len(sample.vertices_m)} vertices, the hand model {self.vertex_count}.",
+                hint="Choose the hand model whose mesh the data set has.",
+            )
         if sample.keypoints_m.shape != (self.keypoint_count, 3):
-            raise DatasetError(f"{self.keypoint_count} keypoints", f"{sample.keypoints_m.shape} in {sample.name}")
+            raise DatasetError(
+                f"{sample.name} has keypoints of shape {sample.keypoints_m.shape}, the model {self.keypoint_count}."
+            )
 
 
 def _tensors(numbers: dict[str, NDArray[Any]]) -> dict[str, Tensor]:

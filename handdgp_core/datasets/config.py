@@ -33,4 +33,4 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         for name, value in (("repeat", self.repeat), ("limit", self.limit)):
             if value is not None and value < 1:
-                raise UsageError(f"{name} of at least 1", f"{value}")
+                raise UsageError(f"{name} of a data set cannot be {value}.", hint="Give 1 or more.")

@@ -1,4 +1,4 @@
-"""Finding a data set's files, and saying which one is missing or cut short."""
+"""Finds a data set's files, and names those that are missing or cut short."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ class DatasetError(SourceError):
     """A data set that is not there, not whole, or not of the expected form.
 
     Args:
-        wanted, found, cure: as in `HandDGPError`.
-        message: instead of these, a text that ends in the line of such an error. torch's DataLoader hands errors of
+        problem, hint: as in `HandDGPError`.
+        message: instead of these, a text whose last line is that of such an error. torch's DataLoader passes errors of
             its processes on like this.
     """
 
-    def __init__(self, wanted: str = "", found: str = "", cure: str = "", message: str = "") -> None:
+    def __init__(self, problem: str = "", *, hint: str = "", message: str = "") -> None:
         if message:
             line = message.strip().splitlines()[-1]
-            match = re.search(r"Wanted (.*?); found (.*)\.$", line)
-            wanted, found = (match[1], match[2]) if match else ("a data set that can be read", line)
-        super().__init__(wanted, found, cure)
+            problem, hint = re.sub(r"^[\w.]+Error: ", "", line), ""
+        super().__init__(problem, hint=hint)
 
 
 class DatasetFolder:
@@ -46,14 +45,16 @@ class DatasetFolder:
     def __init__(self, root: str | Path, title: str, origin: str, marks: Iterable[str]) -> None:
         self.root = Path(root)
         self.title = title
-        self.cure = f"get {title} from {origin} and give the folder it unpacks to"
+        self.hint = f"Get {title} from {origin} and give the folder it unpacks to."
         marks = tuple(marks)
         if not self.root.is_dir():
-            found = "a file of that name" if self.root.exists() else "no such folder"
-            raise DatasetError(f"the folder of {title} at {self.root}", found, self.cure)
+            reason = "is a file, not a folder" if self.root.exists() else "does not exist: there is no such folder"
+            raise DatasetError(f"Could not open {title}: {self.root} {reason}.", hint=self.hint)
         if not any((self.root / mark).exists() for mark in marks):
-            found = f"none of them in {self.root} ({_contents(self.root)})"
-            raise DatasetError(f"{title} with {', '.join(marks)}", found, self.cure)
+            raise DatasetError(
+                f"{self.root} is not the folder of {title}: it lacks {', '.join(marks)} ({_contents(self.root)}).",
+                hint=self.hint,
+            )
 
     def file(self, name: str) -> Path:
         """A file that must be there and not be empty."""
@@ -71,22 +72,26 @@ class DatasetFolder:
             raise self.incomplete(f"{name}/", "it is missing")
         return path
 
-    def check_all_present(self, folder: str, wanted: Iterable[str]) -> None:
+    def check_all_present(self, folder: str, names: Iterable[str]) -> None:
         """Every one of these file names stands in the folder."""
         present = {entry.name for entry in os.scandir(self.folder(folder))}
-        missing = [name for name in wanted if name not in present]
+        missing = [name for name in names if name not in present]
         if missing:
             raise self.incomplete(f"{folder}/{missing[0]}", _missing(len(missing)))
 
-    def incomplete(self, name: str, found: str) -> DatasetError:
+    def incomplete(self, name: str, reason: str) -> DatasetError:
         """The error that names one file of this data set."""
-        cure = f"the download of {self.title} seems incomplete: {self.cure}"
-        return DatasetError(f"{name} in {self.root}", found, cure)
+        return DatasetError(
+            f"Could not read {name} in {self.root}: {reason}.",
+            hint=f"The download of {self.title} seems incomplete. {self.hint}",
+        )
 
-    def damaged(self, name: str, found: str) -> DatasetError:
-        """The error that says that a file's content is not what it should be."""
-        cure = f"the download may have been cut short: copy or download {Path(name).name} again"
-        return DatasetError(f"a whole {name} of {self.title} in {self.root}", found, cure)
+    def damaged(self, name: str, reason: str) -> DatasetError:
+        """The error for a file whose content is not what it should be."""
+        return DatasetError(
+            f"Could not read {name} of {self.title} in {self.root}: {reason.removesuffix('.')}.",
+            hint=f"The download may have been cut short: copy or download {Path(name).name} again.",
+        )
 
 
 def checked_index(index: int, count: int) -> int:
@@ -101,7 +106,7 @@ def checked_index(index: int, count: int) -> int:
 
 
 def _missing(count: int) -> str:
-    return "it is missing" if count == 1 else f"it and {count - 1} more files are missing"
+    return "it is missing" if count == 1 else f"it and {count - 1} more {'file' if count == 2 else 'files'} are missing"
 
 
 def _contents(folder: Path) -> str:

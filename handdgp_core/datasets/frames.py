@@ -29,7 +29,7 @@ class FramesFolder:
         self._annotations = load_annotations(self._folder.root)
         names = self._annotations.image
         if not names:
-            raise self._folder.damaged(FILE_NAME, "no row in it")
+            raise self._folder.damaged(FILE_NAME, "it lists no image")
         below = self._folder.root / "images"
         self._pictures = "images/" if below.is_dir() and not (self._folder.root / names[0]).exists() else ""
         for name in dict.fromkeys(names):
@@ -45,7 +45,7 @@ class FramesFolder:
         try:
             image = read_image(self._folder.root / name, use_exif=False)
         except SourceError as error:
-            raise self._folder.damaged(name, error.found) from error
+            raise self._folder.damaged(name, error.problem) from error
         return LabelledHand(
             image,
             truth.intrinsics[index],

@@ -50,10 +50,13 @@ class FreiHAND:
         cache: Path | None = None,
     ) -> None:
         if split not in ("training", "evaluation"):
-            raise UsageError('the split "training" or "evaluation"', repr(split))
+            raise UsageError(f"FreiHAND has no split {split!r}.", hint="Choose training or evaluation.")
         unknown = [name for name in backgrounds if name not in BACKGROUNDS]
         if unknown or not backgrounds:
-            raise UsageError(f"backgrounds out of {', '.join(BACKGROUNDS)}", repr(unknown or backgrounds))
+            raise UsageError(
+                f"FreiHAND has no backgrounds {unknown or list(backgrounds)}.",
+                hint=f"Choose among {', '.join(BACKGROUNDS)}.",
+            )
         self.split = split
         self._versions = [BACKGROUNDS.index(name) for name in backgrounds] if split == "training" else [0]
         self._folder = DatasetFolder(root, "FreiHAND v2", ORIGIN, (split, f"{split}_K.json"))
@@ -80,7 +83,7 @@ class FreiHAND:
         try:
             image = read_image(self._folder.root / name, use_exif=False)
         except SourceError as error:
-            raise self._folder.damaged(name, error.found) from error
+            raise self._folder.damaged(name, error.problem) from error
         height, width = image.shape[:2]
         return LabelledHand(
             image,
@@ -119,5 +122,5 @@ class FreiHAND:
         for name in self._arrays:
             count = len(self._array(name))
             if count != self.hand_count:
-                found = f"{count} items, while {self.split}_K.json has {self.hand_count}"
-                raise self._folder.damaged(f"{self.split}_{name}.json", found)
+                reason = f"it has {count} items, while {self.split}_K.json has {self.hand_count}"
+                raise self._folder.damaged(f"{self.split}_{name}.json", reason)

@@ -53,7 +53,7 @@ class HO3D:
         mesh_from_parameters: MeshFromParameters | None = None,
     ) -> None:
         if split not in ("train", "evaluation"):
-            raise UsageError('the split "train" or "evaluation"', repr(split))
+            raise UsageError(f"HO3D has no split {split!r}.", hint="Choose train or evaluation.")
         self.split = split
         self._mesh = mesh_from_parameters
         self._folder = DatasetFolder(root, "HO3D v2", ORIGIN, (split, f"{split}.txt"))
@@ -70,7 +70,7 @@ class HO3D:
         try:
             image = read_image(self._folder.root / picture, use_exif=False)
         except SourceError as error:
-            raise self._folder.damaged(picture, error.found) from error
+            raise self._folder.damaged(picture, error.problem) from error
         meta = self._meta(meta_name)
         joints = self._numbers(meta_name, meta, "handJoints3D")
         return LabelledHand(
@@ -88,10 +88,10 @@ class HO3D:
         for line in self._folder.file(name).read_text(encoding="utf-8", errors="replace").split():
             sequence, slash, number = line.partition("/")
             if not (slash and sequence and number.isdecimal()) or ".." in sequence:
-                raise self._folder.damaged(name, f"the line {line[:60]!r} instead of SEQUENCE/NUMBER")
+                raise self._folder.damaged(name, f"its line {line[:60]!r} is not SEQUENCE/NUMBER")
             frames.append((sequence, number))
         if not frames:
-            raise self._folder.damaged(name, "no line in it")
+            raise self._folder.damaged(name, "it is empty")
         return frames
 
     def _check_files(self) -> dict[str, str]:
@@ -100,36 +100,36 @@ class HO3D:
         for sequence, number in self.frames:
             numbers.setdefault(sequence, []).append(number)
         suffixes = {}
-        for sequence, wanted in numbers.items():
+        for sequence, listed in numbers.items():
             folder = f"{self.split}/{sequence}"
             present = {entry.name for entry in os.scandir(self._folder.folder(f"{folder}/rgb"))}
-            suffixes[sequence] = next((s for s in SUFFIXES if wanted[0] + s in present), SUFFIXES[0])
-            self._folder.check_all_present(f"{folder}/rgb", (number + suffixes[sequence] for number in wanted))
-            self._folder.check_all_present(f"{folder}/meta", (f"{number}.pkl" for number in wanted))
+            suffixes[sequence] = next((s for s in SUFFIXES if listed[0] + s in present), SUFFIXES[0])
+            self._folder.check_all_present(f"{folder}/rgb", (number + suffixes[sequence] for number in listed))
+            self._folder.check_all_present(f"{folder}/meta", (f"{number}.pkl" for number in listed))
         return suffixes
 
     def _meta(self, name: str) -> Mapping[str, Any]:
         try:
-            meta = read_pickle(self._folder.root / name, "a meta file of HO3D", self._folder.cure)
+            meta = read_pickle(self._folder.root / name, "a meta file of HO3D", self._folder.hint)
         except AssetError as error:
-            raise self._folder.damaged(name, error.found) from error
+            raise self._folder.damaged(name, error.problem) from error
         if not isinstance(meta, Mapping):
-            raise self._folder.damaged(name, f"a {type(meta).__name__} instead of a dict")
+            raise self._folder.damaged(name, f"it holds a {type(meta).__name__} instead of a dict")
         return meta
 
     def _numbers(self, name: str, meta: Mapping[str, Any], key: str) -> Array:
         try:
             values = np.asarray(meta[key], dtype=np.float64)
         except (KeyError, TypeError, ValueError) as error:
-            raise self._folder.damaged(name, f"no numbers as {key!r} in it") from error
+            raise self._folder.damaged(name, f"its {key!r} is missing or holds no numbers") from error
         if not np.isfinite(values).all():
-            raise self._folder.damaged(name, f"nothing (None or NaN) as {key!r} in it")
+            raise self._folder.damaged(name, f"its {key!r} holds None or NaN")
         return values
 
     def _camera(self, name: str, meta: Mapping[str, Any]) -> Array:
         matrix = self._numbers(name, meta, "camMat")
         if matrix.shape != (3, 3):
-            raise self._folder.damaged(name, f"'camMat' of shape {matrix.shape}")
+            raise self._folder.damaged(name, f"its 'camMat' has the shape {matrix.shape}")
         return matrix
 
     def _keypoints(self, name: str, joints: Array) -> Array:
@@ -139,7 +139,7 @@ class HO3D:
         elif joints.size == 3:  # the root alone
             keypoints[0] = joints.reshape(3)
         else:
-            raise self._folder.damaged(name, f"'handJoints3D' of shape {joints.shape}")
+            raise self._folder.damaged(name, f"its 'handJoints3D' has the shape {joints.shape}")
         return keypoints @ CAMERA_FROM_OPENGL
 
     def _vertices(self, name: str, meta: Mapping[str, Any]) -> Array | None:
@@ -153,5 +153,5 @@ class HO3D:
             return None
         box = self._numbers(name, meta, "handBoundingBox").reshape(-1)
         if box.shape != (4,):
-            raise self._folder.damaged(name, f"'handBoundingBox' of {box.size} numbers")
+            raise self._folder.damaged(name, f"its 'handBoundingBox' has {box.size} numbers")
         return box

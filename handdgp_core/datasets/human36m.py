@@ -6,7 +6,7 @@ Human36M_subjectN_camera.json ({camera: R, t, f, c}, millimetres) and Human36M_s
 Human36M_subjectN_joint_3d.json, too: 17 joints of another skeleton, which nothing here uses.
 
 Train: subjects 1, 5, 6, 7, 8, every 5th frame. Test: 9 and 11, every 64th frame of camera 4, as in I2L-MeshNet. Frames
-without SMPL parameters are left out: they have neither the mesh nor its keypoints.
+without SMPL parameters are skipped: they have neither the mesh nor its keypoints.
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ class Human36M:
         every: int | None = None,
     ) -> None:
         if split not in SUBJECTS:
-            raise UsageError('the split "train" or "test"', repr(split))
+            raise UsageError(f"Human3.6M has no split {split!r}.", hint="Choose train or test.")
         self._every = EVERY[split] if every is None else every
         if self._every < 1:
-            raise UsageError("a step of at least 1 frame", f"{every}")
+            raise UsageError(f"Could not take every {every}th frame.", hint="Choose a step of 1 or more.")
         self.split = split
         self._mesh = mesh_from_parameters
         self._regressor = np.asarray(keypoint_regressor, dtype=np.float64)
         self._folder = DatasetFolder(root, "Human3.6M in I2L-MeshNet's layout", ORIGIN, ("annotations", "images"))
         self._frames = [frame for subject in SUBJECTS[split] for frame in self._subject(subject)]
         if not self._frames:
-            raise self._folder.damaged("annotations", f"no frame of the {split} split with SMPL parameters")
+            raise self._folder.damaged("annotations", f"no frame of the {split} split has SMPL parameters")
         self._check_pictures()
 
     def __len__(self) -> int:
@@ -92,10 +92,12 @@ class Human36M:
         try:
             image = read_image(self._folder.root / name, use_exif=False)
         except SourceError as error:
-            raise self._folder.damaged(name, error.found) from error
+            raise self._folder.damaged(name, error.problem) from error
         world = self._mesh(frame.pose, frame.shape, frame.root_m)
         if world.shape != (self._regressor.shape[1], 3):
-            raise DatasetError(f"a mesh of {self._regressor.shape[1]} vertices", f"{world.shape}")
+            raise DatasetError(
+                f"The regressor of keypoints is for {self._regressor.shape[1]} vertices, the mesh has {len(world)}."
+            )
         vertices = world @ frame.camera_from_world.T + frame.translation_m
         return LabelledHand(image, frame.matrix, self._regressor @ vertices, vertices, name=name, box_px=frame.box_px)
 
@@ -106,7 +108,7 @@ class Human36M:
             boxes = {row["image_id"]: row.get("bbox") for row in data["annotations"]}
             pictures = [row for row in data["images"] if self._wanted(row)]
         except (KeyError, TypeError) as error:
-            raise self._folder.damaged(f"{stem}_data.json", f"nothing as {error} in it") from error
+            raise self._folder.damaged(f"{stem}_data.json", f"there is no {error} in it") from error
         for picture in pictures:
             yield from self._frame(stem, picture, cameras, bodies, boxes.get(picture["id"]))
 
@@ -134,8 +136,8 @@ class Human36M:
                 None if box is None else _corners(np.asarray(box, dtype=np.float64).reshape(4)),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            found = f"a frame ({picture.get('file_name')}) that does not fit together: {error}"
-            raise self._folder.damaged(f"{stem}_*.json", found) from error
+            reason = f"the parts of frame {picture.get('file_name')} do not fit together: {error}"
+            raise self._folder.damaged(f"{stem}_*.json", reason) from error
 
     def _json(self, name: str) -> Any:
         path = self._folder.file(name)
@@ -143,7 +145,7 @@ class Human36M:
             with path.open(encoding="utf-8") as file:
                 return json.load(file)
         except ValueError as error:  # also a wrong encoding
-            raise self._folder.damaged(name, f"no valid JSON ({error})") from error
+            raise self._folder.damaged(name, f"it is not valid JSON ({error})") from error
 
     def _check_pictures(self) -> None:
         by_folder: dict[str, list[str]] = {}

@@ -33,7 +33,7 @@ def cached_array(path: Path, item_shape: tuple[int, ...], cache: Path) -> Path:
     """The .npy file with the content of a JSON number list, made where it is not there yet.
 
     Args:
-        path: the JSON file. A file of another size or date is converted anew.
+        path: the JSON file. A file of another size or date is converted again.
         item_shape: of every item of the list.
         cache: folder for the result, made where due.
 
@@ -63,9 +63,9 @@ def read_number_list(path: Path, item_shape: tuple[int, ...]) -> NDArray[np.floa
     numbers = np.concatenate(pieces)
     size = int(np.prod(item_shape, dtype=np.int64))
     if numbers.size % size:
-        raise ValueError(f"{numbers.size} numbers, which is no multiple of {size} ({item_shape} per item)")
+        raise ValueError(f"its {numbers.size} numbers are no multiple of {size} ({item_shape} per item)")
     if not np.isfinite(numbers).all():
-        raise ValueError("numbers that are not finite")
+        raise ValueError("it holds numbers that are not finite")
     return numbers.reshape(-1, *item_shape)
 
 
@@ -75,7 +75,7 @@ def _pieces(path: Path) -> Iterator[NDArray[np.float32]]:
     with path.open("rb") as file:
         while chunk := file.read(_PIECE_BYTES):
             if chunk.translate(None, _ALLOWED):
-                raise ValueError("something else than lists of numbers")
+                raise ValueError("it holds something else than lists of numbers")
             depth += chunk.count(b"[") - chunk.count(b"]")
             last = chunk.rstrip()[-1:] or last
             text = rest + chunk.translate(None, _LAYOUT)
@@ -83,7 +83,7 @@ def _pieces(path: Path) -> Iterator[NDArray[np.float32]]:
             if comma:
                 yield _numbers(head)
     if depth != 0 or last != b"]":
-        raise ValueError("a file that ends in the middle of its list")
+        raise ValueError("it ends in the middle of its list")
     if rest:
         yield _numbers(rest)
 
@@ -94,4 +94,4 @@ def _numbers(text: bytes) -> NDArray[np.float32]:
         try:
             return np.fromstring(text.decode("ascii"), dtype=np.float64, sep=",").astype(np.float32)
         except (DeprecationWarning, ValueError) as error:
-            raise ValueError("something that is no number") from error
+            raise ValueError("it holds something that is no number") from error

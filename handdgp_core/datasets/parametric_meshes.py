@@ -38,9 +38,11 @@ def smpl_mesh(folder: Path | None = None) -> MeshFromParameters:
         import smplx
         from smplx.utils import Struct
     except ImportError as error:
-        raise AssetError("the package smplx", "none installed", "pip install smplx") from error
-    wanted = "SMPL's neutral body"
-    model = read_linear_model(find_model_file(folder, body._NAMES, wanted, body._ORIGIN), wanted, body._ORIGIN)
+        raise AssetError(
+            "SMPL's body needs the package smplx, which is not installed.", hint="Install it: pip install smplx."
+        ) from error
+    title = "SMPL's neutral body"
+    model = read_linear_model(find_model_file(folder, body._NAMES, title, body._ORIGIN), title, body._ORIGIN)
     return _Mesh(smplx.SMPL(str(model.file), data_struct=Struct(**model.content), batch_size=1), "body_pose")
 
 

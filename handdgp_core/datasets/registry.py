@@ -41,14 +41,14 @@ def open_template(name: str, model_folder: str = "") -> Template:
         return mano_template(folder)
     if name == "body":
         return body_template(folder)
-    raise UsageError("a template out of open, mano, body", repr(name))
+    raise UsageError(f"There is no template {name!r}.", hint="Choose one of open, mano, body.")
 
 
 def open_dataset(config: DatasetConfig, template: Template, model_folder: str = "") -> LabelledHands:
     """A data set by its configuration.
 
     Raises:
-        DatasetError: the root is not what it should be; the message says which file is missing.
+        DatasetError: the root is not what it should be; the message names the missing file.
         AssetError: the data set needs a licensed model that is not there.
         UsageError: an unknown split.
     """
@@ -65,7 +65,7 @@ def open_dataset(config: DatasetConfig, template: Template, model_folder: str = 
 
 
 class JoinedHands:
-    """Several data sets one after the other, each as often and as far as its configuration says.
+    """Several data sets one after the other, each as often and as far as its configuration asks.
 
     Attributes:
         parts: the data sets.
@@ -84,7 +84,8 @@ class JoinedHands:
                 self._append(part, len(part) if config.limit is None else min(config.limit, len(part)))
         if not self.lengths:
             raise UsageError(
-                "a data set with samples", "none", "name one under data.train, such as --set data.train.0.root=..."
+                "There is no data set with samples.",
+                hint="Name one under data.train, such as --set data.train.0.root=DIR.",
             )
         self._ends = [sum(self.lengths[: number + 1]) for number in range(len(self.lengths))]
 

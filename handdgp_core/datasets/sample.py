@@ -29,7 +29,7 @@ class LabelledHand:
         vertices_m: (V, 3) camera frame, metres, or None where the data set has no mesh of this hand.
         handedness: the person's true hand. Bodies are "right": they are never mirrored.
         name: where the sample came from, for messages.
-        box_px: (4,) left, top, right, bottom of the hand in the image, where the data set says so.
+        box_px: (4,) left, top, right, bottom of the hand in the image, where the data set has it.
         occlusion: (K,) uint8, what hides each keypoint: 0 nothing, 1 the hand itself or another one, 2 a thing, 3 the
             picture's edge. None where unknown.
         skin_tone: step of the Monk Skin Tone scale, 1 to 10; 0 where unknown.

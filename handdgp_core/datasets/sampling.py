@@ -44,9 +44,9 @@ class BlockShuffle(Sampler[int]):
     ) -> None:
         self._starts = np.concatenate([[0], np.cumsum(np.asarray(lengths, dtype=np.int64))])
         if self._starts[-1] < max(1, ranks):
-            raise UsageError(f"at least {max(1, ranks)} samples", f"{self._starts[-1]}")
+            raise UsageError(f"{self._starts[-1]} samples are too few for {ranks} processes.")
         if not 0 <= rank < ranks or window < 1:
-            raise UsageError("a rank below the number of processes and a window of at least 1", f"{rank=} {window=}")
+            raise UsageError(f"There is no rank {rank} of {ranks} processes with a window of {window} samples.")
         self.seed, self.shuffle, self.window = seed, shuffle, window
         self.rank, self.ranks = rank, ranks
         self.epoch = 0

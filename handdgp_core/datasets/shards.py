@@ -1,7 +1,7 @@
 """Synthetic shards: labelled pictures in a few large files that are read front to back. Form: docs/data.md.
 
 A folder holds `shards.json` (what all shards share) and pairs of files: `shard-00000.jpgs`, the JPEG pictures end to
-end, and `shard-00000.npy`, one row of numbers per picture, which says where its picture lies. A pair counts once its
+end, and `shard-00000.npy`, one row of numbers per picture, which tells where its picture lies. A pair counts once its
 .npy file is there, which is written last; so a writer that was stopped goes on with the first shard that is missing.
 
 Both files are mapped, never read whole: processes share one copy, and reading in order is as fast as the disk.
@@ -93,8 +93,10 @@ class ShardWriter:
             write_text(self.folder / INDEX, json.dumps(content, indent=2))
         found = read_info(self.folder)
         if found.row != info.row or found.mesh != info.mesh:
-            cure = "write into an empty folder"
-            raise DatasetError(f"shards of {info} in {self.folder}", f"shards of {found}", cure)
+            raise DatasetError(
+                f"Could not write shards of {info} to {self.folder}, which holds shards of {found}.",
+                hint="Write into an empty folder.",
+            )
 
     @property
     def finished(self) -> set[int]:
@@ -123,10 +125,12 @@ class ShardWriter:
     def _row(self, sample: LabelledHand, offset: int, length: int) -> NDArray[Any]:
         info = self.info
         count = 0 if sample.vertices_m is None else len(sample.vertices_m)
-        wanted = f"a mesh of {info.vertices} vertices and {info.keypoints} known keypoints"
         keypoints = np.asarray(sample.keypoints_m)
         if count != info.vertices or keypoints.shape != (info.keypoints, 3) or not np.isfinite(keypoints).all():
-            raise ShapeError(wanted, f"{count} vertices, keypoints {keypoints.shape} in {sample.name!r}")
+            raise ShapeError(
+                f"{sample.name!r} has {count} vertices and keypoints of shape {keypoints.shape}; these shards hold "
+                f"{info.vertices} vertices and {info.keypoints} known keypoints."
+            )
         row = np.zeros((), dtype=info.row)
         row["offset"], row["length"], row["left"] = offset, length, sample.handedness == "left"
         row["skin_tone"] = sample.skin_tone
@@ -181,7 +185,7 @@ class Shards:
         image = cv2.imdecode(shard.pictures[start : start + int(row["length"])], cv2.IMREAD_COLOR_RGB)
         name = f"shard-{number:05d}.jpgs, picture {index - self._starts[number]}"
         if image is None:
-            raise self._folder.damaged(f"shard-{number:05d}.jpgs", f"no picture at byte {start}")
+            raise self._folder.damaged(f"shard-{number:05d}.jpgs", f"there is no picture at byte {start}")
         keypoints = row["keypoints_m"].astype(np.float64)
         vertices = row["relative_vertices_m"].astype(np.float64) + keypoints[0] if self.info.vertices else None
         return LabelledHand(
@@ -219,18 +223,18 @@ class Shards:
         try:
             rows = np.load(self._folder.file(name), mmap_mode="r")
         except ValueError as error:
-            raise self._folder.damaged(name, f"no whole NumPy file ({error})") from error
+            raise self._folder.damaged(name, f"it is no whole NumPy file ({error})") from error
         if rows.dtype != self.info.row or rows.ndim != 1 or not len(rows):
-            raise self._folder.damaged(name, f"rows of another form than {INDEX} says")
+            raise self._folder.damaged(name, f"its rows have another form than {INDEX} states")
         end = int(rows[-1]["offset"]) + int(rows[-1]["length"])
         pictures = self._folder.file(f"shard-{number:05d}.jpgs")
         if pictures.stat().st_size != end:
-            raise self._folder.damaged(pictures.name, f"{pictures.stat().st_size} of {end} bytes")
+            raise self._folder.damaged(pictures.name, f"it has {pictures.stat().st_size} of {end} bytes")
         return len(rows)
 
 
 def read_info(folder: Path) -> ShardInfo:
-    """What `shards.json` says.
+    """What `shards.json` states.
 
     Raises:
         DatasetError: it is missing, damaged, or of a newer version.
@@ -239,13 +243,16 @@ def read_info(folder: Path) -> ShardInfo:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != "handdgp-shards" or content["version"] != VERSION:
-            found = f"{content['format']} {content['version']}"
-            raise DatasetError(f"handdgp-shards of version {VERSION} in {path}", found, "make the shards anew")
+            raise DatasetError(
+                f"{path} is {content['format']} version {content['version']}, not handdgp-shards version {VERSION}.",
+                hint="Make the shards again.",
+            )
         known = {name: content[name] for name in ("vertices", "keypoints", "mesh", "origin")}
         return ShardInfo(int(known["vertices"]), int(known["keypoints"]), str(known["mesh"]), str(known["origin"]))
     except (OSError, KeyError, TypeError, ValueError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise DatasetError(f"a readable {path}", found, "copy the folder again, or make it anew") from error
+        raise DatasetError(
+            f"Could not read {path} ({type(error).__name__}: {error}).", hint="Copy the folder again, or make it again."
+        ) from error
 
 
 def _numbers(folder: Path) -> list[int]:

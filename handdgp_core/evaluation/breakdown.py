@@ -1,8 +1,8 @@
 """Any model on synthetic shards: errors by distance, view, skin tone, occlusion and hand size.
 
-Every hand is looked at in the crop around its labelled keypoints, each picture by itself. Hands that the model doubts
-(score below one half) are not followed by the program: they are counted and left out of errors. A model without a score
-doubts none.
+Every hand is estimated in the crop around its labelled keypoints, each image by itself. Hands with a score below one
+half are not followed by the program: they are counted, and errors do not include them. A model without a score follows
+every hand.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.datasets.shards import Shards
 from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.estimation.predictor import Prediction, Predictor, View
+from handdgp_core.evaluation.crop_errors import crop_errors
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.positioning import position
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 
@@ -37,8 +37,8 @@ Mask = NDArray[np.bool_]
 _STATES = ("visible", "behind_a_hand", "behind_a_thing", "outside")
 
 
-class _Seen(NamedTuple):
-    """What a model says of N hands, and the truth, root-relative in each virtual camera's frame.
+class _Scored(NamedTuple):
+    """What a model predicts of N hands, and the truth, root-relative in each virtual camera's frame.
 
     Attributes:
         errors: (N,) by name.
@@ -65,22 +65,19 @@ def break_down(shards: Shards, model: Predictor, progress: Callable[[int, int], 
 
     Returns:
         "all" and, for every kind of group, its groups: count, followed (part), and mean, median and 90th percentile of
-        each error. joint_mm: 20 keypoints without the wrist in camera space. sized_mm: the same with the true hand
-        length given; uniform_mm: the same with uniform weights in DGP. root_mm, uniform_root_mm: the root, true length.
-        relative_mm: keypoints relative to the root, true length. keypoints_px: 2D, crop pixels. "mean_weight": by what
-        hides the keypoint. "skin_tone_spread": the largest over the smallest mean error (length given) of the three
-        groups of tones, less 1.
+        each error of `crop_errors`. "mean_weight": by what hides the keypoint. "skin_tone_spread": the largest over the
+        smallest mean error (length given) of the three groups of tones, less 1.
     """
-    seen = _joined([_look(model, part) for part in _batches(shards, progress)])
-    followed = seen.score > _FOLLOWED
+    scored = _joined([_look(model, part) for part in _batches(shards, progress)])
+    followed = scored.score > _FOLLOWED
     occlusion = shards.column("occlusion")
-    tables: dict[str, Any] = {"all": _row(np.ones(len(followed), bool), followed, seen.errors)}
-    for kind, (values, edges) in _groups(shards, seen, occlusion).items():
+    tables: dict[str, Any] = {"all": _row(np.ones(len(followed), bool), followed, scored.errors)}
+    for kind, (values, edges) in _groups(shards, scored, occlusion).items():
         tables[kind] = {
-            _range(low, high): _row((values >= low) & (values < high), followed, seen.errors)
+            _range(low, high): _row((values >= low) & (values < high), followed, scored.errors)
             for low, high in pairwise(edges)
         }
-    tables["mean_weight"] = _weights(seen.weights[followed], occlusion[followed])
+    tables["mean_weight"] = _weights(scored.weights[followed], occlusion[followed])
     means = [row["sized_mm"]["mean"] for row in tables["skin_tone"].values() if row["followed_count"]]
     tables["skin_tone_spread"] = max(means) / min(means) - 1 if means else None
     return tables
@@ -93,7 +90,7 @@ def _batches(shards: Shards, progress: Callable[[int, int], None]) -> Iterator[l
         progress(last, len(shards))
 
 
-def _look(model: Predictor, hands: list[LabelledHand]) -> _Seen:
+def _look(model: Predictor, hands: list[LabelledHand]) -> _Scored:
     views, images = [], []
     for hand in hands:
         height, width = hand.image.shape[:2]
@@ -101,50 +98,45 @@ def _look(model: Predictor, hands: list[LabelledHand]) -> _Seen:
         crop = crop_from_keypoints(camera.project(hand.keypoints_m), hand.handedness, 1.0)
         views.append(View(crop, model.rectify(camera, crop)))
         images.append(views[-1].rectification.warp(hand.image))
-    said = model.predict(np.stack(images).astype(np.uint8, copy=False), views, 0)
+    predicted = model.predict(np.stack(images).astype(np.uint8, copy=False), views, 0)
     placed = [
         hand.keypoints_m @ view.rectification.virtual_from_camera.T for hand, view in zip(hands, views, strict=True)
     ]
-    return _compared(said, np.stack(placed), views)
+    return _compared(predicted, np.stack(placed), views)
 
 
-def _compared(said: Prediction, true_m: Array, views: list[View]) -> _Seen:
-    root, relative = true_m[:, 0], true_m - true_m[:, :1]
+def _compared(predicted: Prediction, true_m: Array, views: list[View]) -> _Scored:
     matrices = np.stack([view.rectification.matrix for view in views])
     true_px = np.einsum("bij,bkj->bki", matrices, true_m)
-    plane = np.stack([view.rectification.normalised(px) for view, px in zip(views, said.keypoints_px, strict=True)])
-    sized = said.keypoints_m * (hand_length_m(relative) / hand_length_m(said.keypoints_m))[:, None, None]
-    uniform = np.ones_like(said.weights)
-    errors = {}
-    for name, root_name, points, weights in (
-        ("joint_mm", "", said.keypoints_m, said.weights),
-        ("sized_mm", "root_mm", sized, said.weights),
-        ("uniform_mm", "uniform_root_mm", sized, uniform),
-    ):
-        found = position(points, plane, weights).root_m
-        errors[name] = 1e3 * np.linalg.norm(points + found[:, None] - true_m, axis=-1)[:, 1:].mean(-1)
-        if root_name:
-            errors[root_name] = 1e3 * np.linalg.norm(found - root, axis=-1)
-    errors["relative_mm"] = 1e3 * np.linalg.norm(sized - relative, axis=-1).mean(-1)
-    off_px = said.keypoints_px - true_px[..., :2] / true_px[..., 2:]
-    errors["keypoints_px"] = np.linalg.norm(off_px, axis=-1).mean(-1)
-    return _Seen(errors, said.weights, np.where(np.isnan(said.score), 1.0, said.score), relative, root)
+    plane = np.stack(
+        [view.rectification.normalised(px) for view, px in zip(views, predicted.keypoints_px, strict=True)]
+    )
+    errors = crop_errors(
+        predicted.keypoints_m,
+        predicted.keypoints_px,
+        plane,
+        predicted.weights,
+        true_m,
+        true_px[..., :2] / true_px[..., 2:],
+    )
+    score = np.where(np.isnan(predicted.score), 1.0, predicted.score)
+    return _Scored(errors, predicted.weights, score, true_m - true_m[:, :1], true_m[:, 0])
 
 
-def _joined(parts: list[_Seen]) -> _Seen:
+def _joined(parts: list[_Scored]) -> _Scored:
     errors = {name: np.concatenate([part.errors[name] for part in parts]) for name in parts[0].errors}
     rest = (np.concatenate(column) for column in zip(*(part[1:] for part in parts), strict=True))
-    return _Seen(errors, *rest)
+    return _Scored(errors, *rest)
 
 
-def _groups(shards: Shards, seen: _Seen, occlusion: Array) -> dict[str, tuple[Array, tuple[float, ...]]]:
+def _groups(shards: Shards, scored: _Scored, occlusion: Array) -> dict[str, tuple[Array, tuple[float, ...]]]:
     tones = shards.column("skin_tone")
     # Lengths from wrist crease to tip, as people measure them: the mean hand's keypoint chain is a little shorter.
     hand = OpenHand.load()
-    crease_mm = 1e3 * hand_length_m(seen.keypoints_m) * hand.hand_length_mean_m / hand_length_m(hand.keypoints)
+    crease_mm = 1e3 * hand_length_m(scored.keypoints_m) * hand.hand_length_mean_m / hand_length_m(hand.keypoints)
     return {
-        "distance_m": (np.linalg.norm(seen.root_m, axis=1), _DISTANCES_M),
-        "palm_angle_deg": (_palm_angle_deg(seen.keypoints_m, seen.root_m), _ANGLES_DEG),
+        "distance_m": (np.linalg.norm(scored.root_m, axis=1), _DISTANCES_M),
+        "palm_angle_deg": (_palm_angle_deg(scored.keypoints_m, scored.root_m), _ANGLES_DEG),
         "skin_tone": (tones, _TONES),
         "skin_tone_step": (tones, tuple(range(1, 12))),
         "hidden_part": ((occlusion > 0).mean(axis=1), _HIDDEN),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -85,7 +84,7 @@ def evaluate_network(
         samples = [source.seen[index] for index in indices]
         turn = batch["view1"]["virtual_from_camera"].double().cpu().numpy()
         for method, output in _solve(network, batch).items():
-            _book(results[method], samples, output, turn)
+            _add(results[method], samples, output, turn)
             if examples is not None and method == "refined":
                 _keep(examples, samples, indices, len(source), output, turn, network, batch)
         progress(indices[-1] + 1, len(source))
@@ -139,18 +138,13 @@ class _SameMesh:
 
 
 def _solve(network: HandDGP, batch: dict[str, Any]) -> dict[PositioningMethod, NetworkOutput]:
-    solved: dict[PositioningMethod, NetworkOutput] = {}
     with torch.no_grad():
         view = render_views(batch, network.config.image_size)["view1"]
         relative = network.relative(view["image"], view["intrinsics"])
-        for method in METHODS:
-            twin = copy.copy(network)  # shares the weights
-            twin.config = replace(network.config, positioning=method)
-            solved[method] = twin.position(relative, view["intrinsics"])
-    return solved
+        return {method: network.position(relative, view["intrinsics"], method) for method in METHODS}
 
 
-def _book(pairs: Pairs, samples: list[LabelledHand], output: NetworkOutput, turn: Array) -> None:
+def _add(pairs: Pairs, samples: list[LabelledHand], output: NetworkOutput, turn: Array) -> None:
     """Back to each camera's frame (row vectors, so the inverse of the turn is a product with it), then side by side."""
     keypoints, vertices = _array(output.keypoints_m) @ turn, _array(output.vertices_m) @ turn
     for sample, joints, mesh in zip(samples, keypoints, vertices, strict=True):

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from handdgp_core.drawing.examples import Examples, example_of
 from handdgp_core.errors import SourceError
-from handdgp_core.evaluation.summary import Pairs
-from handdgp_core.pipeline import estimated_frames
-from handdgp_core.sources.annotations import Annotations, load_annotations
+from handdgp_core.evaluation.matching import Label, Match, Matches, match_hands
+from handdgp_core.pipeline import EstimatedFrame, estimated_frames
+from handdgp_core.sources.annotations import load_annotations
 from handdgp_core.sources.demo import DemoSource
 from handdgp_core.sources.image_folder import ImageFolderSource
-from handdgp_core.types import Frame, Hand
+from handdgp_core.types import Frame
 
 if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import HandEstimator
@@ -28,11 +30,10 @@ def evaluate_folder(
     progress: Progress,
     cancelled: threading.Event | None = None,
     examples: Examples | None = None,
-) -> Pairs:
-    """A folder of pictures with `annotations.npz`, every picture on its own.
+) -> Matches:
+    """A folder of images with `annotations.npz`, every image on its own, hands matched by place and side.
 
-    Where a picture has one labelled hand, the most certain hand found is compared with it. A hand
-    that is missed counts as missed, never as an error of zero.
+    A hand that is missed counts as missed, never as an error of zero.
 
     Raises:
         SourceError: no annotations, or none with keypoints.
@@ -40,36 +41,29 @@ def evaluate_folder(
     truth = load_annotations(root)
     if truth is None or truth.keypoints_m is None:
         raise SourceError(
-            "an annotations.npz with image, intrinsics and keypoints_m",
-            f"none with keypoints in {root}",
-            "check --root",
+            f"Could not evaluate on {root}: its annotations.npz has no keypoints_m.",
+            hint="Check --root: evaluation needs known hands.",
         )
-    pairs = Pairs()
+    labels: dict[str, list[Label]] = {}
+    for name, rows in truth.rows.items():
+        sides = [None if truth.handedness is None else truth.handedness[row] for row in rows]
+        labels[name] = [
+            Label(truth.keypoints_m[row], side, name)
+            for row, side in zip(rows, sides, strict=True)
+            if np.isfinite(truth.keypoints_m[row]).all(axis=1).any()
+        ]
 
     def labelled(frame: Frame) -> bool:
-        return frame.camera is not None and bool(truth.rows.get(frame.name or ""))
+        return frame.camera is not None and bool(labels.get(frame.name or ""))
 
+    found = Matches()
     with ImageFolderSource(root) as source:
         count = source.frame_count or 0
-        for result in estimated_frames(source, estimator, wanted=labelled, stop=cancelled):
-            frame, rows = result.frame, truth.rows[result.frame.name or ""]
-            for row in rows:
-                hand = _add(pairs, truth, row, result.hands, alone=len(rows) == 1)
-                if hand is not None and examples is not None and examples.wants(frame.index, count):
-                    true_root, matrix = truth.keypoints_m[row, 0], result.camera.matrix
-                    examples.add(example_of(frame.image, matrix, hand, true_root, frame.name or ""))
-            progress(frame.index + 1, count)
-    return pairs
-
-
-def _add(pairs: Pairs, truth: Annotations, row: int, hands: list[Hand], alone: bool) -> Hand | None:
-    """Of several labelled hands in one picture, each is compared with the most certain hand of its own side."""
-    assert truth.keypoints_m is not None
-    side = None if truth.handedness is None else truth.handedness[row]
-    hand = _most_certain(hands if alone or side is None else [hand for hand in hands if hand.handedness == side])
-    right_side = None if side is None or hand is None else hand.handedness == side
-    pairs.add(truth.keypoints_m[row], None if hand is None else hand.keypoints_m, right_side)
-    return hand
+        for result in estimated_frames(source, estimator, select=labelled, stop=cancelled):
+            matched = match_hands(labels[result.frame.name or ""], result.hands, result.camera)
+            _record(found, matched, result, count, examples)
+            progress(result.frame.index + 1, count)
+    return found
 
 
 def evaluate_demo(
@@ -77,25 +71,37 @@ def evaluate_demo(
     progress: Progress,
     cancelled: threading.Event | None = None,
     examples: Examples | None = None,
-) -> Pairs:
-    """The bundled clip against its own truth: only hands that are fully in view, matched by side."""
-    pairs = Pairs()
+) -> Matches:
+    """The bundled clip against its own truth: only hands that are fully in view count, matched by place and side."""
+    found = Matches()
     with DemoSource() as source:
-        truth = source.truth
+        truth, count = source.truth, source.frame_count or 0
         for result in estimated_frames(source, estimator, stop=cancelled):  # the demo knows its camera
-            frame, hands = result.frame, result.hands
-            for row in truth.rows_of(frame.index):
-                if truth.fully_visible is not None and not truth.fully_visible[row]:
-                    continue
-                side = truth.handedness[row]
-                same = _most_certain([hand for hand in hands if hand.handedness == side])
-                pairs.add(truth.keypoints_m[row], None if same is None else same.keypoints_m, same is not None)
-                if same is not None and examples is not None and examples.wants(frame.index, source.frame_count or 0):
-                    true_root, name = truth.keypoints_m[row, 0], f"frame {frame.index}"
-                    examples.add(example_of(frame.image, result.camera.matrix, same, true_root, name))
-            progress(frame.index + 1, source.frame_count or 0)
-    return pairs
+            index = result.frame.index
+            rows = truth.rows_of(index)
+            labels = [Label(truth.keypoints_m[row], truth.handedness[row], f"frame {index}") for row in rows]
+            matched = match_hands(labels, result.hands, result.camera)
+            counts = [truth.fully_visible is None or bool(truth.fully_visible[row]) for row in rows]
+            _record(found, matched, result, count, examples, counts)
+            progress(index + 1, count)
+    return found
 
 
-def _most_certain(hands: list[Hand]) -> Hand | None:
-    return max(hands, key=lambda hand: hand.score, default=None)
+def _record(
+    found: Matches,
+    matched: list[Match],
+    result: EstimatedFrame,
+    frame_count: int,
+    examples: Examples | None,
+    counts: list[bool] | None = None,
+) -> None:
+    """Add the matches of a frame, of those labels that count."""
+    frame = result.frame
+    found.extra += len(result.hands) - sum(match.hand is not None for match in matched)
+    for match, kept in zip(matched, counts or [True] * len(matched), strict=True):
+        if not kept:
+            continue
+        found.hands.append(match)
+        if match.hand is not None and examples is not None and examples.wants(frame.index, frame_count):
+            root_m, matrix = match.label.keypoints_m[0], result.camera.matrix
+            examples.add(example_of(frame.image, matrix, match.hand, root_m, match.label.name))

@@ -28,7 +28,7 @@ def with_stand_ins(pairs: Pairs) -> tuple[list[Array], list[Array], int]:
     rows = list(zip(pairs.predicted_m, pairs.predicted_vertices_m, strict=True))
     good = [index for index, (joints, mesh) in enumerate(rows) if _placed(joints) and _placed(mesh)]
     if not good:
-        raise ShapeError("at least one placed hand with a mesh", f"none among {len(rows)}")
+        raise ShapeError(f"None of the {len(rows)} hands was placed with a mesh, so nothing can stand in for them.")
     chosen = np.maximum(np.searchsorted(good, np.arange(len(rows)), side="right") - 1, 0)
     picked = [rows[good[place]] for place in chosen]
     keypoints = [joints for joints, _ in picked if joints is not None]

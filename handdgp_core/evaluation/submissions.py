@@ -56,17 +56,21 @@ def write_ho3d(path: str | Path, keypoints_m: Sequence[Array], vertices_m: Seque
 
 def _checked(keypoints_m: Sequence[Array], vertices_m: Sequence[Array]) -> tuple[Array, Array]:
     count = len(keypoints_m)
-    wanted = f"{count} hands of 21 keypoints and {_MANO_VERTICES} vertices, all finite"
     if len(vertices_m) != count:
-        raise ShapeError(wanted, f"vertices of {len(vertices_m)} hands")
+        raise ShapeError(f"Keypoints of {count} hands do not go with vertices of {len(vertices_m)} hands.")
     shapes = {(np.shape(k), np.shape(v)) for k, v in zip(keypoints_m, vertices_m, strict=True)}
     if shapes != {((21, 3), (_MANO_VERTICES, 3))}:
-        raise ShapeError(wanted, f"{sorted(shapes)}", "use a model of MANO's mesh, and give every sample a hand")
+        raise ShapeError(
+            f"A submission needs 21 keypoints and {_MANO_VERTICES} vertices a hand, not arrays of {sorted(shapes)}.",
+            hint="Use a model of MANO's mesh, and give every sample a hand.",
+        )
     keypoints, vertices = (np.asarray(values, dtype=np.float64) for values in (keypoints_m, vertices_m))
     bad = ~(np.isfinite(keypoints).all((1, 2)) & np.isfinite(vertices).all((1, 2)))
     if bad.any():
-        cure = "put the last good root, or a mean one, in place of a degenerate sample"
-        raise ShapeError(wanted, f"{int(bad.sum())} with NaN, first number {int(np.flatnonzero(bad)[0])}", cure)
+        raise ShapeError(
+            f"{int(bad.sum())} of {count} hands hold NaN, first number {int(np.flatnonzero(bad)[0])}.",
+            hint="Put the last good root, or a mean one, in place of a degenerate sample.",
+        )
     return keypoints, vertices
 
 

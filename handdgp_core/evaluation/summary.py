@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -21,7 +22,7 @@ VIEW_EDGES_DEG = (0.0, 30.0, 60.0, 90.0)
 PCK_RANGE_MM = (0.0, 50.0)
 PCK_STEPS = 101
 F_THRESHOLDS_MM = (5.0, 15.0)
-# Middle finger MCP, where the root is left out: the wrist is defined differently in different data sets.
+# Middle finger MCP, where the root is skipped: the wrist is defined differently in different data sets.
 _REFERENCE_JOINT = 9
 
 
@@ -55,7 +56,7 @@ class Pairs:
         predicted_vertices_m: Array | None = None,
         name: str = "",
     ) -> None:
-        """Book one labelled hand."""
+        """Add one labelled hand."""
         self.true_m.append(np.asarray(true_m, dtype=np.float64))
         self.predicted_m.append(predicted_m)
         self.true_vertices_m.append(true_vertices_m)
@@ -112,11 +113,11 @@ class Pairs:
 def summarise(pairs: Pairs, left_out: tuple[int, ...] = (WRIST,)) -> dict[str, Any]:
     """Figures of one data set and one solve, ready for JSON; lengths in mm.
 
-    All errors are over hands that were found and placed; `found_fraction` says how many these are.
+    All errors are over hands that were found and placed; `found_fraction` is their share.
 
     Args:
         pairs: what was found.
-        left_out: joints left out of every joint error: data sets disagree about where the wrist is. With it left out
+        left_out: joints skipped in every joint error: data sets disagree about where the wrist is. Without it
             there is no root error either, and "root-relative" is relative to the middle finger's MCP.
     """
     predicted, true = pairs.found()
@@ -207,3 +208,12 @@ def _mean_f_scores(predicted: Array, true: Array) -> dict[str, float]:
     return {
         f"{threshold:g} mm": float(value) for threshold, value in zip(F_THRESHOLDS_MM, scores.mean(axis=0), strict=True)
     }
+
+
+def without_nan(value: Any) -> Any:
+    """NaN is no JSON: null stands for figures that there are none of."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -45,5 +45,5 @@ def describe(name: str) -> str:
 
 def _known(name: str) -> str:
     if name not in _TARGET_FROM_OPENCV:
-        raise UsageError(f"camera axes of {', '.join(NAMES)}", repr(name), "choose one of these")
+        raise UsageError(f"There are no camera axes {name!r}.", hint=f"Choose one of {', '.join(NAMES)}.")
     return name

@@ -1,4 +1,8 @@
-"""hands.csv: one row per detected hand, units in the column names. OpenCV camera frame. No mesh."""
+"""hands.csv: one row per detected hand, units in the column names. OpenCV camera frame. No mesh.
+
+root_covariance holds the noise of the 2D keypoints alone; distance_std_m, of the palm's distance, all that is known to
+be uncertain.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from handdgp_core.arrays import Array
 from handdgp_core.files import name_part, output_errors, part_of, remove
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import NAMES
+from handdgp_core.hands.palm import distance_std_m
 from handdgp_core.types import Frame, Hand
 
 _KEYPOINTS = tuple(name.lower().replace(" ", "_") for name in NAMES)
@@ -23,6 +28,7 @@ HEADER: tuple[str, ...] = (
     *("frame_index", "stamp_ns", "image", "hand", "handedness", "score", "track_id", "degenerate", "hand_scale"),
     *("root_x_m", "root_y_m", "root_z_m"),
     *(f"root_covariance_{pair}_m2" for pair in ("xx", "xy", "xz", "yy", "yz", "zz")),
+    "distance_std_m",
     *(f"{name}_{axis}_m" for name in _KEYPOINTS for axis in "xyz"),
     *(f"{name}_{axis}_px" for name in _KEYPOINTS for axis in "uv"),
     *(f"{name}_weight" for name in _KEYPOINTS),
@@ -92,11 +98,12 @@ def _cells(frame: Frame, number: int, hand: Hand) -> list[object]:
         f"{hand.hand_scale:.6g}",
         *_numbers(hand.root_m),
         *_numbers(hand.root_covariance_m2[_UPPER_TRIANGLE]),
+        *_numbers(distance_std_m(hand)),
         *_numbers(hand.keypoints_m),
         *_numbers(hand.keypoints_px),
         *_numbers(hand.weights),
     ]
 
 
-def _numbers(values: Array) -> list[str]:
+def _numbers(values: Array | float) -> list[str]:
     return [f"{value:.8g}" if np.isfinite(value) else "" for value in np.ravel(values).tolist()]

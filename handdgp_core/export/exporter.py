@@ -165,16 +165,18 @@ def open_exporters(
         UsageError: an unknown name.
         OutputError: the folder cannot be used.
     """
-    wanted = list(dict.fromkeys(name.strip().lower() for name in names))
-    unknown = [name for name in wanted if name not in _OPEN]
+    chosen = list(dict.fromkeys(name.strip().lower() for name in names))
+    unknown = [name for name in chosen if name not in _OPEN]
     if unknown:
-        raise UsageError(f"exports of {', '.join(NAMES)}", ", ".join(map(repr, unknown)), "choose among these")
+        raise UsageError(
+            f"There is no export {' or '.join(map(repr, unknown))}.", hint=f"Choose among {', '.join(NAMES)}."
+        )
     options = options or ExportOptions()
     folder = prepare_output(output)
     exporters: dict[str, Exporter] = {}
     group = ExporterGroup(exporters, folder)
     try:
-        for name in wanted:
+        for name in chosen:
             exporters[name] = _OPEN[name](folder, options)
     except BaseException:
         group.close()

@@ -6,7 +6,8 @@ training_K.json              (N, 3, 3) of the picture
 training_xyz.json            (N, 21, 3) keypoints, metres, camera frame of the picture
 training_verts.json          (N, V, 3) vertices; V as the hand model has it (MANO's 778 only where a model uses it)
 training_scale.json          (N,) length of the bone between the middle finger's MCP and PIP, metres
-about.json                   what this is, and of which frame, hand and model every picture is
+about.json                   what this is, and of which frame, hand and model every picture is; how certain its place
+                             is (distance_std_m, root_covariance_m2 in the frame of the picture)
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from handdgp_core.export.hand_mesh import has_mesh
 from handdgp_core.files import output_errors, part_of, remove, whole_file
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.rectification import Rectification
+from handdgp_core.hands.palm import distance_std_m
 from handdgp_core.types import Frame, Hand
 
 __all__ = ["FreiHandFolder"]
@@ -111,12 +113,13 @@ class FreiHandFolder:
             self._lists[name].write((b"[" if self.count == 0 else b",") + text.encode())
         self._about.append(
             {"frame_index": frame.index, "handedness": hand.handedness, "mirrored": hand.handedness == "left",
-             "score": round(hand.score, 4)}
+             "score": round(hand.score, 4), "distance_std_m": round(distance_std_m(hand), 7),
+             "root_covariance_m2": (turn @ hand.root_covariance_m2 @ turn.T).tolist()}
         )  # fmt: skip
         self.count += 1
 
     def _write_about(self) -> None:
-        note = "Labels predicted by a model with HandDGP Live: not measured, not corrected by a person."
+        note = "Labels predicted by a model with HandDGP Live: not measured, not corrected by hand."
         content = {"note": note, "units": "metres", "pictures": self._about}
         with whole_file(self.folder / "about.json") as part:
             part.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -1,9 +1,7 @@
-"""Binary glTF 2.0 put together by hand: buffers, accessors and the container."""
+"""Arrays collected into the buffer of a binary glTF 2.0 file; pygltflib writes the container."""
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +59,9 @@ class GlbBuilder:
 
     def write(self, path: Path) -> None:
         """Write the container. Raises OSError."""
+        from pygltflib import GLTF2  # here: it takes a moment, and only this format needs it
+
         tree = {**self.tree, "buffers": [{"byteLength": self._size}]}
-        text = json.dumps({key: value for key, value in tree.items() if value != []}, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 4)
-        total = 12 + 8 + len(text) + 8 + self._size
-        with open(path, "wb") as file:
-            file.write(struct.pack("<4sII", b"glTF", 2, total) + struct.pack("<I4s", len(text), b"JSON") + text)
-            file.write(struct.pack("<I4s", self._size, b"BIN\0"))
-            for data in self._data:
-                file.write(data)
+        glb = GLTF2.from_dict({key: value for key, value in tree.items() if value != []})
+        glb.set_binary_blob(b"".join(self._data))
+        glb.save_binary(path)

@@ -113,8 +113,11 @@ class HandAnimation:
         track = self._tracks.get(name)
         if track is None or track.vertex_count != len(hand.vertices_m):
             if track is not None:
-                wanted = f"hands of {track.vertex_count} vertices, as before"
-                raise OutputError(wanted, f"{len(hand.vertices_m)}", "export each hand model apart")
+                raise OutputError(
+                    f"A hand of {len(hand.vertices_m)} vertices does not fit into an animation of "
+                    f"{track.vertex_count} vertices.",
+                    hint="Export each hand model to its own file.",
+                )
             spool_path = part_of(self.path.with_name(f"{self.path.stem}-{name.replace(' ', '-')}.vertices"))
             with output_errors(self.path):
                 spool = open(spool_path, "wb", buffering=0)  # noqa: SIM115 - closed by close()

@@ -39,7 +39,7 @@ class HandMesh:
 
 
 def hand_meshes(hands: Sequence[Hand], axes: str = "opencv", colouring: Colouring = "hand") -> list[HandMesh]:
-    """The meshes of a frame's hands; degenerate hands have none and are left out.
+    """The meshes of a frame's hands; degenerate hands have none and are skipped.
 
     Args:
         hands: of one frame.

@@ -1,4 +1,4 @@
-"""Hand meshes as the bytes of an OBJ, PLY or GLB file. Each says its units and axes, and every hand keeps its name."""
+"""Hand meshes as the bytes of an OBJ, PLY or GLB file with its units and axes; every hand keeps its name."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def write_meshes(
 
     Args:
         path: ending in .obj, .ply or .glb; a file that is there is replaced.
-        hands: of one frame; degenerate ones are left out.
+        hands: of one frame; degenerate ones are skipped.
         axes: "opencv", "opengl" or "blender"; None takes `natural_axes`.
         colouring: see `hand_mesh.hand_meshes`.
 
@@ -43,11 +43,12 @@ def write_meshes(
     path = Path(path)
     file_format = path.suffix[1:].lower()
     if file_format not in ENCODERS:
-        raise UsageError(f"a mesh file ending in {', '.join(f'.{name}' for name in FORMATS)}", str(path))
+        endings = ", ".join(f".{name}" for name in FORMATS)
+        raise UsageError(f"{path} is not the name of a mesh file.", hint=f"Let it end in one of {endings}.")
     axes = axes or natural_axes(file_format)
     meshes = hand_meshes(hands, axes, colouring)
     if not meshes:
-        raise UsageError("a hand with a mesh", "none in this frame", "hold a hand in view until it is found")
+        raise UsageError("This frame has no hand with a mesh.", hint="Hold a hand in view until it is found.")
     data = ENCODERS[file_format](meshes, axes)
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -119,10 +119,10 @@ def _components(deviations: Array, tolerance_m: float) -> Array:
 
 def _normals(sampled: Array, faces: NDArray[np.int32], weights: Array) -> Array:
     """(1 + K, V, 3): normals of the base and their differences, fitted to the true normals of the sampled frames."""
-    wanted = np.stack([vertex_normals(vertices, faces) for vertices in sampled])
+    targets = np.stack([vertex_normals(vertices, faces) for vertices in sampled])
     design = np.hstack([np.ones((len(weights), 1)), weights])
-    fitted, *_ = np.linalg.lstsq(design, wanted.reshape(len(wanted), -1), rcond=1e-6)
-    fitted = fitted.reshape(-1, *wanted.shape[1:])
+    fitted, *_ = np.linalg.lstsq(design, targets.reshape(len(targets), -1), rcond=1e-6)
+    fitted = fitted.reshape(-1, *targets.shape[1:])
     length = np.linalg.norm(fitted[0], axis=1, keepdims=True)
     unit = np.where(length > 1e-9, fitted[0] / np.maximum(length, 1e-9), [0.0, 0.0, 1.0])
     return np.concatenate([unit[None], fitted[1:]])

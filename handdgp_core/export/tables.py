@@ -6,6 +6,8 @@ Keys, with N rows, V vertices and F faces; degenerate hands keep their row, with
     frame_index (N,) int64            stamp_ns (N,) int64           image (N,) file name, where the source is a folder
     handedness (N,) "left"|"right"    score (N,)                    track_id (N,) int64
     root_m (N, 3)                     root_covariance_m2 (N, 3, 3)  hand_scale (N,)
+    distance_std_m (N,) standard deviation of the palm's distance, all that is known to be uncertain included;
+        root_covariance_m2 holds the noise of the 2D keypoints alone
     keypoints_m (N, 21, 3)            keypoints_px (N, 21, 2)       weights (N, 21)
     vertices_m (N, V, 3)              degenerate (N,) the reason, or ""
     faces (F, 3) int32: outward for right hands                     faces_left (F, 3) int32: outward for left hands
@@ -26,6 +28,7 @@ from handdgp_core.errors import ShapeError
 from handdgp_core.files import MIB, check_room, output_errors, part_of, remove, whole_file
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import COUNT
+from handdgp_core.hands.palm import distance_std_m
 from handdgp_core.types import Frame, Hand
 
 _NUMBERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
@@ -135,10 +138,11 @@ class PredictionsWriter:
         count = len(hand.vertices_m)
         if self._row_type is None:
             self._row_type = _row_type(count)
-        wanted = self._row_type["vertices_m"].shape[0]
-        if count != wanted:
+        expected = self._row_type["vertices_m"].shape[0]
+        if count != expected:
             raise ShapeError(
-                f"hands of {wanted} vertices, as before", f"{count}", "write each hand model to its own file"
+                f"A hand of {count} vertices does not fit into a table of hands of {expected} vertices.",
+                hint="Write each hand model to its own file.",
             )
         self._faces.setdefault(hand.handedness, np.asarray(hand.faces, dtype=np.int32))
 
@@ -173,7 +177,7 @@ class PredictionsWriter:
 
 def _row_type(vertex_count: int) -> np.dtype[Any]:
     head = [("frame_index", "<i8", ()), ("stamp_ns", "<i8", ()), ("handedness", "<U5", ())]
-    return np.dtype([*head, *_NUMBERS, ("vertices_m", "<f4", (vertex_count, 3))])
+    return np.dtype([*head, *_NUMBERS, ("distance_std_m", "<f4", ()), ("vertices_m", "<f4", (vertex_count, 3))])
 
 
 def _row(row_type: np.dtype[Any] | None, frame: Frame, hand: Hand) -> NDArray[Any]:
@@ -181,4 +185,5 @@ def _row(row_type: np.dtype[Any] | None, frame: Frame, hand: Hand) -> NDArray[An
     row["frame_index"], row["stamp_ns"], row["handedness"] = frame.index, frame.stamp_ns, hand.handedness
     for name in (*(name for name, _, _ in _NUMBERS), "vertices_m"):
         row[name] = getattr(hand, name)
+    row["distance_std_m"] = distance_std_m(hand)
     return row

@@ -49,9 +49,9 @@ class OverlayVideo:
         self, path: str | os.PathLike[str], fps: float, style: OverlayStyle | None = None, codec: str | None = None
     ) -> None:
         if not (math.isfinite(fps) and fps > 0.0):
-            raise UsageError("a positive frame rate for the video", f"{fps}")
+            raise UsageError(f"A video cannot have a frame rate of {fps}.", hint="Give a positive number.")
         if codec is not None and codec not in CODECS:
-            raise UsageError(f"a codec of {', '.join(CODECS)}", repr(codec))
+            raise UsageError(f"There is no codec {codec!r} for videos.", hint=f"Choose one of {', '.join(CODECS)}.")
         self.path, self.fps, self.style, self.codec = Path(path), fps, style or OverlayStyle(), codec
         self.frame_count = 0
         self._part = part_of(self.path)
@@ -78,7 +78,7 @@ class OverlayVideo:
         if self._writer is None:
             self._open(picture.shape[1], picture.shape[0])
         assert self._writer is not None
-        check_room(self.path.parent, _SAFETY_BYTES)  # OpenCV itself says nothing when the disk is full
+        check_room(self.path.parent, _SAFETY_BYTES)  # OpenCV reports no full disk
         picture = letterbox(picture, *self._size)
         _draw_frame_number(picture, frame.index)
         self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
@@ -101,8 +101,10 @@ class OverlayVideo:
         finally:
             remove(self._part)
         if readable < self.frame_count:
-            wanted = f"all {self.frame_count} frames in {self.path}"
-            raise OutputError(wanted, f"{readable}", "check that the disk is not full and export again")
+            raise OutputError(
+                f"Only {readable} of {self.frame_count} frames can be read back from {self.path}.",
+                hint="Check that the disk is not full, and export again.",
+            )
 
     def _open(self, width: int, height: int) -> None:
         self._size = video_size(width, height)
@@ -119,8 +121,10 @@ class OverlayVideo:
         with output_errors(self.path):
             self._part.touch()  # tells a folder that cannot be written from a missing codec
             self._part.unlink()
-        cure = "install the opencv-contrib-python wheel, which brings one, or leave the video out"
-        raise OutputError(f"a video codec for {self.path}", f"that none of {tried} works here", cure)
+        raise OutputError(
+            f"Could not write {self.path}: none of the video codecs {tried} works here.",
+            hint="Install the opencv-contrib-python wheel, which brings one, or export no video.",
+        )
 
 
 def video_size(width: int, height: int) -> tuple[int, int]:
@@ -154,7 +158,7 @@ def _draw_frame_number(picture: NDArray[np.uint8], index: int) -> None:
 
 
 def _count_frames(path: Path) -> int:
-    """How many frames the file says it has; 0 where it cannot be opened."""
+    """How many frames the file claims to have; 0 where it cannot be opened."""
     if not path.exists() or not path.stat().st_size:
         return 0
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)

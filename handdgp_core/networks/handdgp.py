@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from handdgp_core.errors import ShapeError, UsageError
-from handdgp_core.geometry.positioning import Positioning, position_published, position_refined
+from handdgp_core.geometry.positioning import Method, Positioning, position_published, position_refined
 from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.backbones.registry import check_image, make_backbone
 from handdgp_core.networks.config import NetworkConfig
@@ -65,8 +65,10 @@ class HandDGP(nn.Module):
         vertices = self.mesh_head(features, keypoints_uv)
         return RelativeOutput(keypoints_uv, vertices, self.weight_head(features, keypoints_uv))
 
-    def solve(self, relative: RelativeOutput, intrinsics: Tensor) -> Positioning[Tensor]:
+    def solve(self, relative: RelativeOutput, intrinsics: Tensor, method: Method | None = None) -> Positioning[Tensor]:
         """DGP on the heads' output (B samples) with the crops' intrinsics (B, 3, 3), pixels; at least in float32.
+
+        `method` is the solve to use; None for that of the config.
 
         Raises:
             ShapeError: intrinsics of another shape.
@@ -76,12 +78,12 @@ class HandDGP(nn.Module):
         with torch.autocast(intrinsics.device.type, enabled=False):
             points_m = self.keypoints(_full(relative.vertices) * self.template.hand_scale_m)
             plane = self.normalised(_full(relative.keypoints_uv), _full(intrinsics))
-            method = position_refined if self.config.positioning == "refined" else position_published
-            return method(points_m, plane, _full(relative.weights))
+            refined = (method or self.config.positioning) == "refined"
+            return (position_refined if refined else position_published)(points_m, plane, _full(relative.weights))
 
-    def position(self, relative: RelativeOutput, intrinsics: Tensor) -> NetworkOutput:
+    def position(self, relative: RelativeOutput, intrinsics: Tensor, method: Method | None = None) -> NetworkOutput:
         """The heads' output, placed in camera space. Arguments as in `solve`."""
-        solution = self.solve(relative, intrinsics)
+        solution = self.solve(relative, intrinsics, method)
         with torch.autocast(intrinsics.device.type, enabled=False):
             uv, vertices, weights = (_full(part) for part in relative)
             vertices_m = vertices * self.template.hand_scale_m + solution.root_m[:, None]

@@ -1,4 +1,4 @@
-"""Recorded sessions: what was seen and what the model said about it, in one file that survives a crash."""
+"""Recorded sessions: the images and what the model predicted for them, in one file that survives a crash."""
 
 from handdgp_core.sessions.codec import FrameFacts, RecordedHands
 from handdgp_core.sessions.parts import find_unfinished, is_session_name, new_session_path, part_path

@@ -41,14 +41,14 @@ class FrameFacts:
 
 @dataclass(frozen=True)
 class RecordedHands:
-    """What the model said about one frame while it was recorded.
+    """What the model predicted for one frame while it was recorded.
 
     Attributes:
         hands: as the estimator gave them, before smoothing.
         camera: the intrinsics of the solve.
         model: what the model calls itself.
         inference_ms: milliseconds of the estimate.
-        hand_length_m: the person's own hand, or None.
+        hand_length_m: the user's own hand, or None.
         muted: keypoints without a say.
     """
 

@@ -1,4 +1,4 @@
-"""What a person is told when a recording ends without being asked to."""
+"""What the user is told when a recording ends by itself."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from handdgp_core.files import MIB
 
 __all__ = ["nearly_full", "no_room", "too_slow", "with_loss"]
 
-_KEPT = "so the recording was ended; every frame until then is in the file"
-_MORE_ROOM = "free some space, or choose another recordings folder"
+_KEPT = "Every frame until then is in the file."
+_MORE_ROOM = "Free some space, or choose another recordings folder."
 
 
 def too_slow(waiting: int) -> OutputError:
     """The queue is full."""
-    cure = "record to another disk, or with a lower JPEG quality or picture size"
-    return OutputError("a disk as fast as the camera", f"{waiting} frames waiting for it, {_KEPT}", cure)
+    return OutputError(
+        f"The recording ended because the disk is slower than the camera: {waiting} frames were waiting. {_KEPT}",
+        hint="Record to another disk, or with a lower JPEG quality or image size.",
+    )
 
 
 def nearly_full(left: str) -> OutputError:
     """Less is free than the recorder leaves to others."""
-    return OutputError("room to go on recording", f"{left}, so the recording was ended and finished", _MORE_ROOM)
+    return OutputError(f"The recording ended and was completed: {left}.", hint=_MORE_ROOM)
 
 
 def no_room(found: str, open_bytes: int, waiting: int) -> OutputError:
@@ -30,11 +32,10 @@ def no_room(found: str, open_bytes: int, waiting: int) -> OutputError:
         open_bytes: room for frames, the reserve included.
         waiting: frames that will be written there.
     """
-    left = f"{open_bytes / MIB:.1f} MiB left, the reserve included, with {waiting} frames waiting for it"
-    return OutputError("room to go on recording", f"{found}, {left}, {_KEPT}", _MORE_ROOM)
+    left = f"{open_bytes / MIB:.1f} MiB left, the reserve included, and {waiting} frames were waiting for it"
+    return OutputError(f"The recording ended because of {found}: {left}. {_KEPT}", hint=_MORE_ROOM)
 
 
 def with_loss(error: HandDGPError, lost: int, taken: int) -> OutputError:
     """The same, and how many of the frames that the recorder had taken in are not in the file."""
-    found = f"{error.found}; {lost} of the {taken} frames taken in could not be written"
-    return OutputError(error.wanted, found, error.cure)
+    return OutputError(f"{error.problem} {lost} of the {taken} frames taken in could not be written.", hint=error.hint)

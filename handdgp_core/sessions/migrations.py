@@ -6,10 +6,8 @@ without a thought for the others. Their order is that of the list.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from mcap.records import Channel
 
@@ -22,17 +20,15 @@ _IMAGE_TYPES = ("foxglove.CompressedImage",)
 
 @dataclass
 class Contents:
-    """What a file says, before it is used.
+    """What a file states, before it is used.
 
     Attributes:
-        facts: the metadata record "session".
         topics: topic of the pictures, hands and so on (the names of `schema`) to channel numbers.
         channels: every channel of the file.
         types: schema name of every channel.
-        warnings: what a person should know.
+        warnings: what the user should know.
     """
 
-    facts: dict[str, str]
     channels: dict[int, Channel]
     types: dict[int, str]
     topics: dict[str, set[int]] = field(default_factory=dict)
@@ -57,17 +53,7 @@ def take_any_camera(contents: Contents) -> None:
             return
 
 
-def settings_as_object(contents: Contents) -> None:
-    """Facts without settings, or with settings that cannot be read, have none."""
-    try:
-        if isinstance(json.loads(contents.facts.get("settings", "")), dict):
-            return
-    except ValueError:
-        pass
-    contents.facts["settings"] = "{}"
-
-
-STEPS: tuple[Callable[[Contents], None], ...] = (find_topics, take_any_camera, settings_as_object)
+STEPS: tuple[Callable[[Contents], None], ...] = (find_topics, take_any_camera)
 
 
 def migrate(contents: Contents) -> Contents:
@@ -75,11 +61,3 @@ def migrate(contents: Contents) -> Contents:
     for step in STEPS:
         step(contents)
     return contents
-
-
-def version_of(facts: dict[str, Any]) -> int:
-    """The format version that a file states; 0 where it states none."""
-    try:
-        return int(facts.get("format_version", 0))
-    except ValueError:
-        return 0

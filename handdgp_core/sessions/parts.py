@@ -43,7 +43,7 @@ def find_unfinished(folder: Path) -> list[Path]:
 
 
 def new_session_path(folder: Path, source_name: str, now: datetime | None = None) -> Path:
-    """A name that says what and when and is not taken yet, neither by a finished nor by an unfinished session."""
+    """A name that tells what and when, and is not taken yet by a finished or unfinished session."""
     source = re.sub(r"[^\w.-]+", "_", Path(source_name).stem).strip("._")[:40] or "session"
     stem = f"{source}-{now or datetime.now():%Y%m%d-%H%M%S}"
     path, number = folder / f"{stem}{SUFFIX}", 1

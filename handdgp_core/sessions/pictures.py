@@ -12,12 +12,12 @@ import zstandard
 from numpy.typing import NDArray
 
 from handdgp_core.errors import UsageError
+from handdgp_core.sessions.decompression import decompressed
 
 __all__ = ["LOSSLESS_ENCODING", "LOWEST_QUALITY", "decode_jpeg", "decode_lossless", "encode_jpeg", "encode_lossless"]
 
 LOSSLESS_ENCODING = "delta-zstd"
 LOWEST_QUALITY = 20
-_LARGEST_PIXELS = 1 << 28  # a size beyond this is damage, not a picture
 _LEVEL = 1
 
 Image = NDArray[np.uint8]
@@ -27,7 +27,7 @@ def encode_jpeg(image: Image, quality: int) -> bytes:
     """A (height, width, 3) RGB picture as JPEG; raises UsageError where JPEG cannot hold it."""
     done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise UsageError("a picture that JPEG can hold", f"one of {image.shape[1]}x{image.shape[0]} pixels")
+        raise UsageError(f"JPEG cannot hold an image of {image.shape[1]}x{image.shape[0]} pixels.")
     return data.tobytes()
 
 
@@ -53,14 +53,12 @@ def encode_lossless(image: Image) -> bytes:
 def decode_lossless(data: bytes, width: int, height: int) -> Image:
     """The reverse of `encode_lossless`; raises ValueError for damaged data."""
     size = 3 * width * height
-    if not 0 < size <= 3 * _LARGEST_PIXELS:
-        raise ValueError(f"a picture of {width}x{height} pixels")
+    if size <= 0:
+        raise ValueError(f"an image of {width}x{height} pixels")
     try:
-        raw = zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
-    except zstandard.ZstdError as error:
-        raise ValueError(f"a picture that cannot be decompressed ({error})") from error
-    if len(raw) != size:
-        raise ValueError(f"a picture of {len(raw)} bytes instead of {size}")
+        raw = decompressed(data, "zstd", size)
+    except ValueError as error:
+        raise ValueError(f"an image of {width}x{height} pixels with {error}") from error
     planes = np.frombuffer(raw, np.uint8).reshape(3, height, width)
     planes = np.cumsum(planes, axis=2, dtype=np.uint8)
     green = planes[0]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from handdgp_core.errors import CameraError, SourceError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import codec, schema
-from handdgp_core.sessions.migrations import Contents, migrate, version_of
+from handdgp_core.sessions.facts import SessionFacts
+from handdgp_core.sessions.migrations import Contents, migrate
 from handdgp_core.sessions.pictures import decode_jpeg, decode_lossless
 from handdgp_core.sessions.records import (
     MESSAGE_HEAD_BYTES,
@@ -64,7 +65,7 @@ class SessionReader:
         facts: metadata of the recording as text, see docs/session-format.md.
         closing: facts about its end; empty where it was never finished.
         finished: whether the file was finished and its index is sound.
-        warnings: what a person should know.
+        warnings: what the user should know.
 
     Raises:
         SourceError: it cannot be read, holds no pictures, or is of a newer version of the program.
@@ -79,12 +80,14 @@ class SessionReader:
         try:
             self._file = SessionFile(path)
         except OSError as error:
-            raise SourceError(f"the recording {path}", str(error.strerror or error), "check the path") from error
+            raise SourceError(
+                f"Could not open the recording {path}: {error.strerror or error}.", hint="Check the path."
+            ) from error
         try:
             self._load()
         except OSError as error:
             self.close()
-            raise SourceError(f"to read {path.name}", str(error.strerror or error), "check the disk") from error
+            raise _unreadable(path, error) from error
         except BaseException:
             self.close()
             raise
@@ -120,15 +123,13 @@ class SessionReader:
     @property
     def is_rendered(self) -> bool:
         """Whether the recorded source was made by a renderer."""
-        return self.facts.get("is_rendered") == "true"
+        return bool(self._known_facts.is_rendered)
 
     @property
     def hand_length_m(self) -> float | None:
-        """The person's own hand when the recording began."""
-        try:
-            return float(self.facts.get("hand_length_mm", "")) / 1e3
-        except ValueError:
-            return None
+        """The user's own hand when the recording began."""
+        length_mm = self._known_facts.hand_length_mm
+        return None if length_mm is None else length_mm / 1e3
 
     @property
     def attachments(self) -> dict[str, bytes]:
@@ -179,7 +180,7 @@ class SessionReader:
         return Frame(self.picture(number), stamp_ns, number, facts.name, facts.camera)
 
     def hands(self, number: int) -> codec.RecordedHands | None:
-        """What the model said about frame `number`; None where it was never asked. Raises DamagedFrame."""
+        """What the model predicted for frame `number`; None where it was never asked. Raises DamagedFrame."""
         place = self._by_topic[schema.HANDS].get(int(self._times_ns[number]))
         if place is None:
             return None
@@ -223,24 +224,27 @@ class SessionReader:
         self.finished = found.finished
         metadata = {record.name: dict(record.metadata) for record, _, _ in found.metadata}
         self.facts, self.closing = metadata.get("session", {}), metadata.get("session_end", {})
+        self._known_facts = SessionFacts.model_validate(self.facts)
         self._check_version()
-        contents = migrate(Contents(self.facts, self._channels(), self._types()))
+        contents = migrate(Contents(self._channels(), self._types()))
         self.warnings = contents.warnings
         self._index(contents.topics)
         if not self._images:
-            lost = describe_losses(self._losses)
-            found_text = f"none in {self.path.name}" + (f": {lost}" if lost else "")
-            raise SourceError("a recording with pictures", found_text, "choose another file")
+            lost = describe_losses(self._losses).removesuffix(".")
+            reason = f": {lost}" if lost else ""
+            raise SourceError(f"No images can be read from {self.path.name}{reason}.", hint="Choose another recording.")
         self._times_ns = np.array([place.entry.time_ns for place in self._images], dtype=np.int64)
         self._load_settings()
         if not self.finished:
             self.warnings.append(describe_losses(self._losses) or "the recording was never finished")
 
     def _check_version(self) -> None:
-        version = version_of(self.facts)
+        version = self._known_facts.format_version or 0
         if version > schema.VERSION:
-            wanted = f"a recording of format {schema.VERSION} or older"
-            raise SourceError(wanted, f"format {version} in {self.path.name}", "use a newer version of this program")
+            raise SourceError(
+                f"{self.path.name} has format {version}; this program reads recordings up to format {schema.VERSION}.",
+                hint="Use a newer version of this program.",
+            )
 
     def _channels(self) -> dict[int, Any]:
         known = {channel.id: channel for _, channel in schema.registrations()}
@@ -323,23 +327,21 @@ class SessionReader:
         try:
             return use(message_type.FromString(self._message(place)))
         except _DECODE_ERRORS as error:
-            raise DamagedFrame(
-                f"frame {number} of {self.path.name}", f"it damaged: {error}", "go on without"
-            ) from error
+            raise DamagedFrame(f"Frame {number} of {self.path.name} is damaged: {error}.") from error
         except OSError as error:
-            raise SourceError(f"to read {self.path.name}", str(error.strerror or error), "check the disk") from error
+            raise _unreadable(self.path, error) from error
 
     def _hands_from(self, message: Any) -> codec.RecordedHands:
-        wanted = {entry.mesh for entry in message.hands}
-        if not wanted <= self._meshes.keys():
-            self._load_meshes(wanted)
+        needed = {entry.mesh for entry in message.hands}
+        if not needed <= self._meshes.keys():
+            self._load_meshes(needed)
         return codec.hands_from(message, self._meshes)
 
-    def _load_meshes(self, wanted: set[str]) -> None:
+    def _load_meshes(self, needed: set[str]) -> None:
         attached = [record.data for record, _, _ in self._found.attachments if record.name.startswith(MESH_FILE)]
         copies: list[bytes | _Place] = [*attached, *self._by_topic[schema.MESH].values()]
         for copy in copies:
-            if wanted <= self._meshes.keys():
+            if needed <= self._meshes.keys():
                 return
             try:
                 message = schema.MeshMessage.FromString(copy if isinstance(copy, bytes) else self._message(copy))
@@ -359,7 +361,7 @@ class SessionReader:
                 self._settings_times.append(time_ns)
                 self._settings.append(content)
         if not self._settings:
-            self._settings_times, self._settings = [0], [json.loads(self.facts["settings"])]
+            self._settings_times, self._settings = [0], [self._known_facts.settings or {}]
 
     def _calibration_at(self, time_ns: int) -> Camera | None:
         """From Foxglove's calibration message, for recordings of other programs."""
@@ -374,3 +376,7 @@ class SessionReader:
             return Camera(message.width, message.height, matrix, np.array(message.D), self.path.stem)
         except _DECODE_ERRORS:
             return None
+
+
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    return SourceError(f"Could not read {path.name}: {error.strerror or error}.", hint="Check the disk.")

@@ -110,7 +110,7 @@ class SessionRecorder:
         return True
 
     def add_hands(self, frame: Frame, recorded: RecordedHands) -> None:
-        """Take in a result; one of a frame that is not recorded is left out."""
+        """Take in a result; one of a frame that is not recorded is dropped."""
         with self._changed:
             if self._accepting:
                 most_bytes = hands_bytes(recorded)
@@ -199,13 +199,13 @@ class SessionRecorder:
                 disk_due_s = now_s + self._limits.disk_every_s
                 self._look_at_disk()
             if self._writer.full is not None and self._accepting:
-                self._stop_at_reserve(self._writer.full)
+                self._stop_at_reserve()
 
-    def _stop_at_reserve(self, full: OutputError) -> None:
+    def _stop_at_reserve(self) -> None:
         """The reserve is in use: what waits fits into it, more may not."""
         self._measure_room()
         with self._changed:
-            error = endings.no_room(full.found, self._room.open_bytes, self._frames_waiting)
+            error = endings.no_room("a full disk", self._room.open_bytes, self._frames_waiting)
             self._stop_by_itself("the disk is full", error)
 
     def _is_room_short(self) -> bool:
@@ -270,7 +270,7 @@ class SessionRecorder:
             {
                 "missed_by_source": str(status.missed),
                 "recorded_s": f"{status.recorded_s:.3f}",
-                "reason": status.reason or "stopped by the person",
+                "reason": status.reason or "stopped by the user",
             }
         )
         with self._changed:
@@ -282,7 +282,11 @@ class SessionRecorder:
             with suppress(Exception):
                 self._writer.flush()
         self._writer.abandon()
-        known = error if isinstance(error, HandDGPError) else OutputError("to record", f"an internal error: {error!r}")
+        known = (
+            error
+            if isinstance(error, HandDGPError)
+            else OutputError(f"The recording failed because of an internal error: {error!r}.")
+        )
         with self._changed:
             self._accepting = False
             self._queue.clear()

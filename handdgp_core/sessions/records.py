@@ -14,12 +14,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import lz4.frame
 import numpy as np
-import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from numpy.typing import NDArray
+
+from handdgp_core.sessions.decompression import decompressed
 
 __all__ = [
     "MAGIC",
@@ -44,7 +44,7 @@ _INDEX_ENTRY = np.dtype([("time_ns", "<u8"), ("offset", "<u8")])
 
 
 class Damaged(Exception):
-    """Bytes that are not what they should be; the text says what was found."""
+    """Bytes that are not what they should be; the text tells what is wrong."""
 
 
 class RecordHead(NamedTuple):
@@ -154,7 +154,7 @@ def parse(kind: Any, body: bytes) -> Any:
 
 
 def read_chunk_head(file: SessionFile, head: RecordHead) -> Chunk:
-    """What a chunk record says about itself, its data not looked at; raises Damaged where that makes no sense."""
+    """What a chunk record states about itself, without reading its data; raises Damaged where that makes no sense."""
     size = min(head.length, _CHUNK_HEAD.size + 4 + 16 + 8)
     begin = file.read(head.body, size)
     try:
@@ -175,17 +175,12 @@ def read_chunk_head(file: SessionFile, head: RecordHead) -> Chunk:
 
 
 def chunk_data(file: SessionFile, chunk: Chunk) -> bytes:
-    """The uncompressed data, its checksum compared; raises Damaged where it differs."""
+    """The uncompressed data; raises Damaged where size or checksum differ from what the chunk declares."""
     data = file.read(chunk.data_start, chunk.data_size)
     try:
-        if chunk.compression == "zstd":
-            data = zstandard.ZstdDecompressor().decompress(data, max_output_size=chunk.uncompressed_size)
-        elif chunk.compression == "lz4":
-            data = lz4.frame.decompress(data)
-    except Exception as error:  # lz4 raises RuntimeError, zstandard its own
-        raise Damaged(f"a chunk that cannot be decompressed ({error})") from error
-    if len(data) != chunk.uncompressed_size:
-        raise Damaged("a chunk whose data have the wrong size")
+        data = decompressed(data, chunk.compression, chunk.uncompressed_size)
+    except ValueError as error:
+        raise Damaged(f"a chunk with {error}") from error
     if chunk.crc and zlib.crc32(data) != chunk.crc:
         raise Damaged("a chunk whose checksum differs")
     return data

@@ -66,7 +66,7 @@ class RepairReport:
 
     @property
     def summary(self) -> str:
-        """One sentence for a person."""
+        """One sentence for the user."""
         lost = describe_losses(self.losses)
         known = f" with {self.lost_frames} known frames" if self.lost_frames else ""
         return f"{self.frames} frames are saved; " + (f"lost: {lost}{known}" if lost else "nothing was lost")
@@ -87,7 +87,9 @@ def repair(path: Path, output: Path | None = None, progress: Progress | None = N
     """
     target = output or finished_path(path)
     if target.exists():
-        raise UsageError(f"a new file for {path.name}", f"that {target} is there already", "name another output")
+        raise UsageError(
+            f"Could not repair {path.name} into {target}, which is there already.", hint="Name another output."
+        )
     found = _scanned(path)
     if not found.channels:
         _assume_types(found)
@@ -113,9 +115,9 @@ def _scanned(path: Path) -> Inventory:
         finally:
             file.close()
     except OSError as error:
-        raise SourceError(f"to read {path}", str(error.strerror or error), "check the disk") from error
+        raise SourceError(f"Could not read {path}: {error.strerror or error}.", hint="Check the disk.") from error
     if not any(found.entries):
-        raise SourceError(f"a recording in {path}", "nothing that can be saved", "delete it")
+        raise SourceError(f"{path} holds nothing that can be saved.", hint="Delete it.")
     return found
 
 

@@ -31,8 +31,8 @@ _SETTINGS_BYTES = 2 << 10
 
 _SLACK_BYTES = 256 << 10  # what the file system itself needs to make a file longer
 
-# Some file systems (btrfs, ZFS, shares) book what was written half a minute later, and until then a look at them finds
-# room that is taken. So the worst look of this time counts; space that others free counts after it.
+# Some file systems (btrfs, ZFS, shares) account for what was written half a minute later; until then a look at them
+# finds room that is taken. So the worst look of this time counts; space that others free counts after it.
 _LAG_S = 60.0
 
 

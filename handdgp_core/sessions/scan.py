@@ -43,7 +43,7 @@ class Loss:
     Attributes:
         start, end: in bytes.
         reason: in words.
-        messages: how many messages the index says were there; None where nobody knows.
+        messages: how many messages the index lists; None where that is unknown.
         first_ns, last_ns: their log times, or None.
     """
 
@@ -104,7 +104,7 @@ def scan(file: SessionFile) -> Inventory:
 
 
 def describe_losses(losses: list[Loss], limit: int = 5) -> str:
-    """One sentence for a person; empty where nothing was lost."""
+    """One sentence for the user; empty where nothing was lost."""
     if not losses:
         return ""
     size = sum(loss.end - loss.start for loss in losses)

@@ -35,14 +35,14 @@ _STEP_NS = 1_000_000
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """What a session says about itself; every value becomes text in the file's metadata.
+    """What a session states about itself; every value becomes text in the file's metadata.
 
     Attributes:
         program, program_version: who wrote it.
         source: name of what was recorded.
         is_live, is_rendered: what the source is.
         model, model_sha256, device: of the model in use.
-        hand_length_mm: the person's own hand, or None.
+        hand_length_mm: the user's own hand, or None.
         settings: the settings of the program when the recording began.
     """
 
@@ -74,7 +74,10 @@ class WriterOptions:
 
     def __post_init__(self) -> None:
         if not LOWEST_QUALITY <= self.jpeg_quality <= 100:
-            raise UsageError(f"a JPEG quality from {LOWEST_QUALITY} to 100", str(self.jpeg_quality))
+            raise UsageError(
+                f"Could not record with a JPEG quality of {self.jpeg_quality}.",
+                hint=f"Choose one from {LOWEST_QUALITY} to 100.",
+            )
 
 
 class SessionWriter:
@@ -167,7 +170,7 @@ class SessionWriter:
         self._note_safe()
 
     def add_hands(self, frame: Frame, recorded: codec.RecordedHands) -> bool:
-        """Add what the model said about a frame that was added before.
+        """Add what the model predicted for a frame that was added before.
 
         Returns:
             False for a frame that is not in the file; nothing is written then.
@@ -214,7 +217,9 @@ class SessionWriter:
             return self.path
         if self._broken:
             self.abandon()
-            raise OutputError("to finish the recording", "that writing it had failed", f"repair {self._part}")
+            raise OutputError(
+                "Could not finish the recording, since writing it had failed.", hint=f"Repair {self._part}."
+            )
         with self._guarded():
             if not self._begun:
                 self._begin(time.time_ns(), None)
@@ -259,8 +264,10 @@ class SessionWriter:
             check_room(self.path.parent, self.options.reserve_bytes + CHUNK_BYTES)
             self._stream = ReserveStream(self._part, reserve_path(self.path), self.options.reserve_bytes)
         except FileExistsError as error:
-            found = f"that {Path(error.filename or self._part).name} is there already"
-            raise OutputError(f"a new file {self.path}", found, "choose another name") from error
+            blocker = Path(error.filename or self._part).name
+            raise OutputError(
+                f"Could not record to {self.path}: {blocker} is there already.", hint="Choose another name."
+            ) from error
         except OSError as error:
             raise as_output_error(self.path, error) from error
 
@@ -355,7 +362,7 @@ class SessionWriter:
             self.frames_safe = self.frames
 
     def _time_of(self, frame: Frame) -> int:
-        """Time of day of the capture. It always rises, also where a played file starts again or is wound back."""
+        """Time of day of the capture. It always rises, also where a played file starts again or seeks back."""
         if self.frames == 0:
             self._epoch_ns = time.time_ns() - frame.stamp_ns
         time_ns = frame.stamp_ns + self._epoch_ns

@@ -82,7 +82,7 @@ class SessionSource(BaseSource):
                     return self._on_this_lap(self.session.frame(number))
                 except DamagedFrame as error:
                     if len(self.skipped) < _SKIPPED_KEPT:
-                        self.skipped.append((f"frame {number}", error.found))
+                        self.skipped.append((f"frame {number}", error.problem))
             return None
 
     def seek(self, index: int) -> None:

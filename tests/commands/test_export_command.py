@@ -15,6 +15,7 @@ import trimesh
 
 from app.cli.main import main
 from app.cli.options import BAD_INPUT, CANCELLED, DONE
+from handdgp_core.hands.palm import distance_std_m
 from tests.sessions.conftest import hands_of, write_session
 
 COUNT = 15
@@ -45,8 +46,16 @@ def test_every_format_opens_again(session: Path, tmp_path: Path, capsys: pytest.
     times = glb.accessors[glb.animations[0].samplers[2].input]
     assert times.count == COUNT and times.max == pytest.approx([(COUNT - 1) * 0.033], abs=1e-4)
     with open(out / "hands.csv") as file:
-        assert len(list(csv.DictReader(file))) == sum(len(hands_of(n)) for n in range(COUNT) if n % 7 != 6)
+        rows = list(csv.DictReader(file))
+    recorded = [hand for n in range(COUNT) if n % 7 != 6 for hand in hands_of(n)]
+    assert len(rows) == len(recorded)
+    stds_m = np.array([distance_std_m(hand) for hand in recorded])
+    assert np.isfinite(stds_m).any() and np.isnan(stds_m).any()
+    np.testing.assert_allclose([float(row["distance_std_m"] or "nan") for row in rows], stds_m, rtol=1e-6)
     with np.load(out / "predictions.npz") as table:
+        np.testing.assert_allclose(table["distance_std_m"], stds_m, rtol=1e-6)
+        covariances_m2 = [hand.root_covariance_m2 for hand in recorded]
+        np.testing.assert_allclose(table["root_covariance_m2"], covariances_m2, rtol=1e-6)
         np.testing.assert_array_equal(table["frame_index"][:3], [1, 2, 2])
     assert cv2.VideoCapture(str(out / "overlay.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == COUNT
     assert len(json.loads((out / "freihand" / "training_xyz.json").read_text())) == sum(map(placed, range(COUNT)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,8 @@ def test_a_clip_becomes_predictions_summary_and_exports(clip: Path, tmp_path: Pa
         assert predictions["keypoints_px"].shape == (12, 21, 2)
         assert predictions["weights"].shape == (12, 21)
         assert predictions["root_covariance_m2"].shape == (12, 3, 3)
+        distances_m = np.linalg.norm(predictions["root_m"], axis=1)
+        assert (predictions["distance_std_m"] > 0.05 * distances_m).all()  # more than the noise of 2D keypoints
         assert predictions["vertices_m"].shape == (12, 1609, 3)
         assert predictions["faces"].shape == (3196, 3)
         depth = predictions["root_m"][:, 2]
@@ -108,6 +111,36 @@ def test_a_folder_keeps_names_and_its_own_intrinsics_and_can_be_scored(folder: P
         assert positioning[method]["found"] == 3
         assert positioning[method]["handedness_right_fraction"] == 1.0
         assert 0 < positioning[method]["camera_space_mm"]["mean"] < 60
+
+
+def test_several_roots_give_a_row_each_and_their_mean(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = tmp_path / "second"
+    shutil.copytree(folder, second)
+    with np.load(folder / "annotations.npz") as annotations:
+        nearer = dict(annotations) | {"keypoints_m": annotations["keypoints_m"] * 0.8}
+    np.savez(second / "annotations.npz", **nearer)
+    figures = tmp_path / "metrics.json"
+    roots = ["--root", str(folder), "--root", str(second)]
+    assert main(["evaluate", "--dataset", "frames", *roots, "--model", "landmarks", "--output", str(figures)]) == DONE
+    found = json.loads(figures.read_text())
+    rows, mean = found["accuracy"]["roots"], found["accuracy"]["mean"]
+    assert list(rows) == list(found["roots"]) == [folder.name, "second"]
+    first = rows[folder.name]
+    assert (first["labelled"], first["found"], first["degenerate"], first["right_side"]) == (3, 3, 0, 1.0)
+    assert (1 + rows["second"]["distance_bias"]) * 0.8 == pytest.approx(1 + first["distance_bias"])
+    assert mean["labelled"] == 6
+    errors = [row["error_mm"]["mean"] for row in rows.values()]
+    assert mean["error_mm"]["mean"] == pytest.approx(sum(errors) / 2) and errors[1] > errors[0]
+    printed = capsys.readouterr().out
+    assert "mean over roots" in printed and f"{errors[1]:.1f} / " in printed
+
+
+def test_only_frames_takes_several_roots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    roots = ["--root", str(tmp_path), "--root", str(tmp_path)]
+    assert main(["evaluate", "--dataset", "shards", *roots, "--output", str(tmp_path / "m.json")]) == BAD_INPUT
+    assert "takes one --root" in capsys.readouterr().err
 
 
 def test_a_picture_without_a_hand_gives_an_empty_but_valid_table(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_it_beats_the_landmarks_on_the_demo(monkeypatch: pytest.MonkeyPatch) -> 
             return whole(frame, camera)
 
         monkeypatch.setattr(estimator, "estimate", sparse)
-        pairs = evaluate_demo(estimator, lambda done, total: None)
+        pairs = evaluate_demo(estimator, lambda done, total: None).pairs()
         results[name] = summarise(pairs, ())["camera_space_mm"]["mean"]
         estimator.close()
     assert results["open"] < results["landmarks"]

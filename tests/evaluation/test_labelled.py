@@ -19,6 +19,7 @@ from handdgp_core.drawing.examples import Examples
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.labelled import evaluate_estimator, evaluate_network, view_settings
 from handdgp_core.evaluation.summary import summarise
+from handdgp_core.geometry.positioning import Method, position
 from handdgp_core.networks import HandDGP, RelativeOutput
 from tests.meshes import SMALL_NETWORK, small_template
 
@@ -86,6 +87,25 @@ def test_a_hand_seen_too_large_is_placed_too_far_by_as_much() -> None:
     depths = np.array([hand.keypoints_m[:, 2].mean() for hand in hands])
     bias = summarise(pairs, left_out=())["depth_bias_mm"]["mean"]
     assert bias == pytest.approx(100 * depths.mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("method", ["published", "refined"])
+def test_a_solve_can_be_asked_for_whatever_the_config_says(method: Method) -> None:
+    torch.manual_seed(0)
+    template = small_template()
+    vertices = torch.tensor(template.vertices, dtype=torch.float32).repeat(3, 1, 1)
+    points = torch.tensor(template.keypoint_regressor, dtype=torch.float32) @ vertices * template.hand_scale_m
+    plane = points[..., :2] / (points[..., 2:] + 0.5)
+    size = SMALL_NETWORK.image_size
+    uv = 0.5 + 200 * (plane + 0.01 * torch.randn(plane.shape)) / size
+    relative = RelativeOutput(uv, vertices, torch.rand(3, 21))
+    intrinsics = torch.tensor([[200.0, 0, size / 2], [0, 200, size / 2], [0, 0, 1]]).repeat(3, 1, 1)
+    network = HandDGP(SMALL_NETWORK, template)
+    placed = network.position(relative, intrinsics, method).root_m
+    normalised = (uv * size - 0.5 - size / 2) / 200
+    wanted = position(points, normalised, relative.weights, method).root_m
+    np.testing.assert_allclose(placed, wanted, atol=1e-4)
+    assert torch.equal(network.position(relative, intrinsics).root_m, placed) == (method == network.config.positioning)
 
 
 def test_cancelling_keeps_what_is_done() -> None:

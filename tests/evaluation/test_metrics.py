@@ -1,4 +1,4 @@
-"""Metrics against known values and slow twins."""
+"""Metrics against known values and slow reference implementations."""
 
 from __future__ import annotations
 

@@ -54,7 +54,12 @@ def test_a_report_is_one_page_that_needs_no_other_and_the_same_figures(tmp_path:
     text = page.read_text()
     assert "a &lt;b&gt; &amp; c" in text and "<b>" not in text
     assert not any(part in text for part in ('href="http', 'src="http', "<script", "<link", "@import", "url(http"))
-    assert "11 of 12 hands found" in text and text.count("data:image/") == 1 and "<svg" in text
+    assert (
+        "refined: 11 of 12 hands found" in text
+        and "<th>published</th>" in text
+        and text.count("data:image/") == 1
+        and "<svg" in text
+    )
     content = json.loads((tmp_path / "new" / "report.json").read_text())
     wanted = results["refined"]["camera_space_mm"]["mean"]
     assert content["positioning"]["refined"]["camera_space_mm"]["mean"] == pytest.approx(wanted)
@@ -69,6 +74,14 @@ def test_a_report_of_nothing_has_no_plots_and_no_figure(tmp_path: Path) -> None:
     text = page.read_text()
     assert "0 of 1 hands" in text and "<svg" not in text and "nan" not in text.lower()
     json.loads((tmp_path / "report.json").read_text())
+
+
+def test_names_and_captions_are_text_and_no_markup(tmp_path: Path) -> None:
+    drawn = draw_example(example(), 80)
+    page = write_report(tmp_path, {"data set": "<i>"}, {"<u>": summarise(pairs())}, [("<s>", drawn)])
+    text = page.read_text()
+    assert not any(tag in text for tag in ("<i>", "<u>", "<s>")) and text.count("&lt;u&gt;") >= 3
+    assert "without joints 0" in text
 
 
 def test_a_report_that_cannot_be_written_says_so(tmp_path: Path) -> None:
@@ -119,7 +132,7 @@ def test_stand_ins_are_the_nearest_placed_hand_before() -> None:
     np.testing.assert_array_equal(vertices[3], hands[2] + 2)
     nothing = Pairs()
     nothing.add(hands[0], None)
-    with pytest.raises(ShapeError, match="at least one"):
+    with pytest.raises(ShapeError, match="None of the"):
         with_stand_ins(nothing)
 
 

@@ -1,4 +1,4 @@
-"""F-score, PCK and alignment against known values and slow twins, and the figures of a summary with meshes."""
+"""F-score, PCK and alignment against slow reference implementations, and the figures of a summary with meshes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def slow_f_score(predicted: np.ndarray, true: np.ndarray, threshold_mm: float) -
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000), threshold=st.floats(1.0, 40.0))
-def test_f_score_equals_its_slow_twin(seed: int, threshold: float) -> None:
+def test_f_score_equals_its_reference_implementation(seed: int, threshold: float) -> None:
     rng = np.random.default_rng(seed)
     predicted, true = rng.normal(0, 0.02, (17, 3)), rng.normal(0, 0.02, (23, 3))
     assert metrics.f_score(predicted, true, threshold) == pytest.approx(slow_f_score(predicted, true, threshold))

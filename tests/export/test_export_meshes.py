@@ -164,7 +164,7 @@ def test_wrong_requests(tmp_path, make_hand, degenerate):
         write_meshes(tmp_path / "a.stl", [make_hand()])
     with pytest.raises(UsageError, match="opencv, opengl, blender"):
         write_meshes(tmp_path / "a.obj", [make_hand()], "unity")
-    with pytest.raises(UsageError, match="a hand with a mesh"):
+    with pytest.raises(UsageError, match="no hand with a mesh"):
         write_meshes(tmp_path / "a.obj", [degenerate])
     assert not list(tmp_path.iterdir())
 

@@ -16,6 +16,7 @@ from handdgp_core.errors import OutputError, ShapeError
 from handdgp_core.export import tables
 from handdgp_core.export.csv_table import HEADER, CsvWriter
 from handdgp_core.export.tables import PredictionsWriter
+from handdgp_core.hands.palm import distance_std_m
 
 PER_HAND = {
     "frame_index": (),
@@ -26,6 +27,7 @@ PER_HAND = {
     "hand_scale": (),
     "root_m": (3,),
     "root_covariance_m2": (3, 3),
+    "distance_std_m": (),
     "keypoints_m": (21, 3),
     "keypoints_px": (21, 2),
     "weights": (21,),
@@ -45,7 +47,8 @@ def read_csv(path) -> list[dict[str, str]]:
 
 
 def test_npz_holds_every_hand(tmp_path, make_hand, degenerate, make_frame):
-    right, left = make_hand(), make_hand("left", (0.1, 0, 0.6))
+    right, left = make_hand(), make_hand("left", (0.1, 0, 0.6), distance_std=0.1)
+    assert distance_std_m(left) == pytest.approx(0.06, rel=0.05)
     with PredictionsWriter(tmp_path / "predictions.npz") as writer:
         writer.add(make_frame(3), [right, degenerate])
         writer.add(make_frame(4), [])
@@ -59,6 +62,8 @@ def test_npz_holds_every_hand(tmp_path, make_hand, degenerate, make_frame):
     assert table["stamp_ns"][2] == make_frame(9).stamp_ns
     np.testing.assert_array_equal(table["handedness"], ["right", "left", "left"])
     np.testing.assert_array_equal(table["degenerate"], ["", "too few weights", ""])
+    stds_m = [distance_std_m(hand) for hand in (right, degenerate, left)]
+    np.testing.assert_allclose(table["distance_std_m"], stds_m, rtol=1e-6)
     for name in ("root_m", "root_covariance_m2", "keypoints_m", "keypoints_px", "weights", "vertices_m"):
         assert table[name].dtype == np.float32
         for row, hand in enumerate((right, degenerate, left)):
@@ -229,7 +234,7 @@ def test_npz_that_cannot_be_assembled_leaves_nothing_under_its_name(tmp_path, ma
 
 
 def test_csv_cells(tmp_path, make_hand, degenerate, make_frame):
-    hand = make_hand(centre_m=(0.01, 0.02, 0.45))
+    hand = make_hand(centre_m=(0.01, 0.02, 0.45), distance_std=0.1)
     writer = CsvWriter(tmp_path / "hands.csv")
     writer.add(make_frame(7, name="b,c.jpg"), [hand, degenerate])
     writer.close()
@@ -238,11 +243,13 @@ def test_csv_cells(tmp_path, make_hand, degenerate, make_frame):
     assert (good["frame_index"], good["image"], good["hand"], good["handedness"]) == ("7", "b,c.jpg", "0", "right")
     assert float(good["root_z_m"]) == pytest.approx(hand.root_m[2], abs=1e-7)
     assert float(good["root_covariance_yy_m2"]) == pytest.approx(2e-6)
+    assert float(good["distance_std_m"]) == pytest.approx(distance_std_m(hand)) and distance_std_m(hand) > 0.04
     assert float(good["index_tip_x_m"]) == pytest.approx(hand.keypoints_m[8, 0], abs=1e-7)
     assert float(good["little_tip_v_px"]) == pytest.approx(hand.keypoints_px[20, 1], abs=1e-4)
     assert float(good["thumb_cmc_weight"]) == pytest.approx(hand.weights[1])
     assert bad["degenerate"] == "too few weights"
     assert (bad["root_z_m"], bad["wrist_x_m"], bad["root_covariance_xx_m2"]) == ("", "", "")
+    assert bad["distance_std_m"] == ""
     assert bad["wrist_u_px"] != ""
 
 

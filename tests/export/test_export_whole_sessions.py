@@ -23,6 +23,7 @@ from handdgp_core.export.freihand import FreiHandFolder
 from handdgp_core.export.glb_animation import HandAnimation
 from handdgp_core.export.morphing import morph
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.hands.palm import distance_std_m
 from handdgp_core.types import Frame, Hand
 
 OPENGL = np.diag([1.0, -1.0, -1.0])
@@ -164,7 +165,9 @@ def test_freihand_pictures_and_labels_fit_each_other(tmp_path: Path, make_hand) 
     """A bright spot at a keypoint is where K projects the keypoint to, also for a bent lens and a mirrored hand."""
     camera = Camera(640, 480, np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]]), [-0.2, 0.05, 0.001, 0, 0])
     folder = FreiHandFolder(tmp_path / "freihand")
-    hands = [make_hand("right", (-0.1, 0.02, 0.5)), make_hand("left", (0.12, -0.05, 0.45))]
+    covariance = np.array([[4e-6, 1e-6, 2e-6], [1e-6, 5e-6, 3e-6], [2e-6, 3e-6, 9e-6]])
+    uncertain = {"root_covariance_m2": covariance, "distance_std": 0.1}
+    hands = [make_hand("right", (-0.1, 0.02, 0.5), **uncertain), make_hand("left", (0.12, -0.05, 0.45), **uncertain)]
     for number, hand in enumerate(hands):
         image = np.full((480, 640, 3), 40, dtype=np.uint8)
         u, v = np.round(camera.project(hand.keypoints_m[5])).astype(int)
@@ -178,6 +181,11 @@ def test_freihand_pictures_and_labels_fit_each_other(tmp_path: Path, make_hand) 
     assert {len(rows) for rows in lists.values()} == {2}
     about = json.loads((tmp_path / "freihand" / "about.json").read_text())
     assert [(entry["frame_index"], entry["mirrored"]) for entry in about["pictures"]] == [(7, False), (8, True)]
+    stated = [entry["distance_std_m"] for entry in about["pictures"]]
+    assert stated == pytest.approx([distance_std_m(hand) for hand in hands], abs=1e-6)
+    right, left = (np.array(entry["root_covariance_m2"]) for entry in about["pictures"])
+    np.testing.assert_allclose(right, covariance)
+    np.testing.assert_allclose(left, covariance * [[1, -1, -1], [-1, 1, 1], [-1, 1, 1]])  # x is mirrored
     for number in range(2):
         picture = cv2.imread(str(tmp_path / f"freihand/training/rgb/{number:08d}.jpg"))
         assert picture.shape == (224, 224, 3)

@@ -56,7 +56,7 @@ def test_names_are_forgiving_and_unique(tmp_path, make_frame, make_hand, camera)
 def test_unknown_names_list_the_known_ones_and_touch_nothing(tmp_path):
     with pytest.raises(UsageError, match="obj, ply, glb, csv, npz, video") as caught:
         open_exporters(["obj", "fbx"], tmp_path / "out")
-    assert caught.value.found == "'fbx'"
+    assert caught.value.problem == "There is no export 'fbx'."
     assert not (tmp_path / "out").exists()
 
 

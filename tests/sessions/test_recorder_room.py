@@ -82,7 +82,7 @@ def check_kept(status: RecorderStatus, taken: int, disk: SmallDisk) -> None:
     """Everything is in a sound file, and a person is told why it ended."""
     assert status.state is RecorderState.FINISHED, status.error
     assert status.frames == status.taken == taken > 0 and status.waiting == 0
-    assert isinstance(status.error, OutputError) and "every frame until then is in the file" in str(status.error)
+    assert isinstance(status.error, OutputError) and "Every frame until then is in the file." in str(status.error)
     assert "MiB left" in str(status.error)
     assert status.path.stat().st_size <= disk.capacity_bytes
     with SessionReader(status.path) as read:

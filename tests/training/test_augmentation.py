@@ -352,7 +352,7 @@ def test_fine_patterns_of_large_pictures_do_not_alias() -> None:
 def test_bad_use_says_what_is_wrong() -> None:
     with pytest.raises(UsageError, match="policy"):
         ViewSettings("canonical")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="scales"):
+    with pytest.raises(UsageError, match="Scales from"):
         ViewSettings(scale=(1.2, 0.8))
     with pytest.raises(UsageError, match="views"):
         ViewPairs([sample()], VERTICES, view_count=3)

@@ -198,7 +198,7 @@ def test_freihand_names_a_missing_or_cut_file(freihand: Path, tmp_path: Path, na
 def test_freihand_names_the_first_missing_picture_and_how_many(freihand: Path, tmp_path: Path) -> None:
     for number in (5, 7):
         (freihand / f"training/rgb/{number:08d}.jpg").unlink()
-    with pytest.raises(DatasetError, match=r"00000005\.jpg.*it and 1 more files are missing.*uni-freiburg"):
+    with pytest.raises(DatasetError, match=r"00000005\.jpg.*it and 1 more file are missing.*uni-freiburg"):
         FreiHAND(freihand, cache=tmp_path / "cache")
     FreiHAND(freihand, backgrounds=["gs"], cache=tmp_path / "cache")  # the others are not asked for
     with pytest.raises(UsageError, match="backgrounds"):
@@ -214,7 +214,7 @@ def test_a_folder_of_something_else_is_told_from_half_a_download(tmp_path: Path)
         FramesFolder,
     ]
     for make in makers:
-        with pytest.raises(DatasetError, match=r"none of them in .*holiday\.jpg"):
+        with pytest.raises(DatasetError, match=r"is not the folder of .*it lacks .*holiday\.jpg"):
             make(tmp_path)
         with pytest.raises(DatasetError, match="no such folder"):
             make(tmp_path / "nowhere")
@@ -226,7 +226,9 @@ def test_a_damaged_picture_is_named_also_from_a_loader_process(freihand: Path, t
     hands = FreiHAND(freihand, cache=tmp_path / "cache")
     with pytest.raises(DatasetError, match=r"00000002\.jpg"):
         hands[2]
-    with pytest.raises(DatasetError, match=r"^Wanted a whole training/rgb/00000002\.jpg .* again\.$") as raised:
+    with pytest.raises(
+        DatasetError, match=r"^Could not read training/rgb/00000002\.jpg of FreiHAND .* again\.$"
+    ) as raised:
         list(DataLoader(ViewPairs(hands, 778), batch_size=4, num_workers=2))
     assert isinstance(raised.value, HandDGPError)
 

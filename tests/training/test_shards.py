@@ -117,7 +117,7 @@ def test_folders_of_another_form_are_refused(shards: Path, tmp_path: Path) -> No
     with pytest.raises(DatasetError, match="version"):
         Shards(shards)
     (shards / "shards.json").write_text("{")
-    with pytest.raises(DatasetError, match=r"readable .*shards\.json"):
+    with pytest.raises(DatasetError, match=r"Could not read .*shards\.json"):
         Shards(shards)
     ShardWriter(tmp_path / "empty", INFO)
     with pytest.raises(DatasetError, match=r"shard-00000\.npy.*synth"):

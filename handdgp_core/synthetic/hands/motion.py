@@ -156,8 +156,8 @@ def dof_from_pose(hand: OpenHand, name: str) -> Floats:
     """(D,) angles from rest, radians, within the limits."""
     angles = POSES[name]
     rest = np.degrees(hand.dof_rest_rad)
-    wanted = np.array([angles.get(dof, rest[i]) for i, dof in enumerate(hand.dof_names)])
-    return np.asarray(hand.clamped(np.radians(wanted - rest)))
+    target = np.array([angles.get(dof, rest[i]) for i, dof in enumerate(hand.dof_names)])
+    return np.asarray(hand.clamped(np.radians(target - rest)))
 
 
 def hand_center(hand: OpenHand) -> Floats:

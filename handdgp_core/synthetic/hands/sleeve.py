@@ -30,8 +30,8 @@ class Sleeve:
 
     def __init__(self, body: HandOnForearm, start_m: float, seed: int, levels: int = 2) -> None:
         faces = body.arm.faces
-        worn = (body.behind_m[faces] > start_m).all(axis=1)
-        self._index, own = np.unique(faces[worn], return_inverse=True)
+        covered = (body.behind_m[faces] > start_m).all(axis=1)
+        self._index, own = np.unique(faces[covered], return_inverse=True)
         own = own.reshape(-1, 3)
         along = body.behind_m[self._index]
         around = body.around_rad[self._index]

@@ -26,8 +26,10 @@ def headless_context() -> moderngl.Context:
         # The loader's stub takes "backend" for one of its dictionaries of settings.
         return moderngl.create_context(require=330, standalone=True, backend="egl")  # type: ignore[arg-type]
     except Exception as error:  # the loader raises bare Exception
-        wanted = "OpenGL 3.3 without a window (EGL)"
-        raise RenderError(wanted, f"none ({error})", "install libegl1 and Mesa's drivers (libgl1-mesa-dri)") from error
+        raise RenderError(
+            f"Could not open OpenGL 3.3 without a window (EGL): {error}.",
+            hint="Install libegl1 and Mesa's drivers (libgl1-mesa-dri).",
+        ) from error
 
 
 def set_uniforms(program: moderngl.Program, values: Mapping[str, Any]) -> None:

@@ -242,8 +242,10 @@ def _trace(
 def _scene(boxes: list[Box]) -> dict[str, object]:
     lamps = [(i, *_lamp_face(box)) for i, box in enumerate(boxes) if box.emission > 0]
     if len(boxes) > MAX_BOXES or not 0 < len(lamps) <= _MAX_LAMPS:
-        wanted = f"at most {MAX_BOXES} boxes, 1 to {_MAX_LAMPS} of them lamps"
-        raise RenderError(wanted, f"{len(boxes)} boxes, {len(lamps)} lamps", "leave some out")
+        raise RenderError(
+            f"A scene cannot have {len(boxes)} boxes with {len(lamps)} lamps among them.",
+            hint=f"Take at most {MAX_BOXES} boxes, 1 to {_MAX_LAMPS} of them lamps.",
+        )
     columns = [np.array([lamp[k] for lamp in lamps]) for k in range(5)]
     return {
         "box_count": len(boxes),

@@ -150,8 +150,10 @@ class HandRenderer:
             ShapeError: another size.
         """
         if image.shape != (self.height, self.width, 3):
-            wanted = f"a background of shape {(self.height, self.width, 3)}"
-            raise ShapeError(wanted, f"shape {image.shape}", "render it at the size of the picture")
+            raise ShapeError(
+                f"A background of shape {image.shape} does not fit an image of shape {(self.height, self.width, 3)}.",
+                hint="Render it at the size of the image.",
+            )
         with self._context:
             self._background.write(np.ascontiguousarray(image, dtype="f4"))
 
@@ -203,18 +205,29 @@ class HandRenderer:
 
     def _check(self, placed: Sequence[Placed], camera: Camera) -> None:
         if camera.size != (self.width, self.height):
-            raise ShapeError(f"a camera of {self.width}x{self.height}", f"{camera.width}x{camera.height}", "scale it")
+            raise ShapeError(
+                f"A camera of {camera.width}x{camera.height} does not fit a renderer of {self.width}x{self.height}.",
+                hint="Scale the camera.",
+            )
         if camera.distortion.size > 5:
-            wanted, found = "at most 5 distortion coefficients", f"{camera.distortion.size}"
-            raise RenderError(wanted, found, "render with k1 k2 p1 p2 k3")
+            raise RenderError(
+                f"The renderer cannot draw a lens of {camera.distortion.size} distortion coefficients.",
+                hint="Render with the five k1 k2 p1 p2 k3.",
+            )
         numbers = [item.surface for item in placed]
         if len(set(numbers)) < len(numbers):
-            raise RenderError("every surface at most once", f"{numbers}", "add the surface again for its second place")
+            raise RenderError(
+                f"Every surface can be placed at most once, not as in {numbers}.",
+                hint="Add the surface again for its second place.",
+            )
         for item in placed:
-            wanted_shape = (self._surfaces[item.surface].count, 3)
-            if item.positions.shape != wanted_shape or item.normals.shape != wanted_shape:
-                found = f"{item.positions.shape} and {item.normals.shape}"
-                raise ShapeError(f"positions and normals of shape {wanted_shape}", found, "refine that surface")
+            expected = (self._surfaces[item.surface].count, 3)
+            if item.positions.shape != expected or item.normals.shape != expected:
+                raise ShapeError(
+                    f"Surface {item.surface} needs positions and normals of shape {expected}, not "
+                    f"{item.positions.shape} and {item.normals.shape}.",
+                    hint="Refine that surface.",
+                )
 
     def _place(self, placed: Sequence[Placed]) -> None:
         for item in placed:

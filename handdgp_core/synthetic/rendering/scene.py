@@ -65,7 +65,7 @@ class Placed:
     """A surface of the renderer where it stands now: its number, (Vr, 3) positions and normals in the camera frame.
 
     Surfaces of one `group` shade one another; other groups are taken to be far off.
-    `mirrored` says that positions and normals are a mirror image of the surface (a left hand), so winding is reversed.
+    `mirrored`: positions and normals are a mirror image of the surface (a left hand), so winding is reversed.
     """
 
     surface: int

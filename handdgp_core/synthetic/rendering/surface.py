@@ -50,13 +50,16 @@ class SmoothSurface:
     def __init__(self, faces: Ints, uv: Floats | None = None, uv_faces: Ints | None = None, levels: int = 2) -> None:
         faces = np.asarray(faces, dtype=np.int64)
         if faces.ndim != 2 or faces.shape[1] != 3:
-            raise ShapeError("faces of shape (F, 3)", f"shape {faces.shape}", "pass triangles")
+            raise ShapeError(f"Faces have the shape (F, 3), not {faces.shape}.", hint="Pass triangles.")
         self.coarse_count = int(faces.max()) + 1
         if uv is None:
             uv = np.zeros((self.coarse_count, 2))
         uv_faces = faces if uv_faces is None else np.asarray(uv_faces, dtype=np.int64)
         if uv_faces.shape != faces.shape:
-            raise ShapeError(f"uv_faces of shape {faces.shape}", f"shape {uv_faces.shape}", "pass one uv per corner")
+            raise ShapeError(
+                f"uv_faces of shape {uv_faces.shape} do not fit faces of shape {faces.shape}.",
+                hint="Pass one uv per corner.",
+            )
         self._levels: list[_Level] = [_Level(np.zeros((0, 2), np.int64), faces, _incidence(faces, self.coarse_count))]
         self._uv_edges: list[Ints] = []
         coarse_corners = np.stack([faces.ravel(), uv_faces.ravel()], axis=1)
