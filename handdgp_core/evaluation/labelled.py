@@ -145,7 +145,7 @@ def _solve(network: HandDGP, batch: dict[str, Any]) -> dict[PositioningMethod, N
         relative = network.relative(view["image"], view["intrinsics"])
         for method in METHODS:
             twin = copy.copy(network)  # shares the weights
-            twin.config = replace(network.config, positioning=method)
+            twin.config = network.config.model_copy(update={"positioning": method})
             solved[method] = twin.position(relative, view["intrinsics"])
     return solved
 

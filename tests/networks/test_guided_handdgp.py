@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ CONFIG = NetworkConfig(
 @pytest.fixture
 def network(one_torch_thread: None) -> GuidedHandDGP:
     torch.manual_seed(0)
-    made = make_network(replace(CONFIG, pretrained="assets"), small_template())
+    made = make_network(CONFIG.model_copy(update={"pretrained": "assets"}), small_template())
     assert isinstance(made, GuidedHandDGP)
     return made.eval()
 

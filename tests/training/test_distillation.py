@@ -170,8 +170,8 @@ def test_configurations_that_make_no_sense(tmp_path: Path) -> None:
     for wrong, message in (
         ("network.backbone=mediapipe", "mediapipe-guided"),
         ("output.pictures=4", "pictures 0"),
-        ("teacher.weights=''", "losses.weights 0"),
-        ("teacher.draws=0", "draws of at least 1"),
+        ("teacher.weights=''", "losses.weights: expected 0"),
+        ("teacher.draws=0", "draws: expected a number greater than 0"),
     ):
         with pytest.raises(UsageError, match=message):
             config(tmp_path, wrong)

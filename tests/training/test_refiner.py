@@ -68,7 +68,9 @@ def views(count: int, seed: int, exact: bool = False) -> RefinerSet:
 
 
 def config(**schedule: int) -> RefinerConfig:
-    return RefinerConfig("refiner", schedule=RefinerSchedule(batch_size=64, width=48, report_every=1000, **schedule))
+    return RefinerConfig(
+        method="refiner", schedule=RefinerSchedule(batch_size=64, width=48, report_every=1000, **schedule)
+    )
 
 
 def test_perfect_evidence_has_no_error_and_no_loss_but_that_of_trust() -> None:
@@ -116,7 +118,7 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
     found = load_refiner_config(CONFIGS / "teacher.yaml", ["schedule.steps=7", "data.train=elsewhere"])
     assert (found.schedule.steps, found.data.train) == (7, "elsewhere")
     for wrong, message in (
-        ("schedule.steps=0", "at least 1"),
+        ("schedule.steps=0", "greater than 0"),
         ("data.views=0", "views"),
         ("schedul.steps=1", "schedul"),
     ):

@@ -15,11 +15,12 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from handdgp_core.config import parse
 from handdgp_core.errors import WeightsError
 from handdgp_core.hands.topology.hierarchy import Mesh
 from handdgp_core.hands.topology.spirals import spirals
 from handdgp_core.hands.topology.template import Template
-from handdgp_core.networks.config import NetworkConfig, RectificationConfig
+from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.handdgp import HandDGP
 
 __all__ = ["PREFIX", "build_published", "published_config", "published_names", "published_template"]
@@ -63,13 +64,14 @@ def published_names(network: HandDGP) -> dict[str, str]:
 
 def published_config(template: str, focal_px: float = 1000.0) -> NetworkConfig:
     """The config of the published network: ResNet-50, published solve and rectification."""
-    return NetworkConfig(
-        backbone="resnet50",
-        template=template,
-        positioning="published",
-        pixel_offset=0.0,
-        rectification=RectificationConfig("published", focal_px=focal_px),
-    )
+    values = {
+        "backbone": "resnet50",
+        "template": template,
+        "positioning": "published",
+        "pixel_offset": 0.0,
+        "rectification": {"policy": "published", "focal_px": focal_px},
+    }
+    return parse(NetworkConfig, values)
 
 
 def published_template(state: Mapping[str, Tensor], levels: tuple[Mesh, ...], name: str) -> Template:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from handdgp_core.config import parse
 from handdgp_core.errors import ShapeError, UsageError, WeightsError
 from handdgp_core.files import write_tensors
 from handdgp_core.hands.topology.template import Template
@@ -56,7 +56,7 @@ def save_network(
     metadata = {
         "format": FORMAT,
         "architecture": ARCHITECTURE,
-        "config": json.dumps(network.config.to_json()),
+        "config": json.dumps(network.config.to_plain()),
         "template": network.template.name,
     }
     taken = metadata.keys() & (notes or {}).keys()
@@ -76,7 +76,7 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> HandDG
     template = _template(metadata, tensors, file)
     config = _config(metadata, file)
     try:
-        network = make_network(replace(config, pretrained=""), template)
+        network = make_network(config.model_copy(update={"pretrained": ""}), template)
     except (UsageError, ShapeError) as error:
         raise _wrong(file, f"a description that makes no sense ({error.message})") from error
     network.config = config
@@ -122,7 +122,7 @@ def _check_format(metadata: dict[str, str], file: Path) -> None:
 
 def _config(metadata: dict[str, str], file: Path) -> NetworkConfig:
     try:
-        return NetworkConfig.from_json(json.loads(metadata.get("config", "")))
+        return parse(NetworkConfig, json.loads(metadata.get("config", "")), WeightsError)
     except json.JSONDecodeError as error:
         raise _wrong(file, f"no readable config ({error})") from error
     except (UsageError, WeightsError) as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
+from handdgp_core.config import Config
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.training.losses import equations
 
@@ -21,24 +22,23 @@ __all__ = ["HandLosses", "LossWeights", "Stage"]
 Stage = Literal["relative", "all"]
 
 
-@dataclass(frozen=True)
-class LossWeights:
+class LossWeights(Config):
     """Factors of equation (10), in its order.
 
     `weights` is ours: L1 between the weights and a teacher's (`training.distillation`). With the true root alone to
     learn from, weights say little of photographs.
     """
 
-    vertices: float = 1.0
-    keypoints_uv: float = 1.0
-    normals: float = 0.05
-    edges: float = 0.5
-    consistency_uv: float = 1.0
-    consistency_vertices: float = 1.0
-    root: float = 1.0
-    vertices_uv: float = 1.0
-    keypoint_consistency: float = 0.5
-    weights: float = 0.0
+    vertices: NonNegativeFloat = 1.0
+    keypoints_uv: NonNegativeFloat = 1.0
+    normals: NonNegativeFloat = 0.05
+    edges: NonNegativeFloat = 0.5
+    consistency_uv: NonNegativeFloat = 1.0
+    consistency_vertices: NonNegativeFloat = 1.0
+    root: NonNegativeFloat = 1.0
+    vertices_uv: NonNegativeFloat = 1.0
+    keypoint_consistency: NonNegativeFloat = 0.5
+    weights: NonNegativeFloat = 0.0
 
 
 class HandLosses(nn.Module):

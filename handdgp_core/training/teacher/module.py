@@ -23,7 +23,6 @@ from handdgp_core.training.teacher.config import RefinerConfig
 from handdgp_core.training.teacher.data import RefinerSet, load_set
 from handdgp_core.training.teacher.losses import refiner_losses
 from handdgp_core.training.teacher.scores import score
-from handdgp_core.training.typed_yaml import to_plain
 
 __all__ = ["fit_refiner", "train_refiner"]
 
@@ -53,7 +52,7 @@ def train_refiner(config: RefinerConfig, loading: Loading, report: Report) -> tu
         raise UsageError(f"a new run in {config.run_folder}", "the weights of an earlier one", "choose --set name=...")
     training, validation = _data(config, loading)
     refiner, figures = fit_refiner(config, training, validation, report)
-    write_text(config.run_folder / "config.yaml", yaml.safe_dump(to_plain(config), sort_keys=False))
+    write_text(config.run_folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
     notes = {name: f"{value:.2f}" for name, value in figures.items()}
     save_refiner(refiner, file, {**notes, "origin": "python main.py train --config configs/teacher.yaml"})
     return file, figures
