@@ -1,4 +1,4 @@
-"""One typed description of a network; together with a template it says everything but the weights."""
+"""One typed description of a network; together with a template it is everything but the weights."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class MeshHead(nn.Module):
     def __init__(self, channels: int, template: Template, widths: tuple[int, ...], spiral_length: int) -> None:
         super().__init__()
         if len(widths) != len(template.upsampling):
-            raise UsageError(f"{len(template.upsampling)} mesh_widths for this template", f"{len(widths)}")
+            raise UsageError(f"mesh_widths: this template needs {len(template.upsampling)} values, got {len(widths)}.")
         self.latent = nn.Conv2d(channels, widths[0], 1)
         self.mix = nn.Conv2d(widths[0], widths[0], 1, bias=False)
         self.decoder = SpiralDecoder(template, widths, spiral_length)
@@ -80,7 +80,7 @@ class WeightHead(nn.Module):
         super().__init__()
         sampled = channels // keypoints
         if sampled < 1:
-            raise UsageError(f"a backbone of at least {keypoints} channels for {keypoints} keypoints", f"{channels}")
+            raise UsageError(f"{keypoints} keypoints need a backbone of at least {keypoints} channels, got {channels}.")
         self.latent = nn.Sequential(
             nn.Conv2d(channels, latent, 1), nn.BatchNorm2d(latent), nn.LeakyReLU(), nn.Conv2d(latent, sampled, 1)
         )

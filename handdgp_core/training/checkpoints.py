@@ -47,7 +47,7 @@ class ResumePoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        # The last batch of an epoch is left to the end of the epoch: validation and the stage's end belong to it.
+        # The last batch of an epoch waits for the end of the epoch: validation and the stage's end belong to it.
         inside = batch_idx + 1 < trainer.num_training_batches
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if inside and stepped and self._due(trainer):
@@ -73,7 +73,7 @@ class ResumePoints(Checkpoint):
 class NetworkExport(Checkpoint):
     """Writes the network in the form that the program loads: the best so far, and the last.
 
-    Until the last stage has begun there is no camera-space error worth comparing, so "best" starts anew with it.
+    Until the last stage has begun there is no camera-space error worth comparing, so "best" starts again with it.
 
     Args:
         folder: of the run.
@@ -129,4 +129,6 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
-        raise OutputError(f"to write {path}", str(error.strerror or error), "choose another output.folder") from error
+        raise OutputError(
+            f"Could not write {path}: {error.strerror or error}.", hint="Choose another output.folder."
+        ) from error

@@ -214,13 +214,13 @@ class OutputConfig(Config):
 
 
 class TeacherConfig(Config):
-    """Training on a teacher's word in place of the labels (`training.distillation`), for a guided network.
+    """Training on a teacher's outputs in place of the labels (`training.distillation`), for a guided network.
 
     Attributes:
         weights: file of the teacher; empty for none.
-        cache: folder for views and what the teacher says of them, 110 kB for a picture in two views.
+        cache: folder for views and the teacher's outputs, 110 kB for a picture in two views.
         draws: pairs of views of every picture.
-        guide_steps: steps of the guide alone, before the curriculum (`distillation.guide_first`); 0 for none.
+        guide_steps: steps of the guide alone, before the curriculum (`distillation.guide_pretraining`); 0 for none.
         guide_batch, guide_learning_rate: views in such a step, and the peak of its learning rate.
     """
 

@@ -114,7 +114,7 @@ class HandModule(LightningModule):
         limit = self.config.optimiser.gradient_clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
         assert self._step is not None
-        # In float16 the loss scaler handles gradients that overflow, by leaving the step out.
+        # In float16 the loss scaler handles gradients that overflow, by skipping the step.
         watched = [self._step[1]["total"]] + ([] if self.config.hardware.precision == "16" else [norm])
         if not all_finite(watched):
             self._stop_diverged(norm)
@@ -163,8 +163,8 @@ class HandModule(LightningModule):
         before, now = yaml.safe_load(checkpoint["config"]), self.config.to_plain()
         for part in ("network", "seed"):
             if before[part] != now[part]:
-                cure = "resume with the configuration that began the run, or begin a new one under another name"
-                raise UsageError(f"the {part} that the run began with, {before[part]}", f"{now[part]}", cure)
+                hint = "Resume with the configuration that began the run, or begin a new one under another name."
+                raise UsageError(f"{part}: the run began with {before[part]}, got {now[part]}.", hint=hint)
 
     def _with_images(self, batch: Batch) -> Batch:
         if self._render is None:
@@ -195,7 +195,6 @@ class HandModule(LightningModule):
         save_batch(path, batch, losses, notes)
         bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
         raise TrainingDiverged(
-            f"finite losses and gradients at step {self.global_step}",
-            f"{', '.join(bad) or 'gradients'} not finite; the batch is saved in {path}",
-            "look at that batch, lower the learning rate, or use precision 32 or bf16; then --resume",
+            f"Not finite at step {self.global_step}: {', '.join(bad) or 'gradients'}. The batch is saved in {path}.",
+            hint="Look at that batch, lower the learning rate, or use precision 32 or bf16; then --resume.",
         )

@@ -129,8 +129,10 @@ def test_a_cut_file_is_told(saved: Path, tmp_path: Path, length: int) -> None:
 
 
 def test_missing_and_foreign_files_are_told(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match="no such file") as missing:
         load_network(tmp_path / "none.safetensors")
+    assert missing.value.problem == f"Could not load a network from {tmp_path / 'none.safetensors'}: no such file."
+    assert missing.value.hint == "Give a checkpoint that `train` or `import-weights` wrote, or get the file again."
     with pytest.raises(WeightsError, match="a folder"):
         load_network(tmp_path)
     torch.save({"state_dict": {}}, tmp_path / "lightning.ckpt")
@@ -142,7 +144,7 @@ def test_missing_and_foreign_files_are_told(tmp_path: Path) -> None:
 
 
 def altered(saved: Path, tmp_path: Path, metadata: dict[str, str] | None = None, **tensors: Tensor | None) -> Path:
-    """A copy with other metadata, and with tensors replaced, added or (None) left out; __ stands for a dot."""
+    """A copy with other metadata, and with tensors replaced, added or (None) removed; __ stands for a dot."""
     old_metadata, old = content(saved)
     for key, value in tensors.items():
         name = key.replace("__", ".")
@@ -165,7 +167,8 @@ def test_tensors_that_do_not_fit_are_named_one_by_one(saved: Path, tmp_path: Pat
     )
     with pytest.raises(WeightsError) as caught:
         load_network(file)
-    assert caught.value.found.split("; ") == [
+    assert str(file) in caught.value.problem
+    assert caught.value.problem.rstrip(".").split(": ", 1)[1].split("; ") == [
         "missing mesh_head.decoder.lift",
         "unknown mesh_head.decoder.lost",
         "keypoint_head.latent.bias with numbers that are not finite",
@@ -179,8 +182,8 @@ def test_tensors_that_do_not_fit_are_named_one_by_one(saved: Path, tmp_path: Pat
         ({"format": "handdgp-live network 2"}, "newer version"),
         ({"architecture": "other"}, "newer version"),
         ({"format": "something"}, "another program"),
-        ({"config": "{"}, "no readable config"),
-        ({"config": "[]"}, "makes no sense"),
+        ({"config": "{"}, "not readable"),
+        ({"config": "[]"}, "makes no sense.*keys and values"),
         ({"config": json.dumps({"backbone": "resnet18", "colour": "red"})}, "colour"),
         ({"config": json.dumps({"backbone": "vgg", "template": "ball"})}, "vgg"),
         ({"config": json.dumps({"template": "ball", "rectification": {"policy": "none"}})}, "none"),
@@ -189,7 +192,7 @@ def test_tensors_that_do_not_fit_are_named_one_by_one(saved: Path, tmp_path: Pat
         ({"template": "cube"}, "cube"),
     ],
 )
-def test_descriptions_that_make_no_sense_are_told(
+def test_descriptions_that_make_no_sense_are_refused(
     saved: Path, tmp_path: Path, change: dict[str, str], words: str
 ) -> None:
     with pytest.raises(WeightsError, match=words):

@@ -153,10 +153,10 @@ def test_bfloat16_trains_through_both_stages(hands: RenderedHands, tmp_path: Pat
 
 def test_impossible_hardware_is_a_usage_error(hands: RenderedHands, tmp_path: Path) -> None:
     if torch.cuda.is_available():
-        wanted, override = "GPUs", f"hardware.devices={torch.cuda.device_count() + 1}"
+        expected, override = "GPUs asked for", f"hardware.devices={torch.cuda.device_count() + 1}"
     else:
-        wanted, override = "a GPU", "hardware.devices=1"
-    with pytest.raises(UsageError, match=wanted):
+        expected, override = "no GPU that", "hardware.devices=1"
+    with pytest.raises(UsageError, match=expected):
         _run(_config(tmp_path, "hardware.accelerator=gpu", override), hands)
 
 

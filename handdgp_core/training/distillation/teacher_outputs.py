@@ -1,4 +1,4 @@
-"""Views and their lessons, kept: landmark network, fit and teacher are frozen, so all they say is computed once.
+"""Views and the teacher's outputs, kept: landmark network, fit and teacher are frozen, so all is computed once.
 
 One .npy file for every block of pictures, written whole or not at all, under a folder whose name follows from all that
 the numbers depend on. Files are mapped, never read whole.
@@ -22,15 +22,15 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from handdgp_core.augmentation import ViewPairs, render_views
 from handdgp_core.errors import OutputError, WeightsError
 from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE
-from handdgp_core.training.distillation.teacher import Lesson, Teacher
+from handdgp_core.training.distillation.teacher import Teacher, TeacherOutput
 
-__all__ = ["TaughtViews", "teach"]
+__all__ = ["DistilledViews", "cached_outputs"]
 
 VERSION = 1
 Progress = Callable[[int, int], None]
 _BATCH = 50
 _BLOCK = 250
-_LEAST_PRESENCE = 0.5  # the program does not follow what the landmark network doubts more
+_LEAST_PRESENCE = 0.5  # the program does not follow a hand below this
 _TRUNK = (112, 14, 14)
 
 
@@ -50,10 +50,10 @@ def row_of(vertices: int, keypoints: int, views: int) -> np.dtype[Any]:
     )
 
 
-def teach(
+def cached_outputs(
     pairs: ViewPairs, origin: str, draws: int, weights: Path, cache: Path, workers: int, progress: Progress
 ) -> list[Path]:
-    """Files with every picture of a data set in its views, with the teacher's lessons.
+    """Files with every picture of a data set in its views, with the teacher's outputs.
 
     Args:
         pairs: what to look at, and how.
@@ -70,18 +70,18 @@ def teach(
         OutputError: the cache cannot be written.
     """
     if not weights.is_file():
-        cure = "train it first: python main.py train --config configs/teacher.yaml"
-        raise WeightsError(f"the teacher's weights in {weights}", "no such file", cure)
+        hint = "Train it first: python main.py train --config configs/teacher.yaml."
+        raise WeightsError(f"The teacher's weights {weights} are missing.", hint=hint)
     folder = cache / _key(pairs, origin, weights)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a small network: threads would wait for each other and for the loaders
     try:
-        return _taught_files(pairs, draws, weights, folder, workers, progress)
+        return _cached_files(pairs, draws, weights, folder, workers, progress)
     finally:
         torch.set_num_threads(threads)
 
 
-def _taught_files(
+def _cached_files(
     pairs: ViewPairs, draws: int, weights: Path, folder: Path, workers: int, progress: Progress
 ) -> list[Path]:
     teacher: Teacher | None = None
@@ -93,19 +93,19 @@ def _taught_files(
             if not path.exists():
                 teacher = teacher or Teacher(weights)
                 block = Subset(pairs, range(start, min(start + _BLOCK, len(pairs))))
-                _write(path, _taught(teacher, block, pairs, workers))
+                _write(path, _computed(teacher, block, pairs, workers))
             files.append(path)
             progress(min(total, draw * len(pairs) + start + _BLOCK), total)
     return files
 
 
-class TaughtViews(Dataset[dict[str, Any]]):
-    """Taught views as training samples: "image" is the trunk's map, and the labels are the teacher's.
+class DistilledViews(Dataset[dict[str, Any]]):
+    """Distilled views as training samples: "image" is the trunk's map, and the labels are the teacher's.
 
     Only pictures whose views the landmark network sees and the teacher can place.
 
     Args:
-        files: of `teach`, all of the same form.
+        files: of `cached_outputs`, all of the same form.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -143,9 +143,9 @@ def _tensor(values: Any) -> torch.Tensor:
 
 
 def _good(rows: NDArray[Any]) -> NDArray[np.bool_]:
-    seen = (rows["presence"] > _LEAST_PRESENCE).all(axis=1)
+    visible = (rows["presence"] > _LEAST_PRESENCE).all(axis=1)
     placed = np.isfinite(rows["root_m"]).all(axis=(1, 2))
-    return np.asarray(seen & placed)
+    return np.asarray(visible & placed)
 
 
 def _key(pairs: ViewPairs, origin: str, weights: Path) -> str:
@@ -155,24 +155,24 @@ def _key(pairs: ViewPairs, origin: str, weights: Path) -> str:
     return sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _taught(teacher: Teacher, block: Subset[dict[str, Any]], pairs: ViewPairs, workers: int) -> NDArray[Any]:
+def _computed(teacher: Teacher, block: Subset[dict[str, Any]], pairs: ViewPairs, workers: int) -> NDArray[Any]:
     rows = np.zeros(len(block), row_of(pairs.vertex_count, pairs.keypoint_count, pairs.view_count))
     done = 0
     for batch in DataLoader(block, batch_size=_BATCH, num_workers=workers):
         rendered = render_views(batch, INPUT_SIZE)
         part = rows[done : done + len(batch["index"])]
         for view in range(pairs.view_count):
-            seen = rendered[f"view{view + 1}"]
-            _fill(part, view, teacher.lesson(seen["image"], seen["intrinsics"]))
-            part["intrinsics"][:, view] = seen["intrinsics"].numpy()
+            rendered_view = rendered[f"view{view + 1}"]
+            _fill(part, view, teacher.outputs(rendered_view["image"], rendered_view["intrinsics"]))
+            part["intrinsics"][:, view] = rendered_view["intrinsics"].numpy()
         if pairs.view_count == 2:
             part["uv2_from_uv1"] = rendered["uv2_from_uv1"].numpy()
         done += len(part)
     return rows
 
 
-def _fill(rows: NDArray[Any], view: int, lesson: Lesson) -> None:
-    for name, values in lesson._asdict().items():
+def _fill(rows: NDArray[Any], view: int, outputs: TeacherOutput) -> None:
+    for name, values in outputs._asdict().items():
         rows[name][:, view] = values.numpy()
 
 

@@ -25,14 +25,14 @@ BelowOne = Annotated[float, Field(ge=0, lt=1)]
 
 
 class RefinerData(Config):
-    """Where the pictures are and how they are seen.
+    """Where the images are and which of them count.
 
     Attributes:
         train, validation: folders of synthetic shards, of different seeds.
-        cache: folder for what the landmark network and the fit say of them, which takes most of the time.
+        cache: folder for the outputs of the landmark network and the fit, which takes most of the time.
         limit: use the first training pictures only, rounded up to whole shards; null for all.
         views: augmented views of each training picture.
-        least_presence: hands that the landmark network doubts more are left out: the program does not follow them.
+        least_presence: hands with a lower presence are skipped: the program does not follow them.
     """
 
     train: str = "data/synthetic/train"
@@ -81,7 +81,7 @@ class RefinerConfig(Config):
     """The whole run.
 
     Attributes:
-        method: says which kind of run the file is for.
+        method: which kind of run the file is for.
         name: of the run's folder in `output`.
         seed: of everything random.
     """

@@ -49,7 +49,9 @@ def train_refiner(config: RefinerConfig, loading: Loading, report: Report) -> tu
     """
     file = config.run_folder / "refiner.safetensors"
     if file.exists():
-        raise UsageError(f"a new run in {config.run_folder}", "the weights of an earlier one", "choose --set name=...")
+        raise UsageError(
+            f"{config.run_folder} holds the weights of an earlier run.", hint="Choose another name with --set name=..."
+        )
     training, validation = _data(config, loading)
     refiner, figures = fit_refiner(config, training, validation, report)
     write_text(config.run_folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
@@ -128,8 +130,10 @@ def _validated(
 
 def _check(step: int, loss: Tensor, norm: Tensor) -> None:
     if not (bool(torch.isfinite(loss)) and bool(torch.isfinite(norm))):
-        found = f"a loss of {float(loss)} and gradients of {float(norm)}"
-        raise TrainingDiverged(f"finite losses and gradients at step {step}", found, "lower schedule.learning_rate")
+        raise TrainingDiverged(
+            f"The loss is {float(loss)} and the norm of the gradients {float(norm)} at step {step}.",
+            hint="Lower schedule.learning_rate.",
+        )
 
 
 def _blend(average: dict[str, Tensor], module: torch.nn.Module, decay: float) -> None:
