@@ -21,8 +21,7 @@ from handdgp_core.hands.keypoints import FINGERS, WRIST
 from handdgp_core.hands.measure import KNUCKLE_CHAIN
 from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE, LandmarkOutput
-from handdgp_core.networks.heads import sample_at
-from handdgp_core.networks.residual_block import ResidualBlock
+from handdgp_core.networks.heads import ResidualBlock, sample_at
 
 __all__ = ["Gathered", "Guidance", "Guide", "InitialHand", "chain_length", "initial_hand"]
 

@@ -96,3 +96,17 @@ class WeightHead(nn.Module):
             x = F.leaky_relu(layer(x))
         last: Tensor = self.layers[-1](x)
         return last
+
+
+class ResidualBlock(nn.Module):
+    """Layer norm, then two linear layers with SiLU and dropout between; the input (B, width) is added."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner: Tensor = self.second(self.dropout(F.silu(self.first(self.norm(x)))))
+        return x + inner

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handdgp_core.geometry.rotations import rotation_from_vector
-from handdgp_core.networks.residual_block import ResidualBlock
+from handdgp_core.networks.heads import ResidualBlock
 
 __all__ = ["Evidence", "PoseRefiner", "Refined"]
 

@@ -17,16 +17,14 @@ from handdgp_core.files import write_tensors
 from handdgp_core.geometry.positioning import position_refined
 from handdgp_core.networks.guide import Gathered, Guidance, InitialHand
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
-from handdgp_core.training.config import StageConfig, TrainingConfig
-from handdgp_core.training.curriculum import rate_factor
+from handdgp_core.training.config import TrainingConfig
+from handdgp_core.training.descent import descend
 from handdgp_core.training.distillation.data import Loading
 from handdgp_core.training.distillation.teacher_outputs import DistilledViews
-from handdgp_core.training.divergence import TrainingDiverged
 
 __all__ = ["pretrain_guide", "start_guide"]
 
 _BATCH = 64
-_PACE = StageConfig(warmup_steps=50, schedule="cosine", final_factor=0.0)
 _LABELS = ("keypoints", "keypoints_uv", "weights", "root_m", "intrinsics")
 # Factors of the L1 terms: keypoints (hand-scale units), their places (crop fractions), the root (part of its distance)
 # and the weights.
@@ -64,22 +62,16 @@ def pretrain_guide(network: GuidedHandDGP, views: DistilledViews, config: Traini
     generator = torch.Generator().manual_seed(config.seed)
     torch.manual_seed(config.seed)  # of the dropout
     guide = network.guide.train()
-    optimiser = torch.optim.AdamW(guide.parameters(), options.guide_learning_rate, weight_decay=1e-2)
-    for step in range(options.guide_steps):
-        for group in optimiser.param_groups:
-            group["lr"] = options.guide_learning_rate * rate_factor(_PACE, step, options.guide_steps)
+
+    def loss() -> Tensor:
         chosen = torch.randint(len(labels["root_m"]), (options.guide_batch,), generator=generator)
         part = {name: values[chosen] for name, values in labels.items()}
-        loss = _loss(network, guide.corrected(_at(gathered, chosen)), part)
-        if not bool(torch.isfinite(loss)):
-            raise TrainingDiverged(
-                f"The loss is {float(loss)} at step {step} of the guide.", hint="Lower teacher.guide_learning_rate."
-            )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(guide.parameters(), 1.0)
-        optimiser.step()
-        progress("guide, steps", step + 1, options.guide_steps)
+        return _loss(network, guide.corrected(_at(gathered, chosen)), part)
+
+    for step in descend(
+        guide, loss, options.guide_steps, options.guide_learning_rate, weight_decay=1e-2, gradient_clip=1.0
+    ):
+        progress("guide, steps", step, options.guide_steps)
 
 
 def _loss(network: GuidedHandDGP, guide: Guidance, labels: dict[str, Tensor]) -> Tensor:
