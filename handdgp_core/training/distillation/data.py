@@ -11,9 +11,10 @@ from handdgp_core.datasets.config import DatasetConfig
 from handdgp_core.datasets.registry import JoinedHands
 from handdgp_core.datasets.shards import Shards
 from handdgp_core.hands.topology.template import Template
+from handdgp_core.training.cached_views import Progress
 from handdgp_core.training.config import TrainingConfig
 from handdgp_core.training.data import BlockLoaders, open_pairs
-from handdgp_core.training.distillation.teacher_outputs import DistilledViews, Progress, cached_outputs
+from handdgp_core.training.distillation.teacher_outputs import DistilledViews, cached_outputs
 
 __all__ = ["DistillationData", "Loading"]
 
