@@ -88,8 +88,9 @@ def _break_down(options: EvaluateOptions) -> bool:
     from handdgp_core.evaluation.breakdown import break_down
 
     assert options.root is not None
-    from handdgp_core.estimation.models import load_predictor
+    from handdgp_core.estimation.models import limit_threads, load_predictor
 
+    limit_threads(options.model)
     model = load_predictor(options.model, options.device)
     try:
         with _bar("shards") as progress:
@@ -155,7 +156,9 @@ def _program_pairs(
     options: EvaluateOptions, method: PositioningMethod, cancelled: threading.Event, examples: Examples
 ) -> Pairs:
     from handdgp_core.estimation.estimator import HandEstimator
+    from handdgp_core.estimation.models import limit_threads
 
+    limit_threads(options.model)
     estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
     try:
         with _bar(f"{options.dataset}, {method} solve") as progress:

@@ -7,14 +7,15 @@ from pathlib import Path
 import torch
 
 from handdgp_core.bundled import bundled
-from handdgp_core.errors import UsageError
+from handdgp_core.errors import UsageError, WeightsError
 from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import UNMEASURED, Predictor
 from handdgp_core.estimation.refined_landmarks import RefinedPredictor
 from handdgp_core.networks import HandDGP, load_network
+from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.checkpoints.refiner_file import is_refiner
-from handdgp_core.networks.guided_handdgp import GuidedHandDGP
+from handdgp_core.networks.checkpoints.weights import read_metadata
 
 DEFAULT_MODEL = "open"
 OPEN_WEIGHTS = bundled("assets/weights/open.safetensors")
@@ -58,11 +59,9 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
     if name_or_path == "open":
         return _of_network(load_network(OPEN_WEIGHTS), where, "open", OPEN_DISTANCE_STD)
     if name_or_path == "landmarks":
-        _use_one_thread()
         return LandmarksPredictor.load(where)
     path = Path(name_or_path).expanduser()
     if is_refiner(path):
-        _use_one_thread()
         return RefinedPredictor.load_refined(path, where)
     if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
         return _of_network(load_network(path), where, name_or_path)
@@ -72,12 +71,22 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
 def _of_network(
     network: HandDGP, device: torch.device, name: str, distance_std: tuple[float, float] = UNMEASURED
 ) -> NetworkPredictor:
-    if isinstance(network, GuidedHandDGP):
-        _use_one_thread()
     return NetworkPredictor(network, device, name, distance_std)
 
 
-def _use_one_thread() -> None:
-    # MediaPipe's is a small network: several threads wait for each other by spinning, which costs ten times the time as
-    # soon as the window and the 3D view want the same cores.
-    torch.set_num_threads(1)
+def limit_threads(name_or_path: str) -> None:
+    """Give PyTorch one thread in this process where the model stands on MediaPipe's small landmark network.
+
+    For programs, before they load a model: several threads wait for each other by spinning, which costs ten times the
+    time as soon as the window and the 3D view want the same cores. Loading a model itself changes nothing.
+    """
+    path = Path(name_or_path).expanduser()
+    if name_or_path in MODEL_NAMES or is_refiner(path) or _is_guided(path):
+        torch.set_num_threads(1)
+
+
+def _is_guided(path: Path) -> bool:
+    try:
+        return f'"{GUIDED}"' in read_metadata(path).get("config", "")
+    except WeightsError:  # no network of this program; `load_predictor` tells what is wrong
+        return False
