@@ -170,7 +170,9 @@ def load_estimator(settings: Settings) -> Estimator:
         HandDGPError: as `HandEstimator.from_weights`.
     """
     from handdgp_core.estimation.estimator import HandEstimator
+    from handdgp_core.estimation.models import limit_threads
 
+    limit_threads(settings.model)
     model_hash(settings.model)  # so that a recording need not wait for it
     return HandEstimator.from_weights(settings.model, settings.device, max_hands=settings.max_hands)
 

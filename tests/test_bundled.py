@@ -9,7 +9,7 @@ import pytest
 from handdgp_core import bundled as module
 from handdgp_core.bundled import bundled
 from handdgp_core.errors import UsageError
-from handdgp_core.training.typed_yaml import read_yaml
+from handdgp_core.training.config import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,8 +30,8 @@ def test_in_an_installed_package_it_lies_inside(tmp_path: Path, monkeypatch: pyt
 
 def test_configurations_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert read_yaml(Path("configs/tiny.yaml")) == read_yaml(Path("tiny.yaml")) != {}
+    assert read_config(Path("configs/tiny.yaml")) == read_config(Path("tiny.yaml")) != {}
     Path("tiny.yaml").write_text("mine: 1")
-    assert read_yaml(Path("tiny.yaml")) == {"mine": 1}
+    assert read_config(Path("tiny.yaml")) == {"mine": 1}
     with pytest.raises(UsageError, match=r"elsewhere/tiny\.yaml"):
-        read_yaml(Path("elsewhere/tiny.yaml"))
+        read_config(Path("elsewhere/tiny.yaml"))

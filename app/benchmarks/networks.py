@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,7 @@ def _network(config_path: Path, overrides: Sequence[str], device_name: str) -> t
     config = load_config(config_path, overrides)
     template = open_template(config.network.template, config.data.model_folder)
     device = choose_device(device_name)
-    return make_network(replace(config.network, pretrained=""), template).to(device), device
+    return make_network(config.network.model_copy(update={"pretrained": ""}), template).to(device), device
 
 
 def _batch(config: Any, network: HandDGP) -> dict[str, Any]:

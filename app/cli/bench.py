@@ -95,7 +95,9 @@ def _live(source: str, seconds: float, model: str, device: str) -> dict[str, Any
 def stages(source: str, seconds: float, model: str, device: str) -> dict[str, Any]:
     """Milliseconds per stage of the headless pipeline, decoding apart."""
     from handdgp_core.estimation.estimator import HandEstimator
+    from handdgp_core.estimation.models import limit_threads
 
+    limit_threads(model)
     estimator = HandEstimator.from_weights(model, device)
     chooser, stage_ms, total_ms = CameraChooser(), {}, []  # type: ignore[var-annotated]
     first_ms = 0.0

@@ -100,9 +100,10 @@ def evaluate(options: EvaluateOptions) -> bool:
 def _break_down(options: EvaluateOptions) -> bool:
     """Any model on synthetic shards: tables by distance, view, skin tone, occlusion and hand size."""
     from handdgp_core.datasets.shards import Shards
-    from handdgp_core.estimation.models import load_predictor
+    from handdgp_core.estimation.models import limit_threads, load_predictor
     from handdgp_core.evaluation.breakdown import break_down
 
+    limit_threads(options.model)
     model = load_predictor(options.model, options.device)
     try:
         with _bar("shards") as progress:
@@ -182,7 +183,9 @@ def _name_of(options: EvaluateOptions, root: Path | None = None) -> str:
 @contextmanager
 def _estimator(options: EvaluateOptions, method: PositioningMethod) -> Iterator[HandEstimator]:
     from handdgp_core.estimation.estimator import HandEstimator
+    from handdgp_core.estimation.models import limit_threads
 
+    limit_threads(options.model)
     estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
     try:
         yield estimator

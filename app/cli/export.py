@@ -100,7 +100,9 @@ def _estimator(request: ExportRequest, source: SessionSource) -> HandEstimator |
     if request.model is None:
         return None
     from handdgp_core.estimation.estimator import HandEstimator
+    from handdgp_core.estimation.models import limit_threads
 
+    limit_threads(request.model)
     length_m = hand_length_for(source, request.hand_length_m)
     return HandEstimator.from_weights(request.model, request.device, length_m)
 

@@ -25,7 +25,7 @@ _TEMPLATE = "MobRecon's mesh template (transform.pkl)"
 _TEMPLATE_CURE = (
     "give the template folder of MobRecon (https://github.com/SeanChenxy/HandMesh), which holds transform.pkl"
 )
-_CHECKPOINT_CURE = "give the checkpoint of HandDGP as its authors publish it"
+_CHECKPOINT_CURE = "Give the checkpoint of HandDGP as its authors publish it."
 
 
 def import_weights(checkpoint: Path, template_folder: Path, output: Path, focal_px: float = 1000.0) -> None:

@@ -99,7 +99,9 @@ def process(options: ProcessOptions) -> bool:
         if value is not None and value < 1:
             raise UsageError(f"{name} cannot be {value}.", hint="Give 1 or more.")
     from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
+    from handdgp_core.estimation.models import limit_threads
 
+    limit_threads(options.model)
     calibration = Camera.load(options.calibration) if options.calibration else None
     counts, started_s = RunCounts(), time.perf_counter()
     with open_source(options.source) as source, cancellable() as cancelled:

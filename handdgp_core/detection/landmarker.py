@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array, Handedness
 from handdgp_core.errors import AssetError, ShapeError, UsageError
-from handdgp_core.networks.backbones.mediapipe_landmarks import ASSET, CURE
+from handdgp_core.networks.backbones.mediapipe_landmarks import ASSET, HINT
 
 if TYPE_CHECKING:
     from mediapipe.tasks.python.vision import HandLandmarker
@@ -146,9 +146,11 @@ def _create(path: Path, max_hands: int, palm_confidence: float, hand_confidence:
         )
         return HandLandmarker.create_from_options(options)
     except FileNotFoundError as error:
-        raise AssetError(f"MediaPipe's hand landmarker in {path}", "no such file", CURE) from error
+        raise AssetError(f"Could not read MediaPipe's hand landmarker {path}: no such file.", hint=HINT) from error
     except (OSError, RuntimeError, ValueError) as error:
-        raise AssetError(f"MediaPipe's hand landmarker in {path}", f"a damaged file ({error})", CURE) from error
+        raise AssetError(
+            f"Could not read MediaPipe's hand landmarker {path}: a damaged file ({error}).", hint=HINT
+        ) from error
 
 
 def _detect(landmarker: HandLandmarker, image: NDArray[np.uint8]) -> list[Detection]:

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 
 from handdgp_core.bundled import bundled
-from handdgp_core.errors import UsageError
+from handdgp_core.errors import UsageError, WeightsError
 from handdgp_core.estimation.guided_predictor import GuidedPredictor
 from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
@@ -18,6 +18,7 @@ from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.checkpoints.refiner_file import is_refiner
+from handdgp_core.networks.checkpoints.weights import read_metadata
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 
 DEFAULT_MODEL = "open"
@@ -62,11 +63,9 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
     if name_or_path == "open":
         return _of_network(load_network(OPEN_WEIGHTS), where, "open", OPEN_DISTANCE_STD)
     if name_or_path == "landmarks":
-        _use_one_thread()
         return LandmarksPredictor.load(where)
     path = Path(name_or_path).expanduser()
     if is_refiner(path):
-        _use_one_thread()
         return RefinedPredictor.load_refined(path, where)
     if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
         return _of_network(load_network(path), where, name_or_path)
@@ -78,11 +77,22 @@ def _of_network(
 ) -> NetworkPredictor:
     if network.config.backbone != GUIDED:
         return NetworkPredictor(network, device, name, distance_std)
-    _use_one_thread()
     return GuidedPredictor(cast(GuidedHandDGP, network), device, OpenHand.load(), name, distance_std)
 
 
-def _use_one_thread() -> None:
-    # MediaPipe's is a small network: several threads wait for each other by spinning, which costs ten times the time as
-    # soon as the window and the 3D view want the same cores.
-    torch.set_num_threads(1)
+def limit_threads(name_or_path: str) -> None:
+    """Give PyTorch one thread in this process where the model stands on MediaPipe's small landmark network.
+
+    For programs, before they load a model: several threads wait for each other by spinning, which costs ten times the
+    time as soon as the window and the 3D view want the same cores. Loading a model itself changes nothing.
+    """
+    path = Path(name_or_path).expanduser()
+    if name_or_path in MODEL_NAMES or is_refiner(path) or _is_guided(path):
+        torch.set_num_threads(1)
+
+
+def _is_guided(path: Path) -> bool:
+    try:
+        return f'"{GUIDED}"' in read_metadata(path).get("config", "")
+    except WeightsError:  # no network of this program; `load_predictor` tells what is wrong
+        return False

@@ -13,14 +13,14 @@ from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.output import RelativeOutput
 
-__all__ = ["Seen", "freeze"]
+__all__ = ["Prediction", "freeze"]
 
 # What a guided network predicts for crops, and the landmarks that it started from.
-Seen = tuple[RelativeOutput, LandmarkOutput]
+Prediction = tuple[RelativeOutput, LandmarkOutput]
 _FOCAL_PX = 400.0
 
 
-def freeze(network: GuidedHandDGP) -> Callable[[Tensor, Tensor], Seen]:
+def freeze(network: GuidedHandDGP) -> Callable[[Tensor, Tensor], Prediction]:
     """A function of crops (B, 3, 224, 224) and their intrinsics (B, 3, 3) that gives what `network.read` gives.
 
     On a CPU it takes a tenth less time. Any B; later changes of the network's weights do not reach it.
@@ -34,7 +34,7 @@ def freeze(network: GuidedHandDGP) -> Callable[[Tensor, Tensor], Seen]:
         example = (image, matrix[None].to(image))
         graph: Any = torch.jit.freeze(torch.jit.trace(_Flat(network).eval(), example, check_trace=False))
 
-    def read(image: Tensor, intrinsics: Tensor) -> Seen:
+    def read(image: Tensor, intrinsics: Tensor) -> Prediction:
         uv, vertices, weights, *landmarks = graph(image, intrinsics)
         return RelativeOutput(uv, vertices, weights), LandmarkOutput(*landmarks)
 
@@ -47,5 +47,5 @@ class _Flat(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> tuple[Tensor, ...]:
-        seen, landmarks = self.network.read(image, intrinsics)
-        return (*seen, *landmarks)
+        output, landmarks = self.network.read(image, intrinsics)
+        return (*output, *landmarks)

@@ -1,10 +1,10 @@
-"""What the heads of a `GuidedHandDGP` start from: the landmarks that its backbone gives by itself, as a rough hand.
+"""Where the heads of a `GuidedHandDGP` start: its backbone's own landmarks, as an initial estimate of the hand.
 
 MediaPipe's landmark network has learned from photographs of thousands of people; heads of our own learn from renders.
 So they do not begin with nothing: the landmarks give a frame of the hand, joints in it and places in the image, and a
 small network reads all of it (in the hand's own axes, so that a hand looks the same wherever it is, and with the
-virtual camera's focal length) together with the features at the joints. What it finds corrects the rough hand, and goes
-as tokens into the mesh head.
+virtual camera's focal length) together with the features at the joints. What it finds corrects the initial estimate,
+and goes as tokens into the mesh head.
 """
 
 from __future__ import annotations
@@ -21,41 +21,40 @@ from handdgp_core.hands.keypoints import FINGERS, WRIST
 from handdgp_core.hands.measure import KNUCKLE_CHAIN
 from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE, LandmarkOutput
-from handdgp_core.networks.heads import sample_at
-from handdgp_core.networks.residual_block import ResidualBlock
+from handdgp_core.networks.heads import ResidualBlock, sample_at
 
-__all__ = ["Gathered", "Guidance", "Guide", "RoughHand", "chain_length", "rough_hand"]
+__all__ = ["Gathered", "Guidance", "Guide", "InitialHand", "chain_length", "initial_hand"]
 
 # Joints that hardly move against each other: the wrist and the first joint of every finger.
 _PALM = (WRIST, *(chain[0] for chain in FINGERS.values()))
-# Knuckle chains (m) that are believed: 1.5 standard deviations about the mean adult of the open hand. A landmark
-# network sizes every picture anew and can be 30 % off.
+# Plausible knuckle chains (m): 1.5 standard deviations about the mean adult of the open hand. A landmark
+# network sizes every image by itself and can be 30 % off.
 _SHORTEST_M, _LONGEST_M = 0.1565, 0.1967
 _MOST_TURN_RAD = 0.8
-_USUAL_TRUST = 1.0  # logit of a keypoint that is seen as well as most
+_USUAL_LOGIT = 1.0  # of a keypoint that is as visible as most
 _SAMPLED = 64
 
 
-class RoughHand(NamedTuple):
+class InitialHand(NamedTuple):
     """Landmarks as a hand. B hands, K keypoints.
 
     Attributes:
         frame: (B, 3, 3) virtual camera from hand axes (those of the template).
         points: (B, K, 3) keypoints in hand axes, the root at the origin, hand-scale units.
         uv: (B, K, 2) crop fractions.
-        says: (B, N) everything that the landmarks say, as numbers of about unit size.
+        features: (B, N) all of the landmarks as numbers of about unit size.
     """
 
     frame: Tensor
     points: Tensor
     uv: Tensor
-    says: Tensor
+    features: Tensor
 
 
 class Gathered(NamedTuple):
-    """All that the guide goes by: the rough hand, and the features (B, K, C) at its joints."""
+    """The guide's input: the initial estimate, and the feature map (B, K, C) at its joints."""
 
-    rough: RoughHand
+    initial: InitialHand
     at_joints: Tensor
 
 
@@ -66,14 +65,14 @@ class Guidance(NamedTuple):
         rotation: (B, 3, 3) virtual camera from hand axes.
         points: (B, K, 3) keypoints in hand axes, hand-scale units.
         uv: (B, K, 2) crop fractions.
-        trust: (B, K) logits of the weights.
+        confidence_logits: (B, K) of the weights.
         tokens: (B, K, T) for the mesh head.
     """
 
     rotation: Tensor
     points: Tensor
     uv: Tensor
-    trust: Tensor
+    confidence_logits: Tensor
     tokens: Tensor
 
 
@@ -98,7 +97,7 @@ class Guide(nn.Module):
         self.hand_scale_m = template.hand_scale_m
         self.sampled = nn.Linear(channels, _SAMPLED)
         self.seen = nn.Linear(_SAMPLED * keypoints, width)
-        self.enter = nn.Linear(says_count(keypoints), width)
+        self.enter = nn.Linear(feature_count(keypoints), width)
         self.blocks = nn.ModuleList(ResidualBlock(width, dropout) for _ in range(2))
         self.leave = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
@@ -108,40 +107,40 @@ class Guide(nn.Module):
         nn.init.zeros_(self.correct.bias)
 
     def forward(self, features: Tensor, landmarks: LandmarkOutput, intrinsics: Tensor) -> Guidance:
-        return self.correct_rough(self.gather(features, landmarks, intrinsics))
+        return self.corrected(self.gather(features, landmarks, intrinsics))
 
     def gather(self, features: Tensor, landmarks: LandmarkOutput, intrinsics: Tensor) -> Gathered:
-        """What the guide goes by; nothing in it is learned."""
-        rough = rough_hand(landmarks, intrinsics, self.template_points, self.hand_scale_m)
-        return Gathered(rough, sample_at(features, rough.uv).transpose(1, 2))
+        """The guide's input; nothing in it is learned."""
+        initial = initial_hand(landmarks, intrinsics, self.template_points, self.hand_scale_m)
+        return Gathered(initial, sample_at(features, initial.uv).transpose(1, 2))
 
-    def correct_rough(self, gathered: Gathered) -> Guidance:
-        """The rough hand, corrected."""
-        rough = gathered.rough
-        count = rough.points.shape[1]
-        seen = torch.relu(self.sampled(gathered.at_joints)).flatten(1)
-        x = self.enter(rough.says) + self.seen(self.dropout(seen))
+    def corrected(self, gathered: Gathered) -> Guidance:
+        """The initial estimate, corrected."""
+        initial = gathered.initial
+        count = initial.points.shape[1]
+        sampled = torch.relu(self.sampled(gathered.at_joints)).flatten(1)
+        x = self.enter(initial.features) + self.seen(self.dropout(sampled))
         for block in self.blocks:
             x = block(x)
         x = F.silu(self.leave(x))
-        turn, points, uv, trust = self.correct(x).split([3, 3 * count, 2 * count, count], dim=1)
+        turn, points, uv, logits = self.correct(x).split([3, 3 * count, 2 * count, count], dim=1)
         turn = _MOST_TURN_RAD * torch.tanh(turn / _MOST_TURN_RAD)
         return Guidance(
-            rough.frame @ rotation_from_vector(turn),
-            rough.points + points.unflatten(1, (count, 3)),
-            rough.uv + uv.unflatten(1, (count, 2)),
-            trust + _USUAL_TRUST,
+            initial.frame @ rotation_from_vector(turn),
+            initial.points + points.unflatten(1, (count, 3)),
+            initial.uv + uv.unflatten(1, (count, 2)),
+            logits + _USUAL_LOGIT,
             self.tokens(x).unflatten(1, (count, -1)),
         )
 
 
-def rough_hand(landmarks: LandmarkOutput, intrinsics: Tensor, template_points: Tensor, unit_m: float) -> RoughHand:
+def initial_hand(landmarks: LandmarkOutput, intrinsics: Tensor, template_points: Tensor, unit_m: float) -> InitialHand:
     """Landmarks as a hand in its own axes.
 
     Args:
         landmarks: of B crops.
         intrinsics: (B, 3, 3) of the crops, pixels.
-        template_points: (K, 3) keypoints of the template, which says how a hand's axes lie; any unit.
+        template_points: (K, 3) keypoints of the template, which fix a hand's axes; any unit.
         unit_m: metres in one hand-scale unit.
     """
     world = landmarks.world_m - landmarks.world_m[:, :1]
@@ -151,7 +150,7 @@ def rough_hand(landmarks: LandmarkOutput, intrinsics: Tensor, template_points: T
     focal, center = intrinsics[:, 0, 0], intrinsics[:, :2, 2]
     root = _root(own @ frame.transpose(1, 2), landmarks.keypoints_px, focal, center)
     uv = (landmarks.keypoints_px + 0.5) / INPUT_SIZE
-    return RoughHand(frame, own / unit_m, uv, _says(landmarks, own, frame, root, focal, center))
+    return InitialHand(frame, own / unit_m, uv, _features(landmarks, own, frame, root, focal, center))
 
 
 def _palm_frame(template_points: Tensor, world: Tensor) -> Tensor:
@@ -173,19 +172,19 @@ def chain_length(points: Tensor) -> Tensor:
 
 
 def _root(points_m: Tensor, pixels: Tensor, focal: Tensor, center: Tensor) -> Tensor:
-    """(B, 3) where uniform weights put the rough hand; half a metre ahead where they put it nowhere."""
+    """(B, 3) where uniform weights put the initial estimate; half a metre ahead where they put it nowhere."""
     plane = (pixels - center[:, None]) / focal[:, None, None]
     root = position_published(points_m, plane, torch.ones_like(plane[..., 0])).root_m
     ahead = torch.tensor([0.0, 0.0, 0.5], dtype=root.dtype, device=root.device)
     return torch.where(root.isfinite().all(-1, keepdim=True), root, ahead).to(points_m.dtype)
 
 
-def says_count(keypoints: int) -> int:
-    """N of `RoughHand.says`."""
+def feature_count(keypoints: int) -> int:
+    """N of `InitialHand.features`."""
     return (3 + 3 * 2 + 1) * keypoints + 9 + 3 + 1 + 2
 
 
-def _says(
+def _features(
     landmarks: LandmarkOutput, own_m: Tensor, frame: Tensor, root_m: Tensor, focal: Tensor, center: Tensor
 ) -> Tensor:
     placed = own_m @ frame.transpose(1, 2) + root_m[:, None]
@@ -193,7 +192,7 @@ def _says(
     toward = (F.normalize(placed.mean(1), dim=-1)[:, None] @ frame)[:, 0]
     middle = own_m - own_m.mean(1, keepdim=True)
     size = middle.square().sum(-1).mean(-1).sqrt().clamp(min=1e-3)[:, None, None]
-    said = torch.stack([landmarks.presence, landmarks.right], dim=1).clamp(1e-4, 1 - 1e-4)
+    confidence = torch.stack([landmarks.presence, landmarks.right], dim=1).clamp(1e-4, 1 - 1e-4)
     flat = [
         (middle / size).flatten(1),
         ((landmarks.keypoints_px - pixels) / 8).clamp(-4, 4).flatten(1),
@@ -203,7 +202,7 @@ def _says(
         frame.flatten(1),
         toward * 2,
         (focal.log() - 6.2)[:, None],
-        said.logit() / 4,
+        confidence.logit() / 4,
     ]
     return torch.cat(flat, dim=1)
 

@@ -1,4 +1,4 @@
-"""HandDGP whose heads start from the landmarks of a backbone that has seen real hands.
+"""HandDGP whose heads start from the landmarks of a backbone trained on real hands.
 
 The network of `handdgp` with three changes, all of them for heads that learn from renders alone:
 
@@ -43,7 +43,7 @@ class GuidedHandDGP(HandDGP):
     def __init__(self, config: NetworkConfig, template: Template) -> None:
         super().__init__(config, template)
         if config.backbone != GUIDED:
-            raise UsageError(f"the backbone {GUIDED} for a guided network", config.backbone)
+            raise UsageError(f"A guided network needs the backbone {GUIDED}, got {config.backbone}.")
         channels = self.backbone.channels
         self.guide = Guide(channels, template, config.guide_width, config.token_width, config.guide_dropout)
         self.mesh_head = _GuidedMeshHead(channels, template, config)
@@ -55,14 +55,14 @@ class GuidedHandDGP(HandDGP):
         return self.read(image, intrinsics)[0]
 
     def read(self, image: Tensor, intrinsics: Tensor | None) -> tuple[RelativeOutput, LandmarkOutput]:
-        """`relative`, and the landmarks that it started from: they say whether there is a hand, and which one."""
+        """`relative`, and the landmarks that it started from: whether there is a hand, and which one."""
         if intrinsics is None:
-            raise UsageError("the crops' intrinsics, from which a guided network starts", "none")
+            raise UsageError("A guided network needs the crops' intrinsics, got none.")
         features, landmarks = self.backbone.read(image)
         guide = self.guide(features, landmarks, intrinsics)
         uv = guide.uv + self.keypoint_head(features)
         vertices = self._turned(self.mesh_head(features, uv, guide), guide)
-        weights = torch.sigmoid(self.weight_head.logits(features, uv) + guide.trust)
+        weights = torch.sigmoid(self.weight_head.logits(features, uv) + guide.confidence_logits)
         return RelativeOutput(uv, vertices, weights), landmarks
 
     def _turned(self, mesh: Tensor, guide: Guidance) -> Tensor:
@@ -87,7 +87,9 @@ class _GuidedMeshHead(nn.Module):
         entering = config.mesh_widths[0]
         own = entering - config.token_width - 3
         if own < 1:
-            raise UsageError(f"token_width below mesh_widths[0] - 3 = {entering - 3}", f"{config.token_width}")
+            raise UsageError(
+                f"token_width: expected less than mesh_widths[0] - 3 = {entering - 3}, got {config.token_width}."
+            )
         self.latent = nn.Conv2d(channels, own, 1)
         self.decoder = SpiralDecoder(template, config.mesh_widths, config.spiral_length)
         nn.init.zeros_(self.decoder.final.channel)
@@ -100,8 +102,8 @@ class _GuidedMeshHead(nn.Module):
         self.pull = nn.Parameter(torch.softmax(-distance.square() / 2, dim=1))
 
     def forward(self, features: Tensor, keypoints_uv: Tensor, guide: Guidance) -> Tensor:
-        seen = sample_at(torch.relu(self.latent(features)), keypoints_uv).transpose(1, 2)
-        tokens = torch.cat([seen, guide.tokens.to(seen.dtype), guide.points.to(seen.dtype)], dim=2)
+        sampled = sample_at(torch.relu(self.latent(features)), keypoints_uv).transpose(1, 2)
+        tokens = torch.cat([sampled, guide.tokens.to(sampled.dtype), guide.points.to(sampled.dtype)], dim=2)
         return self._onto(guide.points, self.mean + self.decoder(tokens))
 
     def _onto(self, points: Tensor, mesh: Tensor) -> Tensor:

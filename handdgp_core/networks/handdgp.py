@@ -38,7 +38,7 @@ class HandDGP(nn.Module):
     def __init__(self, config: NetworkConfig, template: Template) -> None:
         super().__init__()
         if template.name != config.template:
-            raise UsageError(f'the template "{config.template}"', f'"{template.name}"')
+            raise UsageError(f'The network needs the template "{config.template}", got "{template.name}".')
         self.config = config
         self.template = template
         self.backbone = make_backbone(config.backbone, config.image_size, config.pretrained)
@@ -50,7 +50,7 @@ class HandDGP(nn.Module):
         self.register_buffer("keypoint_regressor", regressor, persistent=False)
 
     def relative(self, image: Tensor, intrinsics: Tensor | None = None) -> RelativeOutput:
-        """What the heads say, before DGP.
+        """What the heads predict, before DGP.
 
         Args:
             image: (B, 3, S, S) RGB in [0, 1], S the config's image size.
@@ -74,7 +74,8 @@ class HandDGP(nn.Module):
             ShapeError: intrinsics of another shape.
         """
         if tuple(intrinsics.shape) != (len(relative.weights), 3, 3):
-            raise ShapeError(f"intrinsics ({len(relative.weights)}, 3, 3)", f"{tuple(intrinsics.shape)}")
+            expected = (len(relative.weights), 3, 3)
+            raise ShapeError(f"The intrinsics must have the shape {expected}, got {tuple(intrinsics.shape)}.")
         with torch.autocast(intrinsics.device.type, enabled=False):
             points_m = self.keypoints(_full(relative.vertices) * self.template.hand_scale_m)
             plane = self.normalised(_full(relative.keypoints_uv), _full(intrinsics))

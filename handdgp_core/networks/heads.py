@@ -63,7 +63,7 @@ class MeshHead(nn.Module):
     def __init__(self, channels: int, template: Template, widths: tuple[int, ...], spiral_length: int) -> None:
         super().__init__()
         if len(widths) != len(template.upsampling):
-            raise UsageError(f"{len(template.upsampling)} mesh_widths for this template", f"{len(widths)}")
+            raise UsageError(f"mesh_widths: this template needs {len(template.upsampling)} values, got {len(widths)}.")
         self.latent = nn.Conv2d(channels, widths[0], 1)
         self.mix = nn.Conv2d(widths[0], widths[0], 1, bias=False)
         self.decoder = SpiralDecoder(template, widths, spiral_length)
@@ -80,7 +80,7 @@ class WeightHead(nn.Module):
         super().__init__()
         sampled = channels // keypoints
         if sampled < 1:
-            raise UsageError(f"a backbone of at least {keypoints} channels for {keypoints} keypoints", f"{channels}")
+            raise UsageError(f"{keypoints} keypoints need a backbone of at least {keypoints} channels, got {channels}.")
         self.latent = nn.Sequential(
             nn.Conv2d(channels, latent, 1), nn.BatchNorm2d(latent), nn.LeakyReLU(), nn.Conv2d(latent, sampled, 1)
         )
@@ -96,3 +96,17 @@ class WeightHead(nn.Module):
             x = F.leaky_relu(layer(x))
         last: Tensor = self.layers[-1](x)
         return last
+
+
+class ResidualBlock(nn.Module):
+    """Layer norm, then two linear layers with SiLU and dropout between; the input (B, width) is added."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner: Tensor = self.second(self.dropout(F.silu(self.first(self.norm(x)))))
+        return x + inner

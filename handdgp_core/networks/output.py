@@ -10,7 +10,7 @@ __all__ = ["NetworkOutput", "RelativeOutput"]
 
 
 class RelativeOutput(NamedTuple):
-    """What the heads say, before DGP. B batch, K keypoints, V vertices.
+    """What the heads predict, before DGP. B batch, K keypoints, V vertices.
 
     Attributes:
         keypoints_uv: (B, K, 2) crop fractions.

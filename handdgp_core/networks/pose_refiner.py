@@ -2,13 +2,13 @@
 
 The fit (`estimation.hand_fit`) takes the errors of landmarks as independent noise. They are not: landmark networks err
 in ways that depend on view and pose, and those can be learned from renders, where the truth is known. The network
-reads the fit, what the landmarks say against it, and the camera with its focal length, all in the hand's own axes, so
+reads the fit, how the landmarks differ from it, and the camera with its focal length, all in the hand's own axes, so
 that a hand looks the same to it wherever it is. Untrained it changes nothing.
 
-**Centring.** Renders and photographs do not agree on where exactly a joint is: on renders the landmarks of a palm seen
+**Centring.** Renders and photographs do not agree on where exactly a joint is: on renders the landmarks of a palm
 from the front are turned by some five degrees on average, on photographs they are not. Such a mean difference is a
 matter of definition and not of the picture, so it is not carried over: every output counts from its own mean over
-renders seen from the same direction (a quadratic function of the direction of view, fitted after training).
+renders from the same direction (a quadratic function of the direction of view, fitted after training).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handdgp_core.geometry.rotations import rotation_from_vector
-from handdgp_core.networks.residual_block import ResidualBlock
+from handdgp_core.networks.heads import ResidualBlock
 
 __all__ = ["Evidence", "PoseRefiner", "Refined"]
 
 _KEYPOINTS = 21
 _MOST_TURN_RAD, _MOST_SHIFT_PX = 0.8, 16.0
-_USUAL_TRUST = 1.0  # logit of a keypoint that is seen as well as most
+_USUAL_LOGIT = 1.0  # of a keypoint that is as visible as most
 _DIRECTIONS = 9  # terms of a quadratic function of a direction
 
 
@@ -43,7 +43,7 @@ class Evidence(NamedTuple):
         root_m: (B, 3) the fit's root, camera frame.
         pixels: (B, 21, 2) 2D landmarks, crop pixels.
         depth: (B, 21) the landmark network's own depths, crop pixels.
-        presence, right: (B,) what it says of the crop, 0 to 1.
+        presence, right: (B,) how likely the crop shows a hand, and a right one, 0 to 1.
         focal_px: (B,) of the virtual camera; center_px (B, 2) its principal point.
     """
 
@@ -103,15 +103,15 @@ class PoseRefiner(nn.Module):
 
     def forward(self, evidence: Evidence) -> Refined:
         raw = self.raw(evidence) - _quadratic(_toward(evidence)) @ self.means
-        turn, shift_px, trust = raw.split([3, 2 * _KEYPOINTS, _KEYPOINTS], dim=1)
+        turn, shift_px, logits = raw.split([3, 2 * _KEYPOINTS, _KEYPOINTS], dim=1)
         return Refined(
             evidence.rotation @ rotation_from_vector(turn),
             evidence.pixels + shift_px.unflatten(1, (_KEYPOINTS, 2)),
-            torch.sigmoid(trust + _USUAL_TRUST),
+            torch.sigmoid(logits + _USUAL_LOGIT),
         )
 
     def raw(self, evidence: Evidence) -> Tensor:
-        """(B, 66) the outputs before centring: turn (rad, hand axes), shift (pixels), trust (logits)."""
+        """(B, 66) the outputs before centring: turn (rad, hand axes), shift (pixels), confidence logits."""
         x = self.enter(_inputs(evidence))
         for block in self.blocks:
             x = block(x)
@@ -122,7 +122,7 @@ class PoseRefiner(nn.Module):
 
     @torch.no_grad()
     def centre(self, evidence: Evidence) -> None:
-        """Fit `means` to what the network says of these hands."""
+        """Fit `means` to the network's outputs for these hands."""
         terms = _quadratic(_toward(evidence)).double()
         self.means.copy_(torch.linalg.lstsq(terms, self.raw(evidence).double()).solution)
 
@@ -148,24 +148,24 @@ def _inputs(e: Evidence) -> Tensor:
     """(B, N) numbers of about unit size, in the hand's axes where they are vectors."""
     placed = e.points_m @ e.rotation.transpose(1, 2) + e.root_m[:, None]
     plane = placed[..., :2] / placed[..., 2:].clamp(min=0.02)
-    seen = plane * e.focal_px[:, None, None] + e.center_px[:, None]
+    projected = plane * e.focal_px[:, None, None] + e.center_px[:, None]
     world = (e.world_m - e.world_m.mean(1, keepdim=True)) @ e.rotation
     own = e.points_m - e.points_m.mean(1, keepdim=True)
     size = own.square().sum(-1).mean(-1).sqrt()[:, None, None]
     spread_px = e.pixels - e.pixels.mean(1, keepdim=True)
-    said = torch.stack([e.presence, e.right], dim=1).clamp(1e-4, 1 - 1e-4)
+    confidence = torch.stack([e.presence, e.right], dim=1).clamp(1e-4, 1 - 1e-4)
     flat = [
         e.dof.clamp(-4, 4),
         e.shape.clamp(-3, 3),
         e.log_scale[:, None] * 10,
         (own / size).flatten(1),
         ((world - own) / size * 5).clamp(-4, 4).flatten(1),
-        ((e.pixels - seen) / 8).clamp(-4, 4).flatten(1),
+        ((e.pixels - projected) / 8).clamp(-4, 4).flatten(1),
         (spread_px / 60).clamp(-4, 4).flatten(1),
         ((e.depth - e.depth.mean(1, keepdim=True)) / 40).clamp(-4, 4),
         e.rotation.flatten(1),
         _toward(e) * 2,
         (e.focal_px.log() - 6.2)[:, None],
-        said.logit() / 4,
+        confidence.logit() / 4,
     ]
     return torch.cat(flat, dim=1)

@@ -4,24 +4,28 @@ RUN/config.yaml               the whole configuration
 RUN/last.ckpt                 to resume from: tensors and plain values alone, it loads with weights_only=True
 RUN/best.safetensors, .yaml   the network with the lowest validation error so far, to use
 RUN/last.safetensors, .yaml   the network at the end
+RUN/pictures/                 predictions for the first validation samples
 """
 
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
+import cv2
+import torch
 import yaml
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import TensorBoardLogger
 
-from handdgp_core.errors import OutputError
+from handdgp_core.drawing.training_pictures import draw_batch
+from handdgp_core.files import name_part, part_of, write_text
 from handdgp_core.networks.checkpoints.weights import save_network
 from handdgp_core.training.module import HandModule
 
-__all__ = ["LAST", "NetworkExport", "ResumePoints", "write_text"]
+__all__ = ["LAST", "NetworkExport", "PredictionPictures", "ResumePoints"]
 
 LAST = "last.ckpt"
 
@@ -47,7 +51,7 @@ class ResumePoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        # The last batch of an epoch is left to the end of the epoch: validation and the stage's end belong to it.
+        # The last batch of an epoch waits for the end of the epoch: validation and the stage's end belong to it.
         inside = batch_idx + 1 < trainer.num_training_batches
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if inside and stepped and self._due(trainer):
@@ -64,16 +68,16 @@ class ResumePoints(Checkpoint):
 
     def _save(self, trainer: Trainer) -> None:
         self._saved_at = trainer.global_step
-        part = self._path.with_name(f".{self._path.name}.part")
-        trainer.save_checkpoint(part)
+        part = part_of(self._path)
+        trainer.save_checkpoint(part)  # in every process, as some strategies need it
         if trainer.is_global_zero:
-            os.replace(part, self._path)
+            name_part(part, self._path)
 
 
 class NetworkExport(Checkpoint):
     """Writes the network in the form that the program loads: the best so far, and the last.
 
-    Until the last stage has begun there is no camera-space error worth comparing, so "best" starts anew with it.
+    Until the last stage has begun there is no camera-space error worth comparing, so "best" starts again with it.
 
     Args:
         folder: of the run.
@@ -117,16 +121,35 @@ class NetworkExport(Checkpoint):
         write_text(self._folder / f"{name}.yaml", text)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file through a temporary name.
+class PredictionPictures(Callback):
+    """Draws the first validation samples after every validation, into the TensorBoard log and RUN/pictures.
 
-    Raises:
-        OutputError: the place cannot be written.
+    Args:
+        folder: of the run.
+        count: how many samples.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"to write {path}", str(error.strerror or error), "choose another output.folder") from error
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder = folder / "pictures"
+        self._count = count
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx or dataloader_idx or not trainer.is_global_zero:
+            return
+        assert isinstance(module, HandModule)
+        template = module.network.template
+        image = draw_batch(outputs["view"], outputs["output"], template.faces, template.hand_scale_m, self._count)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(self._folder / f"step-{trainer.global_step:07d}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        shown = torch.from_numpy(image)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("predictions", shown, trainer.global_step, dataformats="HWC")

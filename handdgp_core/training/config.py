@@ -1,21 +1,25 @@
-"""What a training run is: one YAML file (configs/*.yaml), read into these dataclasses. Reference: docs/training.md."""
+"""What a training run is: one YAML file (configs/*.yaml), read into these models. Reference: docs/training.md."""
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from handdgp_core.augmentation.settings import AppearanceSettings, ViewSettings
+from handdgp_core.bundled import bundled
+from handdgp_core.config import Config, Fraction, SelfChecking, parse
 from handdgp_core.datasets.config import DatasetConfig
 from handdgp_core.detection.crops import HALF_SIZE_FACTOR
 from handdgp_core.errors import UsageError
 from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.training.losses import LossWeights
-from handdgp_core.training.typed_yaml import read_yaml, to_dataclass, to_plain, with_overrides
 
 __all__ = [
     "AugmentationConfig",
@@ -30,11 +34,17 @@ __all__ = [
     "TrainingConfig",
     "load_config",
     "parse_config",
+    "read_config",
+]
+
+Datasets = tuple[Annotated[DatasetConfig, SelfChecking], ...]
+# YAML reads 16 and 32 as numbers.
+Precision = Annotated[
+    Literal["32", "bf16", "16"], BeforeValidator(lambda value: str(value) if type(value) is int else value)
 ]
 
 
-@dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Config):
     """What is read, and how.
 
     Attributes:
@@ -46,22 +56,16 @@ class DataConfig:
         model_folder: where licensed models (MANO, SMPL) lie; empty for the program's usual places.
     """
 
-    train: tuple[DatasetConfig, ...] = ()
-    validation: tuple[DatasetConfig, ...] = ()
-    batch_size: int = 32
-    workers: int = 8
-    validate_every_epochs: int = 1
+    train: Datasets = ()
+    validation: Datasets = ()
+    batch_size: PositiveInt = 32
+    workers: NonNegativeInt = 8
+    validate_every_epochs: PositiveInt = 1
     two_views: bool = True
     model_folder: str = ""
 
-    def __post_init__(self) -> None:
-        _at_least("batch_size", self.batch_size, 1)
-        _at_least("workers", self.workers, 0)
-        _at_least("validate_every_epochs", self.validate_every_epochs, 1)
 
-
-@dataclass(frozen=True)
-class AugmentationConfig:
+class AugmentationConfig(Config):
     """How training views vary; see `augmentation.settings`. Size, policy and focal length are the network's.
 
     Attributes:
@@ -80,10 +84,12 @@ class AugmentationConfig:
     aim: float = 0.08
     scale: tuple[float, float] = (0.85, 1.2)
     shift: float = 0.08
-    appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
+    appearance: Annotated[AppearanceSettings, SelfChecking] = AppearanceSettings()
 
-    def __post_init__(self) -> None:
-        self.views(NetworkConfig())
+    @model_validator(mode="after")
+    def _makes_views(self) -> AugmentationConfig:
+        self.views(NetworkConfig())  # which checks what it is given
+        return self
 
     def views(self, network: NetworkConfig) -> ViewSettings:
         """The views that this network wants."""
@@ -101,8 +107,7 @@ class AugmentationConfig:
         )
 
 
-@dataclass(frozen=True)
-class StageConfig:
+class StageConfig(Config):
     """One stage of the curriculum. It ends after its epochs, or earlier once validation stops getting better.
 
     Attributes:
@@ -121,44 +126,33 @@ class StageConfig:
         frozen: parts of the network that rest during this stage, by their names' beginnings, such as "guide".
     """
 
-    epochs: int = 25
-    patience: int = 0
-    min_improvement: float = 0.002
-    learning_rate: float | None = None
+    epochs: NonNegativeInt = 25
+    patience: NonNegativeInt = 0
+    min_improvement: Fraction = 0.002
+    learning_rate: PositiveFloat | None = None
     schedule: Literal["constant", "cosine", "steps"] = "cosine"
-    warmup_steps: int = 0
-    final_factor: float = 0.01
-    milestones: tuple[float, ...] = (0.8,)
-    step_factor: float = 0.1
+    warmup_steps: NonNegativeInt = 0
+    final_factor: Fraction = 0.01
+    milestones: tuple[Fraction, ...] = (0.8,)
+    step_factor: Fraction = 0.1
     freeze_norms: bool = False
     frozen: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        _at_least("epochs", self.epochs, 0)
-        _at_least("patience", self.patience, 0)
-        _at_least("warmup_steps", self.warmup_steps, 0)
-        _fraction("min_improvement", self.min_improvement)
-        if self.learning_rate is not None:
-            _positive("learning_rate", self.learning_rate)
-        for name, value in (("final_factor", self.final_factor), ("step_factor", self.step_factor)):
-            _fraction(name, value)
-        for value in self.milestones:
-            _fraction("milestones", value)
 
-
-@dataclass(frozen=True)
-class CurriculumConfig:
+class CurriculumConfig(Config):
     """Supplement, 1.3: first the relative losses until they converge, then all of them."""
 
-    relative: StageConfig = field(default_factory=lambda: StageConfig(patience=5))
-    all: StageConfig = field(default_factory=StageConfig)
+    relative: StageConfig = StageConfig(patience=5)
+    all: StageConfig = StageConfig()
 
-    def __post_init__(self) -> None:
-        _at_least("relative.epochs + all.epochs", self.relative.epochs + self.all.epochs, 1)
+    @model_validator(mode="after")
+    def _trains(self) -> CurriculumConfig:
+        if not self.relative.epochs + self.all.epochs:
+            raise ValueError("expected epochs in at least one of relative and all.")
+        return self
 
 
-@dataclass(frozen=True)
-class OptimiserConfig:
+class OptimiserConfig(Config):
     """The optimiser.
 
     Attributes:
@@ -172,24 +166,15 @@ class OptimiserConfig:
     """
 
     name: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = 1e-4
-    weight_decay: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    gradient_clip: float = 1.0
-    accumulate: int = 1
+    learning_rate: PositiveFloat = 1e-4
+    weight_decay: NonNegativeFloat = 1e-4
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    gradient_clip: NonNegativeFloat = 1.0
+    accumulate: PositiveInt = 1
     frozen: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        _positive("learning_rate", self.learning_rate)
-        _not_negative("weight_decay", self.weight_decay)
-        _not_negative("gradient_clip", self.gradient_clip)
-        _at_least("accumulate", self.accumulate, 1)
-        for beta in self.betas:
-            _fraction("betas", beta)
 
-
-@dataclass(frozen=True)
-class HardwareConfig:
+class HardwareConfig(Config):
     """Where it runs; the names are Lightning's.
 
     Attributes:
@@ -203,19 +188,14 @@ class HardwareConfig:
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: int = 0
-    nodes: int = 1
+    devices: NonNegativeInt = 0
+    nodes: PositiveInt = 1
     strategy: str = "auto"
-    precision: Literal["32", "bf16", "16"] = "32"
+    precision: Precision = "32"
     deterministic: bool = False
 
-    def __post_init__(self) -> None:
-        _at_least("devices", self.devices, 0)
-        _at_least("nodes", self.nodes, 1)
 
-
-@dataclass(frozen=True)
-class OutputConfig:
+class OutputConfig(Config):
     """What is written.
 
     Attributes:
@@ -227,45 +207,32 @@ class OutputConfig:
     """
 
     folder: str = "runs"
-    log_every_steps: int = 50
-    checkpoint_every_steps: int = 500
-    pictures: int = 8
+    log_every_steps: PositiveInt = 50
+    checkpoint_every_steps: PositiveInt = 500
+    pictures: NonNegativeInt = 8
     half_precision: bool = False
 
-    def __post_init__(self) -> None:
-        _at_least("log_every_steps", self.log_every_steps, 1)
-        _at_least("checkpoint_every_steps", self.checkpoint_every_steps, 1)
-        _at_least("pictures", self.pictures, 0)
 
-
-@dataclass(frozen=True)
-class TeacherConfig:
-    """Training on a teacher's word in place of the labels (`training.distillation`), for a guided network.
+class TeacherConfig(Config):
+    """Training on a teacher's outputs in place of the labels (`training.distillation`), for a guided network.
 
     Attributes:
         weights: file of the teacher; empty for none.
-        cache: folder for views and what the teacher says of them, 110 kB for a picture in two views.
+        cache: folder for views and the teacher's outputs, 110 kB for a picture in two views.
         draws: pairs of views of every picture.
-        guide_steps: steps of the guide alone, before the curriculum (`distillation.guide_first`); 0 for none.
+        guide_steps: steps of the guide alone, before the curriculum (`distillation.guide_pretraining`); 0 for none.
         guide_batch, guide_learning_rate: views in such a step, and the peak of its learning rate.
     """
 
     weights: str = ""
     cache: str = "data/synthetic/taught"
-    draws: int = 1
-    guide_steps: int = 2000
-    guide_batch: int = 512
-    guide_learning_rate: float = 1e-3
-
-    def __post_init__(self) -> None:
-        _at_least("draws", self.draws, 1)
-        _at_least("guide_steps", self.guide_steps, 0)
-        _at_least("guide_batch", self.guide_batch, 1)
-        _positive("guide_learning_rate", self.guide_learning_rate)
+    draws: PositiveInt = 1
+    guide_steps: NonNegativeInt = 2000
+    guide_batch: PositiveInt = 512
+    guide_learning_rate: PositiveFloat = 1e-3
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Config):
     """A whole run. Everything that a run depends on, but for the data itself.
 
     Raises:
@@ -273,28 +240,32 @@ class TrainingConfig:
     """
 
     name: str
-    seed: int = 0
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    teacher: TeacherConfig = field(default_factory=TeacherConfig)
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    losses: LossWeights = field(default_factory=LossWeights)
-    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    hardware: HardwareConfig = field(default_factory=HardwareConfig)
-    output: OutputConfig = field(default_factory=OutputConfig)
+    seed: NonNegativeInt = 0
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig = DataConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    augmentation: Annotated[AugmentationConfig, SelfChecking] = AugmentationConfig()
+    losses: LossWeights = LossWeights()
+    curriculum: CurriculumConfig = CurriculumConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    output: OutputConfig = OutputConfig()
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _fits_together(self) -> TrainingConfig:
         if not self.name or Path(self.name).name != self.name:
-            raise UsageError("a name that can be a folder's", repr(self.name))
-        _at_least("seed", self.seed, 0)
-        for name, value in vars(self.losses).items():
-            _not_negative(f"losses.{name}", value)
+            raise UsageError(f"name: expected a name that a folder can have, got {self.name!r}.")
         if self.teacher.weights and (self.network.backbone != GUIDED or self.output.pictures):
-            found = f"{self.network.backbone} and {self.output.pictures}"
-            raise UsageError(f"with a teacher: network.backbone {GUIDED} and output.pictures 0", found)
+            raise UsageError(
+                f"teacher.weights: a teacher needs network.backbone {GUIDED} and output.pictures 0, "
+                f"got {self.network.backbone} and {self.output.pictures}."
+            )
         if self.losses.weights and not self.teacher.weights:
-            raise UsageError("losses.weights 0 without a teacher, who alone has weights", f"{self.losses.weights}")
+            raise UsageError(
+                f"losses.weights: expected 0 where there is no teacher, whose weights they compare with, "
+                f"got {self.losses.weights}."
+            )
+        return self
 
     @property
     def run_folder(self) -> Path:
@@ -304,11 +275,6 @@ class TrainingConfig:
     def learning_rate(self, stage: StageConfig) -> float:
         """The full learning rate of a stage."""
         return self.optimiser.learning_rate if stage.learning_rate is None else stage.learning_rate
-
-    def to_plain(self) -> dict[str, Any]:
-        """Plain values, for YAML; `parse_config` is the way back."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:
@@ -325,29 +291,82 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConf
         >>> load_config("configs/tiny.yaml", ["optimiser.learning_rate=1e-3"]).optimiser.learning_rate
         0.001
     """
-    return parse_config(read_yaml(Path(path)), overrides)
+    return parse_config(read_config(Path(path)), overrides)
 
 
 def parse_config(values: dict[str, Any], overrides: Sequence[str] = ()) -> TrainingConfig:
     """The same from plain values."""
-    return to_dataclass(TrainingConfig, with_overrides(values, overrides))
+    return parse(TrainingConfig, with_overrides(values, overrides))
 
 
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise UsageError(f"{name} of at least {least}", f"{value}")
+def read_config(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, or in one that comes with the program: `configs/open.yaml` is found anywhere.
+
+    Raises:
+        UsageError: no such file, no YAML, or no mapping.
+    """
+    ours = path.parent in (Path("."), Path("configs")) and not path.exists()
+    try:
+        content = _values((bundled(f"configs/{path.name}") if ours else path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "The configurations that come with the program are in configs/."
+        raise UsageError(f"Could not read the configuration {path}: {reason}.", hint=hint) from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}.", hint="Correct that line.") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: expected keys and values, got {content!r}.")
+    return content
 
 
-def _positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise UsageError(f"a positive {name}", f"{value}")
+def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy with "dotted.key=value" put in; a number in a dotted key is a place in a list.
+
+    Raises:
+        UsageError: an override without "=", or one that goes through something that has no keys.
+    """
+    result = deepcopy(values)
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"Expected an override such as optimiser.learning_rate=1e-4, got {override!r}.")
+        try:
+            value = _values(text)
+        except yaml.YAMLError as error:
+            raise UsageError(f"{key}: expected a value in YAML, got {text!r}.") from error
+        _put(result, key.strip().split("."), value)
+    return result
 
 
-def _not_negative(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise UsageError(f"{name} of at least 0", f"{value}")
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-4 as a number, as YAML 1.2 does."""
 
 
-def _fraction(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise UsageError(f"{name} from 0 to 1", f"{value}")
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _values(text: str) -> Any:
+    return yaml.load(text, _Loader)  # a SafeLoader: plain values alone
+
+
+def _put(place: Any, path: list[str], value: Any) -> None:
+    *parents, last = path
+    for depth, name in enumerate(parents):
+        if isinstance(place, dict) and place.get(name) is None:
+            place[name] = {}
+        place = place[_index(place, name, path[:depth])]
+    place[_index(place, last, parents)] = value
+
+
+def _index(place: Any, name: str, path: list[str]) -> str | int:
+    """What `name` is an index of `place`, which is found at `path`."""
+    if isinstance(place, dict):
+        return name
+    above = ".".join(path)
+    if not isinstance(place, list):
+        raise UsageError(f"{above}.{name}: {above} has no keys.")
+    if not name.isdecimal() or int(name) >= len(place):
+        raise UsageError(f"{above}: expected a number below {len(place)}, got {name!r}.")
+    return int(name)

@@ -42,7 +42,7 @@ class Curriculum:
     """Decides after every epoch whether the stage goes on.
 
     Args:
-        config: of the run. A stage of 0 epochs is left out.
+        config: of the run. A stage of 0 epochs is skipped.
     """
 
     def __init__(self, config: TrainingConfig) -> None:
@@ -71,7 +71,7 @@ class Curriculum:
         return sum(stage.epochs for stage in self._stages.values())
 
     def end_epoch(self, validation_loss: float | None, step: int) -> bool:
-        """Book an epoch.
+        """Record an epoch.
 
         Args:
             validation_loss: the losses of this stage on the validation data, or None without any.

@@ -110,7 +110,7 @@ class HandData(BlockLoaders):
         template: the network's; decides which meshes fit.
 
     Raises:
-        DatasetError, AssetError, UsageError: as in `readers.open_dataset`.
+        DatasetError, AssetError, UsageError: as in `datasets.registry.open_dataset`.
     """
 
     def __init__(self, config: TrainingConfig, template: Template) -> None:
@@ -122,10 +122,10 @@ class HandData(BlockLoaders):
 def open_pairs(
     config: TrainingConfig, template: Template, datasets: Sequence[DatasetConfig], varied: bool
 ) -> ViewPairs:
-    """Data sets in views: varied ones, as many as the configuration says, or the one that the program takes.
+    """Data sets in views: varied ones, as many as configured, or the one that the program takes.
 
     Raises:
-        DatasetError, AssetError, UsageError: as in `readers.open_dataset`.
+        DatasetError, AssetError, UsageError: as in `datasets.registry.open_dataset`.
     """
     views, appearance = config.augmentation.views(config.network), config.augmentation.appearance
     if not varied:

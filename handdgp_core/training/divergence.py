@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from handdgp_core.errors import HandDGPError
+from handdgp_core.files import write_tensors
 
 __all__ = ["TrainingDiverged", "save_batch"]
 
@@ -20,19 +19,15 @@ class TrainingDiverged(HandDGPError):
     """A loss or gradient that is not finite. The batch that caused it has been saved."""
 
 
-def save_batch(path: Path, batch: Mapping[str, Any], losses: Mapping[str, Tensor], notes: Mapping[str, str]) -> Path:
+def save_batch(path: Path, batch: Mapping[str, Any], losses: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
     """A batch and its losses as one safetensors file: tensors "view1.image" and so on, losses in the metadata.
 
     Raises:
-        OSError: the place cannot be written.
+        OutputError: the place cannot be written.
     """
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in _flat(batch).items()}
     text = {f"loss.{name}": repr(float(value)) for name, value in losses.items()} | dict(notes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    save_file(tensors, part, text)
-    os.replace(part, path)
-    return path
+    write_tensors(path, tensors, text)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ import torch
 import yaml
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 from handdgp_core.errors import UsageError
 from handdgp_core.networks.handdgp import HandDGP
@@ -89,9 +90,6 @@ class HandModule(LightningModule):
         trainer = self.trainer
         number = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx
         torch.manual_seed((self.config.seed * _SEED_STRIDE + number) * _SEED_STRIDE + trainer.global_rank)
-        rate = self.curriculum.learning_rate(self.global_step, self._steps_per_epoch)
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = rate
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(not name.startswith(self.curriculum.frozen))
         if self.curriculum.freezes_norms:  # at every step: after a validation Lightning turns them on again
@@ -114,7 +112,7 @@ class HandModule(LightningModule):
         limit = self.config.optimiser.gradient_clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
         assert self._step is not None
-        # In float16 the loss scaler handles gradients that overflow, by leaving the step out.
+        # In float16 the loss scaler handles gradients that overflow, by skipping the step.
         watched = [self._step[1]["total"]] + ([] if self.config.hardware.precision == "16" else [norm])
         if not all_finite(watched):
             self._stop_diverged(norm)
@@ -126,6 +124,7 @@ class HandModule(LightningModule):
         if self.curriculum.end_epoch(loss, self.global_step):
             # Another objective: running moments of the old gradients would push the first steps astray.
             self.trainer.optimizers[0].state.clear()
+            self._schedule.step()  # again: what comes next is another stage's first step
         self.trainer.should_stop = self.trainer.should_stop or self.curriculum.state.finished
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
@@ -145,14 +144,18 @@ class HandModule(LightningModule):
         loss = self.trainer.callback_metrics.get("validation/loss")
         self._validated = None if loss is None else float(loss)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         options = self.config.optimiser
         trained = [p for p in self.parameters() if p.requires_grad]
         plain = [p for p in trained if p.ndim < 2]
         heavy = [p for p in trained if p.ndim >= 2]
         groups: list[dict[str, Any]] = [{"params": heavy}, {"params": plain, "weight_decay": 0.0}]
         kind = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
-        return kind(groups, lr=options.learning_rate, betas=options.betas, weight_decay=options.weight_decay)
+        optimiser = kind(groups, lr=1.0, betas=options.betas, weight_decay=options.weight_decay)
+        steps_per_epoch = int(self.trainer.estimated_stepping_batches) // self.curriculum.most_epochs
+        # By the steps taken and the stage, not by a count of its own, so that a stage may end early.
+        self._schedule = LambdaLR(optimiser, lambda _: self.curriculum.learning_rate(self.global_step, steps_per_epoch))
+        return [optimiser], [{"scheduler": self._schedule, "interval": "step"}]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["curriculum"] = self.curriculum.to_plain()
@@ -163,18 +166,14 @@ class HandModule(LightningModule):
         before, now = yaml.safe_load(checkpoint["config"]), self.config.to_plain()
         for part in ("network", "seed"):
             if before[part] != now[part]:
-                cure = "resume with the configuration that began the run, or begin a new one under another name"
-                raise UsageError(f"the {part} that the run began with, {before[part]}", f"{now[part]}", cure)
+                hint = "Resume with the configuration that began the run, or begin a new one under another name."
+                raise UsageError(f"{part}: the run began with {before[part]}, got {now[part]}.", hint=hint)
 
     def _with_images(self, batch: Batch) -> Batch:
         if self._render is None:
             return batch
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             return self._render(batch)
-
-    @property
-    def _steps_per_epoch(self) -> int:
-        return math.ceil(int(self.trainer.num_training_batches) / self.config.optimiser.accumulate)
 
     def _log_losses(self, part: str, losses: dict[str, Tensor]) -> None:
         size = 1  # means over a batch; the count is a sum
@@ -195,7 +194,6 @@ class HandModule(LightningModule):
         save_batch(path, batch, losses, notes)
         bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
         raise TrainingDiverged(
-            f"finite losses and gradients at step {self.global_step}",
-            f"{', '.join(bad) or 'gradients'} not finite; the batch is saved in {path}",
-            "look at that batch, lower the learning rate, or use precision 32 or bf16; then --resume",
+            f"Not finite at step {self.global_step}: {', '.join(bad) or 'gradients'}. The batch is saved in {path}.",
+            hint="Look at that batch, lower the learning rate, or use precision 32 or bf16; then --resume.",
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,19 +17,21 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from handdgp_core.augmentation import render_views
 from handdgp_core.datasets.registry import open_template
 from handdgp_core.errors import UsageError
+from handdgp_core.files import write_text
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
-from handdgp_core.training.callbacks import PredictionPictures
-from handdgp_core.training.checkpoints import LAST, NetworkExport, ResumePoints, write_text
+from handdgp_core.training.checkpoints import LAST, NetworkExport, PredictionPictures, ResumePoints
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
-from handdgp_core.training.distillation import Loading, TaughtData, guided_start
-from handdgp_core.training.memory import keep_freed_memory
+from handdgp_core.training.distillation import DistillationData, Loading, start_guide
 from handdgp_core.training.module import HandModule
 
 __all__ = ["RunResult", "make_trainer", "train"]
 
 _PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 _DDP = "ddp_find_unused_parameters_true"
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_NEVER = 2**31 - 1
+_LARGEST = 2**30
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def train(
         data: loaders of batches with images, in place of the configured data sets.
         callbacks: more of Lightning's.
         progress: show a bar.
-        loading: told (which data, pictures done, pictures in all) while a teacher looks at them.
+        loading: told (which data, pictures done, pictures in all) while a teacher predicts them.
 
     Raises:
         UsageError: nothing to resume, a run of that name that is not to be overwritten, or impossible hardware.
@@ -71,22 +75,22 @@ def train(
         TrainingDiverged: numbers that are not finite; the batch is saved.
     """
     quieten()
-    keep_freed_memory()
+    _keep_freed_memory()
     folder = config.run_folder
     checkpoint = _checkpoint(folder, resume)
     seed_everything(config.seed, verbose=False)
     template = open_template(config.network.template, config.data.model_folder)
     network = make_network(config.network, template)
-    taught = bool(config.teacher.weights)
-    loaders = data or (TaughtData(config, template, loading) if taught else HandData(config, template))
-    draws = data is None and not taught
+    distilled = bool(config.teacher.weights)
+    loaders = data or (DistillationData(config, template, loading) if distilled else HandData(config, template))
+    draws = data is None and not distilled
     render = functools.partial(render_views, size=config.network.image_size) if draws else None
     module = HandModule(network, config, render)
     trainer = make_trainer(config, callbacks, progress)
     if trainer.is_global_zero:
         write_text(folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
-    if isinstance(loaders, TaughtData) and isinstance(network, GuidedHandDGP) and checkpoint is None:
-        guided_start(network, loaders.training, config, trainer.is_global_zero, loading)
+    if isinstance(loaders, DistillationData) and isinstance(network, GuidedHandDGP) and checkpoint is None:
+        start_guide(network, loaders.training, config, trainer.is_global_zero, loading)
     trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     errors = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
     return RunResult(folder, trainer.global_step, module.curriculum.state.finished, errors)
@@ -147,11 +151,12 @@ def _checkpoint(folder: Path, resume: bool) -> Path | None:
     path = folder / LAST
     if resume:
         if not path.is_file():
-            raise UsageError(f"a checkpoint {path} to resume from", "none", "leave out --resume, or name the right run")
+            hint = "Start without --resume, or name the right run."
+            raise UsageError(f"There is no checkpoint {path} to resume from.", hint=hint)
         return path
     if path.exists():
-        cure = "go on with --resume, or choose another name with --set name=..."
-        raise UsageError(f"a new run in {folder}", "the checkpoint of an earlier one", cure)
+        hint = "Continue it with --resume, or choose another name with --set name=..."
+        raise UsageError(f"{folder} holds the checkpoint of an earlier run.", hint=hint)
     return None
 
 
@@ -159,8 +164,24 @@ def _device_count(hardware: HardwareConfig) -> int:
     on_gpu = hardware.accelerator == "gpu" or (hardware.accelerator == "auto" and torch.cuda.is_available())
     present = torch.cuda.device_count() if on_gpu else 1
     if hardware.accelerator == "gpu" and not torch.cuda.is_available():
-        cure = "use --set hardware.accelerator=cpu, or install the GPU's driver and a CUDA build of PyTorch"
-        raise UsageError("a GPU for hardware.accelerator gpu", "none that this PyTorch can use", cure)
+        hint = "Use --set hardware.accelerator=cpu, or install the GPU's driver and a CUDA build of PyTorch."
+        raise UsageError("hardware.accelerator: there is no GPU that this PyTorch can use.", hint=hint)
     if on_gpu and hardware.devices > present:
-        raise UsageError(f"{hardware.devices} GPUs for hardware.devices", f"{present}")
+        raise UsageError(f"hardware.devices: {hardware.devices} GPUs asked for, {present} present.")
     return hardware.devices or present
+
+
+def _keep_freed_memory() -> None:
+    """Large tensors come out of memory that this process has used before, not fresh from the system.
+
+    glibc gives every freed tensor of more than 32 MB back, and each new one then costs a page fault for every 4 kB: on
+    a CPU two thirds of the time of a training step of the spiral decoder. Elsewhere than on Linux nothing happens.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    mallopt(_MMAP_THRESHOLD, _LARGEST)
+    mallopt(_TRIM_THRESHOLD, _NEVER)

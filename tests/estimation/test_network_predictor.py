@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,8 +139,8 @@ def test_rectification_follows_the_config(network: HandDGP) -> None:
     fitted = NetworkPredictor(network, torch.device("cpu")).rectify(CAMERA, view)
     expected = Rectification.fit(CAMERA, view, 64, 1.0)
     assert np.allclose(fitted.homography, expected.homography) and fitted.size == 64
-    canonical = RectificationConfig("published", focal_px=400.0)
-    config = replace(SMALL_NETWORK, rectification=canonical, positioning="published")
+    canonical = RectificationConfig(policy="published", focal_px=400.0)
+    config = SMALL_NETWORK.model_copy(update={"rectification": canonical, "positioning": "published"})
     published = NetworkPredictor(CalmNetwork(config, small_template()), torch.device("cpu"))
     assert published.method == "published"
     matrix = published.rectify(CAMERA, view).matrix

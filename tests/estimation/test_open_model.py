@@ -12,7 +12,7 @@ from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.guided_predictor import GuidedPredictor
 from handdgp_core.estimation.hand_length import ADULT_LENGTH_M, ADULT_LENGTH_STD
-from handdgp_core.estimation.models import OPEN_WEIGHTS, load_predictor
+from handdgp_core.estimation.models import OPEN_WEIGHTS, limit_threads, load_predictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import View
 from handdgp_core.evaluation.protocols import evaluate_demo
@@ -124,6 +124,15 @@ def test_it_beats_the_landmarks_on_the_demo(monkeypatch: pytest.MonkeyPatch) -> 
     assert results["open"] < results["landmarks"]
 
 
-def test_it_runs_with_one_thread() -> None:
-    load_predictor("open", "cpu")
-    assert torch.get_num_threads() == 1
+@pytest.mark.parametrize("model", ["open", "landmarks", str(OPEN_WEIGHTS), "none.safetensors"])
+def test_programs_give_small_models_one_thread_and_loading_gives_none(model: str) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        if model != "none.safetensors":
+            load_predictor(model, "cpu")
+        assert torch.get_num_threads() == 3
+        limit_threads(model)
+        assert torch.get_num_threads() == (3 if model == "none.safetensors" else 1)
+    finally:
+        torch.set_num_threads(before)

@@ -15,7 +15,7 @@ from handdgp_core.networks.backbones.registry import BACKBONES, make_backbone
 from handdgp_core.networks.backbones.resnet import ResNet
 from handdgp_core.networks.checkpoints.foreign_weights import read_state_dict
 
-CURE = "get it again"
+HINT = "get it again"
 
 
 class Runs:
@@ -38,7 +38,7 @@ class Settings:
 def test_unknown_types_beside_the_weights_are_left_out(tmp_path: Path) -> None:
     weights = {"a": torch.arange(3.0), "b": torch.tensor(2)}
     torch.save({"state_dict": weights, "settings": Settings(), "where": Path("x")}, tmp_path / "a.ckpt")
-    found = read_state_dict(tmp_path / "a.ckpt", CURE)
+    found = read_state_dict(tmp_path / "a.ckpt", HINT)
     assert found.keys() == weights.keys()
     assert all(torch.equal(found[key], weights[key]) for key in weights)
 
@@ -49,9 +49,9 @@ def test_nothing_in_a_checkpoint_runs(tmp_path: Path, legacy: bool) -> None:
     content = {"state_dict": {"a": torch.zeros(1)}, "extra": Runs(mark)}
     torch.save(content, file, _use_new_zipfile_serialization=not legacy)
     with pytest.raises(WeightsError, match="must not be read") as caught:
-        read_state_dict(file, CURE)
+        read_state_dict(file, HINT)
     assert not mark.exists()
-    assert caught.value.cure == CURE
+    assert caught.value.hint == HINT
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -67,15 +67,15 @@ def test_damaged_files_are_told(tmp_path: Path, suffix: str, damage: str) -> Non
     elif damage != "missing":
         file.write_text("" if damage == "empty" else "<html>404</html>")
     with pytest.raises(WeightsError) as caught:
-        read_state_dict(file, CURE)
-    assert str(file) in caught.value.wanted and caught.value.found
+        read_state_dict(file, HINT)
+    assert caught.value.problem.startswith("Could not read the") and str(file) in caught.value.problem
 
 
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
     for content in ([1, 2], {}, {"state_dict": {"a": 1}}, torch.zeros(2)):
         torch.save(content, tmp_path / "other.pth")
         with pytest.raises(WeightsError):
-            read_state_dict(tmp_path / "other.pth", CURE)
+            read_state_dict(tmp_path / "other.pth", HINT)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -115,7 +115,7 @@ def test_what_makes_no_backbone_is_refused() -> None:
             make_backbone(name, size, pretrained)
     with pytest.raises(UsageError) as caught:
         make_backbone("none", 224)
-    assert all(name in caught.value.wanted for name in BACKBONES)
+    assert all(name in caught.value.problem for name in BACKBONES)
 
 
 def test_missing_pretrained_weights_say_where_to_get_them(tmp_path: Path) -> None:

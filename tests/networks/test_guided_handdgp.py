@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.checkpoints.weights import load_network, save_network
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.frozen import freeze
-from handdgp_core.networks.guide import rough_hand
+from handdgp_core.networks.guide import initial_hand
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
 from handdgp_core.networks.handdgp import HandDGP
 from tests.meshes import small_template
@@ -32,7 +31,7 @@ CONFIG = NetworkConfig(
 @pytest.fixture
 def network(one_torch_thread: None) -> GuidedHandDGP:
     torch.manual_seed(0)
-    made = make_network(replace(CONFIG, pretrained="assets"), small_template())
+    made = make_network(CONFIG.model_copy(update={"pretrained": "assets"}), small_template())
     assert isinstance(made, GuidedHandDGP)
     return made.eval()
 
@@ -56,7 +55,7 @@ def test_the_frame_is_that_of_the_palm_and_the_joints_do_not_depend_on_it() -> N
     points = open_points()
     turns = torch.from_numpy(Rotation.random(8, random_state=0).as_matrix()).float()
     world = points @ turns.transpose(1, 2) + torch.tensor([0.01, 0.02, -0.03])
-    found = rough_hand(landmarks_of(world, torch.tensor([0.0, 0.0, 0.5])), intrinsics(8), points, 0.2)
+    found = initial_hand(landmarks_of(world, torch.tensor([0.0, 0.0, 0.5])), intrinsics(8), points, 0.2)
     torch.testing.assert_close(found.frame, turns, atol=1e-4, rtol=0)
     torch.testing.assert_close(found.points, (points / 0.2).expand(8, 21, 3), atol=1e-4, rtol=0)
 
@@ -67,7 +66,7 @@ def test_the_frame_is_a_rotation_for_bent_and_for_mirrored_palms() -> None:
     bent = points + torch.from_numpy(rng.normal(0, 0.02, (6, 21, 3))).float()
     mirrored = points * torch.tensor([-1.0, 1.0, 1.0])
     for world in (bent, mirrored[None]):
-        frame = rough_hand(
+        frame = initial_hand(
             landmarks_of(world, torch.tensor([0.0, 0.0, 0.6])), intrinsics(len(world)), points, 0.2
         ).frame
         torch.testing.assert_close(torch.det(frame), torch.ones(len(world)), atol=1e-4, rtol=0)
@@ -79,7 +78,7 @@ def test_the_frame_is_a_rotation_for_bent_and_for_mirrored_palms() -> None:
 def test_sizes_beyond_belief_are_not_believed() -> None:
     points = open_points()
     for factor in (0.5, 2.0):
-        found = rough_hand(
+        found = initial_hand(
             landmarks_of(factor * points[None], torch.tensor([0.0, 0.0, 0.5])), intrinsics(1), points, 0.2
         )
         chain = found.points[0, [0, 9, 10, 11, 12]] * 0.2
@@ -90,7 +89,7 @@ def test_sizes_beyond_belief_are_not_believed() -> None:
 def test_landmarks_that_have_no_root_give_finite_numbers() -> None:
     """All joints in one point: no length, no frame, no root."""
     nowhere = landmarks_of(torch.zeros(1, 21, 3), torch.tensor([0.0, 0.0, 0.5]))
-    found = rough_hand(nowhere, intrinsics(1), open_points(), 0.2)
+    found = initial_hand(nowhere, intrinsics(1), open_points(), 0.2)
     for part in found:
         assert torch.isfinite(part).all()
 
@@ -117,7 +116,7 @@ def test_the_trunks_map_stands_for_the_picture(network: GuidedHandDGP) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_frozen_network_says_the_same(network: GuidedHandDGP, count: int) -> None:
+def test_a_frozen_network_predicts_the_same(network: GuidedHandDGP, count: int) -> None:
     read = freeze(network)
     image = torch.rand(count, 3, 224, 224)
     matrix = intrinsics(count).clone()

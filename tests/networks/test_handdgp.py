@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,9 @@ from tests.meshes import SMALL_NETWORK, small_template
 
 
 def config_of(backbone: str) -> NetworkConfig:
-    return replace(SMALL_NETWORK, backbone=backbone, image_size=224 if backbone.startswith("mediapipe") else 64)
+    return SMALL_NETWORK.model_copy(
+        update={"backbone": backbone, "image_size": 224 if backbone.startswith("mediapipe") else 64}
+    )
 
 
 def intrinsics(batch: int, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -79,7 +80,7 @@ def test_shapes(keypoints: int) -> None:
 
 @pytest.mark.parametrize("positioning", ["published", "refined"])
 def test_a_hand_is_placed_where_it_is(positioning: str, ball: Template) -> None:
-    network = HandDGP(replace(SMALL_NETWORK, positioning=positioning), ball).double()
+    network = HandDGP(SMALL_NETWORK.model_copy(update={"positioning": positioning}), ball).double()
     output = network.position(placed(network, 2, torch.float64), intrinsics(2, 64, torch.float64))
     expected = torch.tensor([0.02, -0.01, 0.5], dtype=torch.float64).expand(2, 3)
     torch.testing.assert_close(output.root_m, expected, atol=1e-6, rtol=0)  # the regressor is stored as float32
@@ -91,7 +92,7 @@ def test_a_hand_is_placed_where_it_is(positioning: str, ball: Template) -> None:
 @pytest.mark.parametrize("positioning", ["published", "refined"])
 def test_gradcheck_through_dgp(positioning: str) -> None:
     """To keypoints, vertices and weights, with noise so that no residual is zero."""
-    network = HandDGP(replace(SMALL_NETWORK, positioning=positioning), small_template(5)).double()
+    network = HandDGP(SMALL_NETWORK.model_copy(update={"positioning": positioning}), small_template(5)).double()
     generator = torch.Generator().manual_seed(3)
     inputs = tuple(
         (part + 0.01 * torch.randn(part.shape, generator=generator, dtype=torch.float64)).requires_grad_()
@@ -182,7 +183,7 @@ def test_training_in_bfloat16_reaches_every_parameter(ball: Template) -> None:
 def test_pixel_offset_moves_the_hand_by_half_a_pixel(ball: Template) -> None:
     """The same fractions, read from the crop's edge or from the first pixel's centre."""
     ours = HandDGP(SMALL_NETWORK, ball)
-    theirs = HandDGP(replace(SMALL_NETWORK, pixel_offset=0.0), ball)
+    theirs = HandDGP(SMALL_NETWORK.model_copy(update={"pixel_offset": 0.0}), ball)
     uv = torch.tensor([[[0.25, 0.75]]])
     assert ours.pixels(uv).flatten().tolist() == [15.5, 47.5]
     assert theirs.pixels(uv).flatten().tolist() == [16.0, 48.0]
@@ -203,7 +204,7 @@ def test_wrong_arguments_are_refused(ball: Template) -> None:
         with pytest.raises(ShapeError):
             network(image, matrix)
     with pytest.raises(UsageError, match='template "open"'):
-        HandDGP(replace(SMALL_NETWORK, template="open"), ball)
+        HandDGP(SMALL_NETWORK.model_copy(update={"template": "open"}), ball)
 
 
 @pytest.mark.parametrize(

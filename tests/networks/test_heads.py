@@ -118,7 +118,7 @@ def test_the_weight_head_flattens_channel_by_channel() -> None:
 
 
 def test_heads_that_do_not_fit_are_refused(ball: Template) -> None:
-    with pytest.raises(UsageError, match="4 mesh_widths"):
+    with pytest.raises(UsageError, match="needs 4 values"):
         MeshHead(8, ball, (16, 8, 4), 9)
     with pytest.raises(UsageError, match="at least 29 channels"):
         WeightHead(20, 29, 8, (6,))

@@ -141,7 +141,7 @@ def test_bytes_for_a_picture_are_refused(network: MediaPipeLandmarks) -> None:
 def test_a_missing_file_says_where_it_should_be(tmp_path: Path) -> None:
     with pytest.raises(AssetError, match=r"nothing\.task.*no such file") as caught:
         MediaPipeLandmarks.load(tmp_path / "nothing.task")
-    assert caught.value.cure
+    assert caught.value.hint.startswith("Put the original")
 
 
 @pytest.mark.parametrize("keep", [0, 3, 1000, -1000])

@@ -36,7 +36,7 @@ def evidence(count: int, seed: int = 0) -> Evidence:
     return Evidence(*(torch.tensor(np.asarray(part), dtype=torch.float32) for part in parts))
 
 
-def taught(seed: int = 0) -> PoseRefiner:
+def trained(seed: int = 0) -> PoseRefiner:
     """One with something to say."""
     torch.manual_seed(seed)
     refiner = PoseRefiner(DOFS, SHAPES, width=32).eval()
@@ -56,7 +56,7 @@ def test_untrained_it_changes_nothing() -> None:
 
 def test_corrections_are_rotations_bounded_shifts_and_weights() -> None:
     given = evidence(40)
-    refiner = taught()
+    refiner = trained()
     with torch.no_grad():
         refiner.correct.weight.mul_(100)
         found = refiner(given)
@@ -73,7 +73,7 @@ def test_rotations_of_vectors_match_scipy() -> None:
 
 
 def test_centring_takes_the_mean_of_a_direction_out() -> None:
-    given, refiner = evidence(600), taught()
+    given, refiner = evidence(600), trained()
     with torch.no_grad():
         refiner.correct.weight.mul_(0.05)  # far from the bounds
     before = refiner(given)
@@ -86,7 +86,7 @@ def test_centring_takes_the_mean_of_a_direction_out() -> None:
 
 
 def test_every_parameter_gets_a_gradient() -> None:
-    refiner = taught().train()
+    refiner = trained().train()
     found = refiner(evidence(16))
     (found.rotation.sum() + found.pixels.sum() + found.weights.sum()).backward()
     for name, parameter in refiner.named_parameters():
@@ -94,7 +94,7 @@ def test_every_parameter_gets_a_gradient() -> None:
 
 
 def test_a_saved_refiner_comes_back_with_its_notes(tmp_path: Path) -> None:
-    refiner, given = taught(), evidence(4)
+    refiner, given = trained(), evidence(4)
     refiner.centre(evidence(100, 3))
     path = tmp_path / "deep" / "refiner.safetensors"
     save_refiner(refiner, path, {"origin": "a test"})
@@ -108,7 +108,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         load_refiner(tmp_path / "none.safetensors")
     damaged = tmp_path / "damaged.safetensors"
-    save_refiner(taught(), tmp_path / "whole.safetensors")
+    save_refiner(trained(), tmp_path / "whole.safetensors")
     damaged.write_bytes((tmp_path / "whole.safetensors").read_bytes()[:1000])
     with pytest.raises(WeightsError, match="damaged"):
         load_refiner(damaged)
@@ -117,7 +117,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, foreign)
     with pytest.raises(WeightsError, match="another program"):
         load_refiner(foreign)
-    broken = taught()
+    broken = trained()
     with torch.no_grad():
         broken.means[0, 0] = torch.nan
     save_refiner(broken, tmp_path / "nan.safetensors")
@@ -125,4 +125,4 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         load_refiner(tmp_path / "nan.safetensors")
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
-        save_refiner(taught(), tmp_path / "file" / "x.safetensors")
+        save_refiner(trained(), tmp_path / "file" / "x.safetensors")

@@ -131,7 +131,7 @@ def test_faults_are_named_one_by_one(published_state: dict[str, Tensor], publish
     state["decoder3d.upsample_matrix"] = torch.full((104, 21), torch.nan)
     with pytest.raises(WeightsError) as caught:
         build_published(state, published_levels, "published")
-    assert caught.value.found.split("; ") == [
+    assert caught.value.problem.rstrip(".").split(": ", 1)[1].split("; ") == [
         "missing backbone.layer3.4.bn2.weight",
         "missing decoderw.2.bias",
         "unknown decoder2d.3.weight",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,20 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from handdgp_core.bundled import bundled
+from handdgp_core.config import parse
 from handdgp_core.errors import OutputError, UsageError, WeightsError
 from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks import HandDGP, NetworkConfig, RectificationConfig, load_network, save_network
 from handdgp_core.networks.checkpoints.weights import read_metadata
 from tests.meshes import SMALL_NETWORK
 
-CONFIG = replace(
-    SMALL_NETWORK,
-    image_size=32,
-    positioning="published",
-    rectification=RectificationConfig("published", focal_px=400.0),
+CONFIG = SMALL_NETWORK.model_copy(
+    update={
+        "image_size": 32,
+        "positioning": "published",
+        "rectification": RectificationConfig(policy="published", focal_px=400.0),
+    }
 )
 
 
@@ -86,7 +88,7 @@ def test_half_precision_halves_the_weights(network: HandDGP, saved: Path, tmp_pa
 def test_mediapipes_backbone_comes_back_without_the_assets(
     ball: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(CONFIG, backbone="mediapipe", image_size=224, pretrained="assets")
+    config = CONFIG.model_copy(update={"backbone": "mediapipe", "image_size": 224, "pretrained": "assets"})
     network = HandDGP(config, ball)
     save_network(network, tmp_path / "m.safetensors")
     monkeypatch.setattr("handdgp_core.networks.backbones.mediapipe_landmarks.MediaPipeLandmarks.load", None)
@@ -127,8 +129,10 @@ def test_a_cut_file_is_told(saved: Path, tmp_path: Path, length: int) -> None:
 
 
 def test_missing_and_foreign_files_are_told(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match="no such file") as missing:
         load_network(tmp_path / "none.safetensors")
+    assert missing.value.problem == f"Could not load a network from {tmp_path / 'none.safetensors'}: no such file."
+    assert missing.value.hint == "Give a checkpoint that `train` or `import-weights` wrote, or get the file again."
     with pytest.raises(WeightsError, match="a folder"):
         load_network(tmp_path)
     torch.save({"state_dict": {}}, tmp_path / "lightning.ckpt")
@@ -140,7 +144,7 @@ def test_missing_and_foreign_files_are_told(tmp_path: Path) -> None:
 
 
 def altered(saved: Path, tmp_path: Path, metadata: dict[str, str] | None = None, **tensors: Tensor | None) -> Path:
-    """A copy with other metadata, and with tensors replaced, added or (None) left out; __ stands for a dot."""
+    """A copy with other metadata, and with tensors replaced, added or (None) removed; __ stands for a dot."""
     old_metadata, old = content(saved)
     for key, value in tensors.items():
         name = key.replace("__", ".")
@@ -163,7 +167,8 @@ def test_tensors_that_do_not_fit_are_named_one_by_one(saved: Path, tmp_path: Pat
     )
     with pytest.raises(WeightsError) as caught:
         load_network(file)
-    assert caught.value.found.split("; ") == [
+    assert str(file) in caught.value.problem
+    assert caught.value.problem.rstrip(".").split(": ", 1)[1].split("; ") == [
         "missing mesh_head.decoder.lift",
         "unknown mesh_head.decoder.lost",
         "keypoint_head.latent.bias with numbers that are not finite",
@@ -177,17 +182,17 @@ def test_tensors_that_do_not_fit_are_named_one_by_one(saved: Path, tmp_path: Pat
         ({"format": "handdgp-live network 2"}, "newer version"),
         ({"architecture": "other"}, "newer version"),
         ({"format": "something"}, "another program"),
-        ({"config": "{"}, "no readable config"),
-        ({"config": "[]"}, "makes no sense"),
+        ({"config": "{"}, "not readable"),
+        ({"config": "[]"}, "makes no sense.*keys and values"),
         ({"config": json.dumps({"backbone": "resnet18", "colour": "red"})}, "colour"),
         ({"config": json.dumps({"backbone": "vgg", "template": "ball"})}, "vgg"),
         ({"config": json.dumps({"template": "ball", "rectification": {"policy": "none"}})}, "none"),
         ({"config": json.dumps({"template": "ball", "image_size": "big"})}, "image_size"),
-        ({"config": json.dumps({"template": "ball", "mesh_widths": 3})}, "another type"),
+        ({"config": json.dumps({"template": "ball", "mesh_widths": 3})}, "mesh_widths: expected a list"),
         ({"template": "cube"}, "cube"),
     ],
 )
-def test_descriptions_that_make_no_sense_are_told(
+def test_descriptions_that_make_no_sense_are_refused(
     saved: Path, tmp_path: Path, change: dict[str, str], words: str
 ) -> None:
     with pytest.raises(WeightsError, match=words):
@@ -213,9 +218,15 @@ def test_damaged_templates_are_told(saved: Path, tmp_path: Path, change: dict[st
 
 
 def test_configs_survive_json() -> None:
-    text = json.dumps(CONFIG.to_json())
-    assert NetworkConfig.from_json(json.loads(text)) == CONFIG
-    assert NetworkConfig.from_json({}) == NetworkConfig()
+    text = json.dumps(CONFIG.to_plain())
+    assert parse(NetworkConfig, json.loads(text)) == CONFIG
+    assert parse(NetworkConfig, {}) == NetworkConfig()
+
+
+def test_the_shipped_checkpoints_config_loads_to_the_values_in_it() -> None:
+    stored = json.loads(read_metadata(bundled("assets/weights/open.safetensors"))["config"])
+    assert parse(NetworkConfig, stored).to_plain() == stored
+    assert stored["mesh_widths"] == [128, 64, 32, 16] and stored["backbone"] == "mediapipe-guided"
 
 
 def test_configs_that_make_no_sense_are_refused() -> None:
@@ -227,8 +238,8 @@ def test_configs_that_make_no_sense_are_refused() -> None:
         {"spiral_length": 0},
         {"pixel_offset": float("nan")},
     ):
-        with pytest.raises(UsageError):
-            replace(CONFIG, **change)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=rf"^{next(iter(change))}.*: expected "):
+            parse(NetworkConfig, {**CONFIG.to_plain(), **change})
     for bad in ({"policy": "none"}, {"fill": 0.0}, {"focal_px": -1.0}):
-        with pytest.raises(UsageError):
-            RectificationConfig(**bad)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=rf"^rectification\.{next(iter(bad))}: expected "):
+            parse(NetworkConfig, {"rectification": bad})

@@ -43,7 +43,7 @@ class RenderedHands:
         return self._samples[index]
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing is drawn anew."""
+        """The views do not change."""
 
     def _sample(self, number: int, rng: np.random.Generator, two_views: bool) -> dict[str, Any]:
         first = self._matrix(number, 1.0, np.zeros(2))

@@ -37,7 +37,7 @@ def test_nan_never_counts_as_better() -> None:
     assert [curriculum.end_epoch(loss, 1) for loss in (1.0, math.nan, math.nan)] == [False, False, True]
 
 
-def test_a_stage_of_no_epochs_is_left_out() -> None:
+def test_a_stage_of_no_epochs_is_skipped() -> None:
     assert Curriculum(_config(relative={"epochs": 0}, all={"epochs": 3})).stage == "all"
     alone = Curriculum(_config(relative={"epochs": 1}, all={"epochs": 0}))
     assert not alone.end_epoch(None, 1) and alone.state.finished

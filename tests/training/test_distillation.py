@@ -1,4 +1,4 @@
-"""A teacher's lessons on frames of the bundled clip, their cache, and a short run that learns from them."""
+"""A teacher's outputs for frames of the bundled clip, their cache, and a short run that learns from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from handdgp_core.sources.demo import DemoSource
 from handdgp_core.sources.protocol import frames
 from handdgp_core.training.config import TrainingConfig, load_config
 from handdgp_core.training.distillation.teacher import Teacher
-from handdgp_core.training.distillation.teacher_outputs import TaughtViews, teach
+from handdgp_core.training.distillation.teacher_outputs import DistilledViews, cached_outputs
 from handdgp_core.training.trainer import train
 
 CONFIG = Path(__file__).parents[2] / "configs" / "open.yaml"
@@ -62,60 +62,62 @@ def silent(done: int, total: int) -> None:
     pass
 
 
-def test_a_lesson_is_near_the_truth_and_whole(hands: list[LabelledHand], weights: Path, tmp_path: Path) -> None:
-    taught = TaughtViews(teach(pairs(hands), "clip", 1, weights, tmp_path, 0, silent))
-    assert len(taught) == COUNT
+def test_outputs_are_near_the_truth_and_whole(hands: list[LabelledHand], weights: Path, tmp_path: Path) -> None:
+    distilled = DistilledViews(cached_outputs(pairs(hands), "clip", 1, weights, tmp_path, 0, silent))
+    assert len(distilled) == COUNT
     own = pairs(hands)
     regressor = torch.from_numpy(OpenHand.load().keypoint_regressor).float()
     for index in range(COUNT):
-        lesson, truth = taught[index]["view1"], own[index]["view1"]
-        assert lesson["image"].shape == (112, 14, 14) and lesson["image"].dtype == torch.float16
-        torch.testing.assert_close(lesson["intrinsics"], truth["intrinsics"])
-        assert (lesson["keypoints_uv"] - truth["keypoints_uv"]).norm(dim=-1).mean() < 0.06
-        assert (lesson["root_m"] - truth["root_m"]).norm() < 0.15
-        keypoints = regressor @ lesson["vertices"] * 0.2
-        placed = keypoints + lesson["root_m"]
+        output, truth = distilled[index]["view1"], own[index]["view1"]
+        assert output["image"].shape == (112, 14, 14) and output["image"].dtype == torch.float16
+        torch.testing.assert_close(output["intrinsics"], truth["intrinsics"])
+        assert (output["keypoints_uv"] - truth["keypoints_uv"]).norm(dim=-1).mean() < 0.06
+        assert (output["root_m"] - truth["root_m"]).norm() < 0.15
+        keypoints = regressor @ output["vertices"] * 0.2
+        placed = keypoints + output["root_m"]
         plane = placed[:, :2] / placed[:, 2:]
-        focal, center = lesson["intrinsics"][0, 0], lesson["intrinsics"][:2, 2]
-        seen = (lesson["keypoints_uv"] * 224 - 0.5 - center) / focal
-        assert (plane - seen).abs().mean() * focal < 6  # pixels: DGP puts the hand where its keypoints are
+        focal, center = output["intrinsics"][0, 0], output["intrinsics"][:2, 2]
+        predicted = (output["keypoints_uv"] * 224 - 0.5 - center) / focal
+        assert (plane - predicted).abs().mean() * focal < 6  # pixels: DGP puts the hand where its keypoints are
 
 
 def test_two_views_share_the_hands_turn(hands: list[LabelledHand], weights: Path, tmp_path: Path) -> None:
-    sample = TaughtViews(teach(pairs(hands, 2), "clip", 1, weights, tmp_path, 0, silent))[0]
+    sample = DistilledViews(cached_outputs(pairs(hands, 2), "clip", 1, weights, tmp_path, 0, silent))[0]
     first, second = sample["view1"], sample["view2"]
     assert (first["vertices"] - second["vertices"]).abs().mean() < 0.05
     moved = first["keypoints_uv"] @ sample["uv2_from_uv1"][:, :2].T + sample["uv2_from_uv1"][:, 2]
     assert (moved - second["keypoints_uv"]).abs().mean() < 0.03
 
 
-def test_lessons_are_kept_and_told_apart(
+def test_outputs_are_kept_and_told_apart(
     hands: list[LabelledHand], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = teach(pairs(hands), "clip", 1, weights, tmp_path, 0, silent)
-    heard: list[tuple[int, int]] = []
-    monkeypatch.setattr(Teacher, "lesson", None)  # would be called for what is not there
-    assert teach(pairs(hands), "clip", 1, weights, tmp_path, 0, lambda *told: heard.append(told)) == first
-    assert heard == [(COUNT, COUNT)]
+    first = cached_outputs(pairs(hands), "clip", 1, weights, tmp_path, 0, silent)
+    reported: list[tuple[int, int]] = []
+    monkeypatch.setattr(Teacher, "outputs", None)  # would be called for what is not there
+    assert cached_outputs(pairs(hands), "clip", 1, weights, tmp_path, 0, lambda *told: reported.append(told)) == first
+    assert reported == [(COUNT, COUNT)]
     with pytest.raises(TypeError):
-        teach(pairs(hands), "another clip", 1, weights, tmp_path, 0, silent)
+        cached_outputs(pairs(hands), "another clip", 1, weights, tmp_path, 0, silent)
     vertices, plain = len(OpenHand.load().vertices), AppearanceSettings.none()
     other_views = ViewPairs(hands, vertices, ViewSettings(rotation_deg=16), plain, 1)
     other_appearance = ViewPairs(hands, vertices, ViewSettings(rotation_deg=15), AppearanceSettings(), 1)
     for other in (other_views, other_appearance):
         with pytest.raises(TypeError):
-            teach(other, "clip", 1, weights, tmp_path, 0, silent)
+            cached_outputs(other, "clip", 1, weights, tmp_path, 0, silent)
 
 
-def test_hands_that_nobody_sees_are_left_out(hands: list[LabelledHand], weights: Path, tmp_path: Path) -> None:
+def test_hands_below_the_least_presence_are_skipped(hands: list[LabelledHand], weights: Path, tmp_path: Path) -> None:
     dark = [LabelledHand(0 * hands[0].image, hands[0].matrix, hands[0].keypoints_m, None, "right", "dark")]
-    taught = TaughtViews(teach(pairs([*hands[:2], *dark, hands[2]]), "some", 1, weights, tmp_path, 0, silent))
-    assert taught.lengths == [3]
+    distilled = DistilledViews(
+        cached_outputs(pairs([*hands[:2], *dark, hands[2]]), "some", 1, weights, tmp_path, 0, silent)
+    )
+    assert distilled.lengths == [3]
 
 
 def test_without_a_teacher_it_says_how_to_get_one(hands: list[LabelledHand], tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"configs/teacher\.yaml"):
-        teach(pairs(hands), "clip", 1, tmp_path / "none.safetensors", tmp_path, 0, silent)
+        cached_outputs(pairs(hands), "clip", 1, tmp_path / "none.safetensors", tmp_path, 0, silent)
 
 
 def config(folder: Path, *overrides: str) -> TrainingConfig:
@@ -126,7 +128,7 @@ def config(folder: Path, *overrides: str) -> TrainingConfig:
 def test_a_run_comes_nearer_to_its_teacher(hands: list[LabelledHand], weights: Path, tmp_path: Path) -> None:
     for part in ("train", "validation"):
         ShardWriter(tmp_path / part, ShardInfo(0)).write(0, hands)
-    heard: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
     result = train(
         config(
             tmp_path,
@@ -147,18 +149,18 @@ def test_a_run_comes_nearer_to_its_teacher(hands: list[LabelledHand], weights: P
             "curriculum.all.warmup_steps=1",
         ),
         progress=False,
-        loading=lambda *told: heard.append(told),
+        loading=lambda *told: reported.append(told),
     )
-    assert result.finished and ("training", COUNT, COUNT) in heard and ("validation", COUNT, COUNT) in heard
+    assert result.finished and ("training", COUNT, COUNT) in reported and ("validation", COUNT, COUNT) in reported
     trained = load_network(result.folder / "last.safetensors")
     assert isinstance(trained, GuidedHandDGP)
     untrained = GuidedHandDGP(config(tmp_path).network, trained.template).eval()
-    views = TaughtViews(sorted((tmp_path / "taught").rglob("*.npy"))[:1])
+    views = DistilledViews(sorted((tmp_path / "taught").rglob("*.npy"))[:1])
     batch = [views[index]["view1"] for index in range(len(views))]
     image, matrix = (torch.stack([view[name] for view in batch]) for name in ("image", "intrinsics"))
-    taught = torch.stack([view["vertices"] for view in batch])
+    target = torch.stack([view["vertices"] for view in batch])
     with torch.no_grad():
-        before, after = ((net.relative(image, matrix).vertices - taught).abs().mean() for net in (untrained, trained))
+        before, after = ((net.relative(image, matrix).vertices - target).abs().mean() for net in (untrained, trained))
     assert after < 0.7 * before
     frozen = trained.backbone.state_dict()
     for name, value in untrained.backbone.state_dict().items():
@@ -170,8 +172,8 @@ def test_configurations_that_make_no_sense(tmp_path: Path) -> None:
     for wrong, message in (
         ("network.backbone=mediapipe", "mediapipe-guided"),
         ("output.pictures=4", "pictures 0"),
-        ("teacher.weights=''", "losses.weights 0"),
-        ("teacher.draws=0", "draws of at least 1"),
+        ("teacher.weights=''", "losses.weights: expected 0"),
+        ("teacher.draws=0", "draws: expected a number greater than 0"),
     ):
         with pytest.raises(UsageError, match=message):
             config(tmp_path, wrong)

@@ -68,10 +68,12 @@ def views(count: int, seed: int, exact: bool = False) -> RefinerSet:
 
 
 def config(**schedule: int) -> RefinerConfig:
-    return RefinerConfig("refiner", schedule=RefinerSchedule(batch_size=64, width=48, report_every=1000, **schedule))
+    return RefinerConfig(
+        method="refiner", schedule=RefinerSchedule(batch_size=64, width=48, report_every=1000, **schedule)
+    )
 
 
-def test_perfect_evidence_has_no_error_and_no_loss_but_that_of_trust() -> None:
+def test_perfect_evidence_has_no_error_and_no_loss_but_that_of_the_weights() -> None:
     exact = views(20, 1, exact=True)
     errors = score(None, exact)
     for name in ("joint_mm", "sized_mm", "uniform_mm", "root_mm", "relative_mm"):
@@ -94,16 +96,16 @@ def test_size_plays_no_part_in_the_losses() -> None:
 def test_training_learns_what_the_landmarks_give_away_and_is_repeatable() -> None:
     training, validation = views(700, 3), views(150, 4)
     before = score(None, validation)["sized_mm"].mean()
-    heard: list[int] = []
-    refiner, figures = fit_refiner(config(steps=120), training, validation, lambda step, found: heard.append(step))
-    assert heard == [120]
+    reported: list[int] = []
+    refiner, figures = fit_refiner(config(steps=120), training, validation, lambda step, found: reported.append(step))
+    assert reported == [120]
     assert figures["sized_mm"] < 0.85 * float(before)
     again, _ = fit_refiner(config(steps=120), training, validation, lambda step, found: None)
     for name, value in refiner.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 
 
-def test_hands_that_the_landmarks_lose_are_left_out() -> None:
+def test_hands_below_the_least_presence_are_skipped() -> None:
     given = views(10, 5)
     doubted = given.evidence._replace(presence=torch.linspace(0, 0.9, 10))
     kept = replace(given, evidence=doubted).followed(0.5)
@@ -116,7 +118,7 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
     found = load_refiner_config(CONFIGS / "teacher.yaml", ["schedule.steps=7", "data.train=elsewhere"])
     assert (found.schedule.steps, found.data.train) == (7, "elsewhere")
     for wrong, message in (
-        ("schedule.steps=0", "at least 1"),
+        ("schedule.steps=0", "greater than 0"),
         ("data.views=0", "views"),
         ("schedul.steps=1", "schedul"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,57 @@ def test_a_killed_and_resumed_run_has_the_losses_of_an_unbroken_one(
     assert after.of_step == {step: expected[step] for step in range(first, STEPS + 1)}
 
 
+class Rates(Callback):
+    """Notes the learning rate of every step; ends the run before a given one."""
+
+    def __init__(self, kill_before: int | None = None) -> None:
+        self.of_step: dict[int, float] = {}
+        self._kill_before = kill_before
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self._kill_before:
+            raise _Killed
+        (rate,) = {group["lr"] for group in trainer.optimizers[0].param_groups}
+        self.of_step[trainer.global_step] = rate
+
+
+# The first stage may take 5 epochs of 3 steps and ends after 2 epochs: no validation is nine tenths better.
+EARLY = [
+    *("data.batch_size=4", "output.checkpoint_every_steps=2", "optimiser.learning_rate=1e-5"),
+    "curriculum.relative={epochs: 5, patience: 1, min_improvement: 0.9, warmup_steps: 4, final_factor: 0.1}",
+    "curriculum.all={epochs: 2, learning_rate: 1e-6, schedule: steps, milestones: [0.5], warmup_steps: 2}",
+]
+
+
+@pytest.fixture(scope="module")
+def rates(hands: RenderedHands, tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
+    torch.set_num_threads(1)
+    noted = Rates()
+    assert _run(load_config(TINY, [f"output.folder={tmp_path_factory.mktemp('rates')}", *EARLY]), hands, noted).finished
+    return noted.of_step
+
+
+def test_learning_rates_follow_the_curve_of_each_stage(rates: dict[int, float]) -> None:
+    cosine = [0.1 + 0.9 * (1 + math.cos(math.pi * step / 15)) / 2 for step in range(6)]
+    first = [1e-5 * factor * min(1, (step + 1) / 4) for step, factor in enumerate(cosine)]
+    second = [1e-6 * factor for factor in (0.5, 1.0, 1.0, 0.1, 0.1, 0.1)]
+    assert [rates[step] for step in range(12)] == pytest.approx(first + second, rel=1e-12)
+    assert len(rates) == 12
+
+
+@pytest.mark.parametrize("kill_before", [6, 9])  # at the first step of the second stage; within it
+def test_a_resumed_run_has_the_learning_rates_of_an_unbroken_one(
+    kill_before: int, hands: RenderedHands, rates: dict[int, float], tmp_path: Path
+) -> None:
+    config = load_config(TINY, [f"output.folder={tmp_path}", *EARLY])
+    before, after = Rates(kill_before), Rates()
+    with pytest.raises(_Killed):
+        _run(config, hands, before)
+    assert _run(config, hands, after, resume=True).finished
+    assert 0 < min(after.of_step) <= kill_before
+    assert before.of_step | after.of_step == rates
+
+
 def test_a_run_leaves_what_it_promises(unbroken: tuple[Path, dict[int, float], RunResult]) -> None:
     folder, _, result = unbroken
     checkpoint = torch.load(folder / "last.ckpt", weights_only=True)
@@ -153,10 +205,10 @@ def test_bfloat16_trains_through_both_stages(hands: RenderedHands, tmp_path: Pat
 
 def test_impossible_hardware_is_a_usage_error(hands: RenderedHands, tmp_path: Path) -> None:
     if torch.cuda.is_available():
-        wanted, override = "GPUs", f"hardware.devices={torch.cuda.device_count() + 1}"
+        expected, override = "GPUs asked for", f"hardware.devices={torch.cuda.device_count() + 1}"
     else:
-        wanted, override = "a GPU", "hardware.devices=1"
-    with pytest.raises(UsageError, match=wanted):
+        expected, override = "no GPU that", "hardware.devices=1"
+    with pytest.raises(UsageError, match=expected):
         _run(_config(tmp_path, "hardware.accelerator=gpu", override), hands)
 
 

@@ -36,7 +36,7 @@ __all__ = ["ASSET", "INPUT_SIZE", "LandmarkFeatures", "LandmarkOutput", "MediaPi
 ASSET = bundled("assets/models/hand_landmarker.task")
 MEMBER = "hand_landmarks_detector.tflite"
 INPUT_SIZE = 224
-CURE = "put the original hand_landmarker.task back (assets/README.md says where it comes from)"
+HINT = "Put the original hand_landmarker.task back (assets/README.md says where it comes from)."
 
 STEM_CHANNELS = 24
 # (channels in, widened to, kernel, stride, channels out); a block that keeps its shape adds its input; block 0 does not
@@ -63,7 +63,7 @@ POOLED_CHANNELS = 1152
 
 
 class LandmarkOutput(NamedTuple):
-    """What the network says of a batch of crops.
+    """What the network predicts for a batch of crops.
 
     Attributes:
         keypoints_px: (B, 21, 2) crop pixels, origin at the centre of the first pixel.
@@ -216,21 +216,21 @@ def _check_image(image: Tensor) -> None:
     if torch.jit.is_tracing():  # an engine freezes the module; shapes are then fixed by its example
         return
     if image.ndim != 4 or tuple(image.shape[1:]) != (3, INPUT_SIZE, INPUT_SIZE) or not image.is_floating_point():
-        wanted = f"crops (B, 3, {INPUT_SIZE}, {INPUT_SIZE}), floating point, RGB in [0, 1]"
-        raise ShapeError(wanted, f"{tuple(image.shape)} {image.dtype}")
+        expected = f"crops (B, 3, {INPUT_SIZE}, {INPUT_SIZE}), floating point, RGB in [0, 1]"
+        raise ShapeError(f"The landmark network takes {expected}, got {tuple(image.shape)} {image.dtype}.")
 
 
 def _read_member(path: Path, name: str) -> bytes:
-    wanted = f"MediaPipe's hand landmarker in {path}"
+    problem = f"Could not read MediaPipe's hand landmarker {path}"
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.read(name)
     except FileNotFoundError as error:
-        raise AssetError(wanted, "no such file", CURE) from error
+        raise AssetError(f"{problem}: no such file.", hint=HINT) from error
     except KeyError as error:
-        raise AssetError(wanted, f"an archive without {name}", CURE) from error
+        raise AssetError(f"{problem}: an archive without {name}.", hint=HINT) from error
     except (zipfile.BadZipFile, zipfile.zlib.error, EOFError, OSError) as error:  # type: ignore[attr-defined]
-        raise AssetError(wanted, f"a damaged file ({error})", CURE) from error
+        raise AssetError(f"{problem}: a damaged file ({error}).", hint=HINT) from error
 
 
 def _layers(module: MediaPipeLandmarks) -> Iterator[SamePadConv]:
@@ -300,5 +300,5 @@ def _fill(layer: nn.Conv2d | nn.Linear, weight: np.ndarray, bias: np.ndarray) ->
         layer.bias.copy_(torch.from_numpy(bias.copy()))
 
 
-def _other_network(found: str) -> WeightsError:
-    return WeightsError(f"MediaPipe's hand-landmark network of 2023 ({MEMBER})", found, CURE)
+def _other_network(actual: str) -> WeightsError:
+    return WeightsError(f"{MEMBER} is not MediaPipe's hand-landmark network of 2023: it has {actual}.", hint=HINT)

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | resnet18, resnet34 | 512 x 7 x 7 | ResNet |
 | resnet50, resnet101 | 2048 x 7 x 7 | ResNet |
-| mediapipe | 192 x 7 x 7 | MediaPipe's hand-landmark network, which has seen real hands |
+| mediapipe | 192 x 7 x 7 | MediaPipe's hand-landmark network, which was trained on real hands |
 | mediapipe-fine | 304 x 14 x 14 | the same, with the stride-16 map beside the (enlarged) stride-32 map |
 | mediapipe-guided | 304 x 14 x 14 | the same, with MediaPipe's own landmarks beside it, for `GuidedHandDGP` |
 """
@@ -55,7 +55,7 @@ class ResNetBackbone(Backbone):
     def __init__(self, depth: int, image_size: int) -> None:
         super().__init__()
         if image_size < _STRIDE or image_size % _STRIDE:
-            raise UsageError(f"an image size that is a multiple of {_STRIDE}", str(image_size))
+            raise UsageError(f"image_size: a ResNet needs a multiple of {_STRIDE}, got {image_size}.")
         self.body = ResNet(depth)
         self.channels = self.body.channels
         self.side = image_size // _STRIDE
@@ -117,7 +117,7 @@ def _beside(fine: Tensor, coarse: Tensor) -> Tensor:
 
 def _check_mediapipe_size(image_size: int) -> None:
     if image_size != _MEDIAPIPE_SIZE:
-        raise UsageError(f"an image size of {_MEDIAPIPE_SIZE} with MediaPipe's backbone", str(image_size))
+        raise UsageError(f"image_size: MediaPipe's backbone needs {_MEDIAPIPE_SIZE}, got {image_size}.")
 
 
 def make_backbone(name: str, image_size: int, pretrained: str = "") -> Backbone:
@@ -127,41 +127,41 @@ def make_backbone(name: str, image_size: int, pretrained: str = "") -> Backbone:
         name: out of `BACKBONES`.
         image_size: side of the image, pixels.
         pretrained: "" for random weights; "assets" for MediaPipe's own (the mediapipe backbones only); else a file with
-            a ResNet's weights under torchvision's names (.pth or .safetensors; a classifier in it is left out).
+            a ResNet's weights under torchvision's names (.pth or .safetensors; a classifier in it is skipped).
 
     Raises:
         UsageError: unknown name, an image size that does not fit, "assets" for a ResNet.
         AssetError, WeightsError: pretrained weights that are missing, damaged or of another network.
     """
     if name not in BACKBONES:
-        raise UsageError(f"a backbone out of {', '.join(BACKBONES)}", repr(name))
+        raise UsageError(f"There is no backbone {name!r}; the backbones are {', '.join(BACKBONES)}.")
     if name.startswith("mediapipe"):
         if pretrained not in ("", "assets"):
-            raise UsageError('pretrained weights "assets" or none for MediaPipe\'s backbone', repr(pretrained))
+            raise UsageError(f'pretrained: MediaPipe\'s backbone takes "assets" or nothing, got {pretrained!r}.')
         if name == GUIDED:
             return MediaPipeGuideBackbone(image_size, pretrained == "assets")
         return MediaPipeBackbone(name == "mediapipe-fine", image_size, pretrained == "assets")
     backbone = ResNetBackbone(int(name.removeprefix("resnet")), image_size)
     if pretrained == "assets":
-        cure = "give the path of torchvision's weights, or none"
-        raise UsageError(f"pretrained weights for {name} as a file", "assets, which holds MediaPipe's alone", cure)
+        hint = "Give the path of torchvision's weights, or none."
+        raise UsageError(f'pretrained: {name} takes a file; "assets" are MediaPipe\'s weights alone.', hint=hint)
     if pretrained:
         _load_torchvision(backbone.body, Path(pretrained).expanduser(), name)
     return backbone
 
 
 def _load_torchvision(body: ResNet, file: Path, name: str) -> None:
-    cure = f"download {name}'s weights from https://download.pytorch.org/models/ (see torchvision's page of models)"
-    weights = {key: value for key, value in read_state_dict(file, cure).items() if not key.startswith("fc.")}
-    wanted = body.state_dict()
+    hint = f"Download {name}'s weights from https://download.pytorch.org/models/ (see torchvision's page of models)."
+    weights = {key: value for key, value in read_state_dict(file, hint).items() if not key.startswith("fc.")}
+    own = body.state_dict()
     for key, value in weights.items():
-        if key in wanted and value.shape != wanted[key].shape:
-            shapes = f"{tuple(value.shape)} instead of {tuple(wanted[key].shape)}"
-            raise WeightsError(f"{name} in {file}", f"{key} of shape {shapes}", cure)
-    missing = [key for key in wanted if key not in weights and not key.endswith("num_batches_tracked")]
-    extra = [key for key in weights if key not in wanted]
+        if key in own and value.shape != own[key].shape:
+            shapes = f"{tuple(value.shape)} instead of {tuple(own[key].shape)}"
+            raise WeightsError(f"{file} does not fit {name}: {key} of shape {shapes}.", hint=hint)
+    missing = [key for key in own if key not in weights and not key.endswith("num_batches_tracked")]
+    extra = [key for key in weights if key not in own]
     if missing or extra:
-        raise WeightsError(f"{name} in {file}", f"missing {missing[:3]}, unknown {extra[:3]}", cure)
+        raise WeightsError(f"{file} does not fit {name}: missing {missing[:3]}, unknown {extra[:3]}.", hint=hint)
     body.load_state_dict(weights, strict=False)
 
 
@@ -173,5 +173,5 @@ def check_image(image: Tensor, size: int) -> None:
     if torch.jit.is_tracing():
         return
     if image.ndim != 4 or tuple(image.shape[1:]) != (3, size, size) or not image.is_floating_point():
-        wanted = f"crops (B, 3, {size}, {size}), floating point, RGB in [0, 1]"
-        raise ShapeError(wanted, f"{tuple(image.shape)} {image.dtype}")
+        expected = f"crops (B, 3, {size}, {size}), floating point, RGB in [0, 1]"
+        raise ShapeError(f"The network takes {expected}, got {tuple(image.shape)} {image.dtype}.")

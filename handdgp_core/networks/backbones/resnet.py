@@ -78,7 +78,7 @@ class ResNet(nn.Module):
     def __init__(self, depth: int) -> None:
         super().__init__()
         if depth not in DEPTHS:
-            raise UsageError(f"a ResNet of depth {', '.join(map(str, DEPTHS))}", str(depth))
+            raise UsageError(f"There is no ResNet of depth {depth}; the depths are {', '.join(map(str, DEPTHS))}.")
         blocks, bottleneck = DEPTHS[depth]
         kind = Bottleneck if bottleneck else BasicBlock
         self.channels = _WIDTHS[-1] * kind.expansion

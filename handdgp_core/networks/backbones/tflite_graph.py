@@ -92,8 +92,10 @@ def read_graph(data: bytes, name: str = "the model") -> Graph:
         raise _unreadable(name, f"a damaged file ({error})") from error
 
 
-def _unreadable(name: str, found: str) -> WeightsError:
-    return WeightsError(f"{name} as a TensorFlow Lite file", found, "put the original file back")
+def _unreadable(name: str, reason: str) -> WeightsError:
+    return WeightsError(
+        f"Could not read {name} as a TensorFlow Lite file: {reason}.", hint="Put the original file back."
+    )
 
 
 class _Table:
@@ -112,7 +114,7 @@ class _Table:
         return struct.unpack_from(layout, self.data, position)
 
     def _field(self, number: int) -> int | None:
-        """Position of a field, None where the table leaves it out."""
+        """Position of a field, None where the table has none."""
         slot = 4 + 2 * number
         if slot >= self.vtable_size:
             return None
@@ -131,7 +133,7 @@ class _Table:
         return None if field is None else _Table(self.data, self._target(field))
 
     def array(self, number: int, dtype: str) -> NDArray[Any]:
-        """A vector of numbers, without a copy; empty where it is left out."""
+        """A vector of numbers, without a copy; empty where there is none."""
         field = self._field(number)
         if field is None:
             return np.empty(0, np.dtype(dtype))

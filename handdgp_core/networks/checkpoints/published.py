@@ -15,11 +15,12 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from handdgp_core.config import parse
 from handdgp_core.errors import WeightsError
 from handdgp_core.hands.topology.hierarchy import Mesh
 from handdgp_core.hands.topology.spirals import spirals
 from handdgp_core.hands.topology.template import Template
-from handdgp_core.networks.config import NetworkConfig, RectificationConfig
+from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.handdgp import HandDGP
 
 __all__ = ["PREFIX", "build_published", "published_config", "published_names", "published_template"]
@@ -27,7 +28,7 @@ __all__ = ["PREFIX", "build_published", "published_config", "published_names", "
 PREFIX = "model."
 _UPSAMPLING = "decoder3d.up_transform."
 _REGRESSOR = "j_reg"
-_CURE = "give the HandDGP checkpoint as its authors publish it, and the template it was trained with"
+_HINT = "Give the HandDGP checkpoint as its authors publish it, and the template it was trained with."
 
 # Our prefix -> the published one.
 _MODULES = {
@@ -63,13 +64,14 @@ def published_names(network: HandDGP) -> dict[str, str]:
 
 def published_config(template: str, focal_px: float = 1000.0) -> NetworkConfig:
     """The config of the published network: ResNet-50, published solve and rectification."""
-    return NetworkConfig(
-        backbone="resnet50",
-        template=template,
-        positioning="published",
-        pixel_offset=0.0,
-        rectification=RectificationConfig("published", focal_px=focal_px),
-    )
+    values = {
+        "backbone": "resnet50",
+        "template": template,
+        "positioning": "published",
+        "pixel_offset": 0.0,
+        "rectification": {"policy": "published", "focal_px": focal_px},
+    }
+    return parse(NetworkConfig, values)
 
 
 def published_template(state: Mapping[str, Tensor], levels: tuple[Mesh, ...], name: str) -> Template:
@@ -87,14 +89,19 @@ def published_template(state: Mapping[str, Tensor], levels: tuple[Mesh, ...], na
     keys = [_REGRESSOR, *(f"{_UPSAMPLING}{number}" for number in range(count))]
     missing = [key for key in keys if key not in state]
     if missing or not count:
-        raise WeightsError("a HandDGP checkpoint", f"no {', '.join(missing) or _UPSAMPLING + '0'}", _CURE)
+        absent = ", ".join(missing) or f"{_UPSAMPLING}0"
+        raise WeightsError(f"This is not a HandDGP checkpoint: it has no {absent}.", hint=_HINT)
     regressor = state[_REGRESSOR].double().numpy()
     matrices = [state[key].double().numpy() for key in keys[1:]]
     sizes = [len(mesh.vertices) for mesh in levels]
-    wanted = list(pairwise(sizes))
-    if [matrix.shape for matrix in matrices] != wanted or regressor.shape[0] != 1 or regressor.shape[2:] != (sizes[0],):
-        found = f"{[matrix.shape for matrix in matrices]} and keypoints {regressor.shape}"
-        raise WeightsError(f"upsampling matrices {wanted} for this template", found, _CURE)
+    expected = list(pairwise(sizes))
+    if (
+        [matrix.shape for matrix in matrices] != expected
+        or regressor.shape[0] != 1
+        or regressor.shape[2:] != (sizes[0],)
+    ):
+        actual = f"{[matrix.shape for matrix in matrices]} and keypoints {regressor.shape}"
+        raise WeightsError(f"This template needs upsampling matrices {expected}, got {actual}.", hint=_HINT)
     orders = tuple(spirals(mesh.vertices, mesh.faces) for mesh in levels[:-1])
     return Template(name, levels, tuple(csr_array(matrix) for matrix in matrices), orders, regressor[0])
 
@@ -141,14 +148,14 @@ def _published_shape(name: str, shape: torch.Size) -> tuple[int, ...]:
 
 
 def _check(state: Mapping[str, Tensor], own: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
-    wanted = {names[key]: _published_shape(names[key], value.shape) for key, value in own.items()}
-    extra = {key for key in state if key not in wanted and not key.startswith(_UPSAMPLING) and key != _REGRESSOR}
-    faults = [f"missing {key}" for key in sorted(wanted.keys() - state.keys())]
+    expected = {names[key]: _published_shape(names[key], value.shape) for key, value in own.items()}
+    extra = {key for key in state if key not in expected and not key.startswith(_UPSAMPLING) and key != _REGRESSOR}
+    faults = [f"missing {key}" for key in sorted(expected.keys() - state.keys())]
     faults += [f"unknown {key}" for key in sorted(extra)]
-    for key in sorted(wanted.keys() & state.keys()):
-        if tuple(state[key].shape) != wanted[key]:
-            faults.append(f"{key} of shape {tuple(state[key].shape)} instead of {wanted[key]}")
+    for key in sorted(expected.keys() & state.keys()):
+        if tuple(state[key].shape) != expected[key]:
+            faults.append(f"{key} of shape {tuple(state[key].shape)} instead of {expected[key]}")
         elif not torch.isfinite(state[key]).all():
             faults.append(f"{key} with numbers that are not finite")
     if faults:
-        raise WeightsError("a HandDGP checkpoint", "; ".join(faults), _CURE)
+        raise WeightsError(f"This is not a whole HandDGP checkpoint: {'; '.join(faults)}.", hint=_HINT)

@@ -15,8 +15,7 @@ from handdgp_core.networks.pose_refiner import PoseRefiner
 __all__ = ["is_refiner", "load_refiner", "save_refiner"]
 
 FORMAT = "handdgp-live refiner 1"
-_WANTED = "the weights of a pose refiner (.safetensors)"
-_CURE = "train it: python main.py train --config configs/teacher.yaml"
+_HINT = "Train one: python main.py train --config configs/teacher.yaml."
 
 
 def save_refiner(refiner: PoseRefiner, path: Path | str, notes: Mapping[str, str] | None = None) -> None:
@@ -46,22 +45,22 @@ def load_refiner(path: Path | str) -> PoseRefiner:
     """
     file = Path(path)
     if not file.is_file():
-        raise WeightsError(f"{_WANTED} in {file}", "no such file", _CURE)
+        raise _unreadable(file, "no such file")
     try:
         with safe_open(file, framework="pt") as content:
             metadata = dict(content.metadata() or {})
             tensors = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{_WANTED} in {file}", f"a damaged or foreign file ({error})", _CURE) from error
+        raise _unreadable(file, f"a damaged or foreign file ({error})") from error
     if metadata.get("format") != FORMAT:
-        raise WeightsError(f"{_WANTED} in {file}", f"{metadata.get('format', 'a file of another program')}", _CURE)
+        raise _unreadable(file, f"its format is {metadata.get('format', 'that of another program')}")
     try:
         refiner = PoseRefiner(*(int(metadata[name]) for name in ("dofs", "shapes", "width")))
         refiner.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{_WANTED} in {file}", f"other contents ({error})", _CURE) from error
+        raise _unreadable(file, f"other contents ({error})") from error
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
-        raise WeightsError(f"{_WANTED} in {file}", "numbers that are not finite", _CURE)
+        raise _unreadable(file, "numbers that are not finite")
     return refiner.eval()
 
 
@@ -72,3 +71,7 @@ def is_refiner(path: Path) -> bool:
             return (content.metadata() or {}).get("format") == FORMAT
     except (SafetensorError, OSError):
         return False
+
+
+def _unreadable(file: Path, reason: str) -> WeightsError:
+    return WeightsError(f"Could not read the weights of a pose refiner from {file}: {reason}.", hint=_HINT)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from handdgp_core.config import parse
 from handdgp_core.errors import ShapeError, UsageError, WeightsError
 from handdgp_core.files import write_tensors
 from handdgp_core.hands.topology.template import Template
@@ -29,9 +29,8 @@ __all__ = ["load_network", "read_metadata", "save_network"]
 
 FORMAT = "handdgp-live network 1"
 ARCHITECTURE = "handdgp"
-_WANTED = "a network of this program (.safetensors)"
-_CURE = "give a checkpoint that `train` or `import-weights` wrote, or get the file again"
-_FOREIGN = "turn a foreign checkpoint into one with: python main.py import-weights"
+_HINT = "Give a checkpoint that `train` or `import-weights` wrote, or get the file again."
+_FOREIGN = "Turn a foreign checkpoint into one with: python main.py import-weights."
 
 
 def save_network(
@@ -56,12 +55,12 @@ def save_network(
     metadata = {
         "format": FORMAT,
         "architecture": ARCHITECTURE,
-        "config": json.dumps(network.config.to_json()),
+        "config": json.dumps(network.config.to_plain()),
         "template": network.template.name,
     }
     taken = metadata.keys() & (notes or {}).keys()
     if taken:
-        raise UsageError("notes under names of their own", ", ".join(sorted(taken)))
+        raise UsageError(f"Notes cannot have the names {', '.join(sorted(taken))}: the format uses them itself.")
     write_tensors(file, tensors, {**metadata, **(notes or {})})
 
 
@@ -76,9 +75,9 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> HandDG
     template = _template(metadata, tensors, file)
     config = _config(metadata, file)
     try:
-        network = make_network(replace(config, pretrained=""), template)
+        network = make_network(config.model_copy(update={"pretrained": ""}), template)
     except (UsageError, ShapeError) as error:
-        raise _wrong(file, f"a description that makes no sense ({error.message})") from error
+        raise _wrong(file, f"its config makes no network ({error.message})") from error
     network.config = config
     network.load_state_dict(_weights(network, tensors, file))
     return network.eval().to(device)
@@ -100,7 +99,7 @@ def _plain(value: Tensor, half_precision: bool) -> Tensor:
 
 def _read(file: Path, with_tensors: bool = True) -> tuple[dict[str, str], dict[str, Tensor]]:
     if not file.is_file():
-        raise _wrong(file, "a folder" if file.is_dir() else "no such file")
+        raise _wrong(file, "it is a folder" if file.is_dir() else "no such file")
     try:
         with safe_open(file, framework="pt") as content:
             metadata = dict(content.metadata() or {})
@@ -108,25 +107,26 @@ def _read(file: Path, with_tensors: bool = True) -> tuple[dict[str, str], dict[s
             keys = content.keys() if with_tensors else []
             return metadata, {key: content.get_tensor(key) for key in keys}
     except (SafetensorError, OSError) as error:
-        raise _wrong(file, f"a damaged or foreign file ({error})", f"{_CURE}; {_FOREIGN}") from error
+        raise _wrong(file, f"a damaged or foreign file ({error})", f"{_HINT} {_FOREIGN}") from error
 
 
 def _check_format(metadata: dict[str, str], file: Path) -> None:
-    found = metadata.get("format")
-    if found == FORMAT and metadata.get("architecture") == ARCHITECTURE:
+    actual = metadata.get("format")
+    if actual == FORMAT and metadata.get("architecture") == ARCHITECTURE:
         return
-    if found is not None and found.startswith(FORMAT.rsplit(" ", 1)[0]):
-        raise _wrong(file, f"{found}, {metadata.get('architecture')}", "use a newer version of this program")
+    if actual is not None and actual.startswith(FORMAT.rsplit(" ", 1)[0]):
+        reason = f"its format is {actual}, {metadata.get('architecture')}"
+        raise _wrong(file, reason, "Use a newer version of this program.")
     raise _wrong(file, "a safetensors file of another program", _FOREIGN)
 
 
 def _config(metadata: dict[str, str], file: Path) -> NetworkConfig:
     try:
-        return NetworkConfig.from_json(json.loads(metadata.get("config", "")))
+        return parse(NetworkConfig, json.loads(metadata.get("config", "")), WeightsError)
     except json.JSONDecodeError as error:
-        raise _wrong(file, f"no readable config ({error})") from error
-    except (UsageError, WeightsError) as error:
-        raise _wrong(file, f"a config that makes no sense ({error.message})") from error
+        raise _wrong(file, f"its config is not readable ({error})") from error
+    except WeightsError as error:
+        raise _wrong(file, f"its config makes no sense ({error.message})") from error
 
 
 def _template(metadata: dict[str, str], tensors: dict[str, Tensor], file: Path) -> Template:
@@ -136,7 +136,7 @@ def _template(metadata: dict[str, str], tensors: dict[str, Tensor], file: Path) 
     try:
         return Template.from_arrays(metadata.get("template", ""), arrays)
     except KeyError as error:
-        raise _wrong(file, f"no template.{error.args[0]}") from error
+        raise _wrong(file, f"it has no template.{error.args[0]}") from error
     except (ShapeError, ValueError, TypeError, IndexError) as error:
         raise _wrong(file, f"a damaged template ({error})") from error
 
@@ -157,5 +157,5 @@ def _weights(network: HandDGP, tensors: dict[str, Tensor], file: Path) -> dict[s
     return found
 
 
-def _wrong(file: Path, found: str, cure: str = _CURE) -> WeightsError:
-    return WeightsError(f"{_WANTED} in {file}", found, cure)
+def _wrong(file: Path, reason: str, hint: str = _HINT) -> WeightsError:
+    return WeightsError(f"Could not load a network from {file}: {reason}.", hint=hint)

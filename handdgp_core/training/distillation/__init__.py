@@ -1,4 +1,4 @@
-"""Training on what a teacher says of renders, in place of what was drawn.
+"""Training on a teacher's outputs for renders, in place of what was drawn.
 
 Heads that learn the truth of renders learn how landmarks err on renders, and photographs pay for it (see
 docs/training-log.md). A teacher that corrects landmarks by what holds for both, the open hand fitted to them and turned
@@ -6,7 +6,7 @@ by a refiner, is a function of the landmarks alone. A network that learns this f
 teacher does.
 """
 
-from handdgp_core.training.distillation.data import Loading, TaughtData
-from handdgp_core.training.distillation.guide_pretraining import guided_start
+from handdgp_core.training.distillation.data import DistillationData, Loading
+from handdgp_core.training.distillation.guide_pretraining import start_guide
 
-__all__ = ["Loading", "TaughtData", "guided_start"]
+__all__ = ["DistillationData", "Loading", "start_guide"]

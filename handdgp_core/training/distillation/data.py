@@ -1,4 +1,4 @@
-"""Loaders of taught views for Lightning, in place of `training.data.HandData`."""
+"""Loaders of distilled views for Lightning, in place of `training.data.HandData`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from handdgp_core.datasets.config import DatasetConfig
 from handdgp_core.datasets.registry import JoinedHands
 from handdgp_core.datasets.shards import Shards
 from handdgp_core.hands.topology.template import Template
+from handdgp_core.training.cached_views import Progress
 from handdgp_core.training.config import TrainingConfig
 from handdgp_core.training.data import BlockLoaders, open_pairs
-from handdgp_core.training.distillation.teacher_outputs import Progress, TaughtViews, teach
+from handdgp_core.training.distillation.teacher_outputs import DistilledViews, cached_outputs
 
-__all__ = ["Loading", "TaughtData"]
+__all__ = ["DistillationData", "Loading"]
 
 Loading = Callable[[str, int, int], None]
 
 
-class TaughtData(BlockLoaders):
-    """Training and validation loaders of taught views, which are computed where they are not in the cache.
+class DistillationData(BlockLoaders):
+    """Training and validation loaders of distilled views, which are computed where they are not in the cache.
 
     Validation, too, asks how near the teacher the network comes. How near the truth it comes is for `evaluate`.
 
@@ -34,27 +35,29 @@ class TaughtData(BlockLoaders):
         training: the training views.
 
     Raises:
-        AssetError, WeightsError, DatasetError, OutputError, UsageError: as `views.teach` and `readers.open_dataset`.
+        AssetError, WeightsError, DatasetError, OutputError, UsageError: as `cached_outputs` and `open_dataset`.
     """
 
     def __init__(self, config: TrainingConfig, template: Template, loading: Loading) -> None:
         data, draws = config.data, config.teacher.draws
         varied = open_pairs(config, template, data.train, varied=True)
-        training = _taught(config, varied, data.train, draws, functools.partial(loading, "training"))
+        training = _distilled(config, varied, data.train, draws, functools.partial(loading, "training"))
         validation = None
         if data.validation:
             steady = open_pairs(config, template, data.validation, varied=False)
-            validation = _taught(config, steady, data.validation, 1, functools.partial(loading, "validation"))
+            validation = _distilled(config, steady, data.validation, 1, functools.partial(loading, "validation"))
         super().__init__(config, training, validation)
         self.training = training
 
 
-def _taught(
+def _distilled(
     config: TrainingConfig, pairs: ViewPairs, datasets: Sequence[DatasetConfig], draws: int, progress: Progress
-) -> TaughtViews:
+) -> DistilledViews:
     teacher = config.teacher
     weights, cache = Path(teacher.weights), Path(teacher.cache)
-    return TaughtViews(teach(pairs, _origin(pairs, datasets), draws, weights, cache, config.data.workers, progress))
+    return DistilledViews(
+        cached_outputs(pairs, _origin(pairs, datasets), draws, weights, cache, config.data.workers, progress)
+    )
 
 
 def _origin(pairs: ViewPairs, datasets: Sequence[DatasetConfig]) -> str:

@@ -1,6 +1,6 @@
 """The guide learns first, from keypoints alone: without the decoder a step costs a hundredth of the time.
 
-What the guide goes by does not change (the backbone is frozen), so it is computed once.
+The guide's input does not change (the backbone is frozen), so it is computed once.
 """
 
 from __future__ import annotations
@@ -15,44 +15,42 @@ from torch.utils.data import DataLoader
 
 from handdgp_core.files import write_tensors
 from handdgp_core.geometry.positioning import position_refined
-from handdgp_core.networks.guide import Gathered, Guidance, RoughHand
+from handdgp_core.networks.guide import Gathered, Guidance, InitialHand
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
-from handdgp_core.training.config import StageConfig, TrainingConfig
-from handdgp_core.training.curriculum import rate_factor
+from handdgp_core.training.config import TrainingConfig
+from handdgp_core.training.descent import descend
 from handdgp_core.training.distillation.data import Loading
-from handdgp_core.training.distillation.teacher_outputs import TaughtViews
-from handdgp_core.training.divergence import TrainingDiverged
+from handdgp_core.training.distillation.teacher_outputs import DistilledViews
 
-__all__ = ["guide_first", "guided_start"]
+__all__ = ["pretrain_guide", "start_guide"]
 
 _BATCH = 64
-_PACE = StageConfig(warmup_steps=50, schedule="cosine", final_factor=0.0)
 _LABELS = ("keypoints", "keypoints_uv", "weights", "root_m", "intrinsics")
 # Factors of the L1 terms: keypoints (hand-scale units), their places (crop fractions), the root (part of its distance)
 # and the weights.
 _FACTORS = (1.0, 1.0, 1.0, 0.1)
 
 
-def guided_start(
-    network: GuidedHandDGP, views: TaughtViews, config: TrainingConfig, first: bool, progress: Loading
+def start_guide(
+    network: GuidedHandDGP, views: DistilledViews, config: TrainingConfig, first: bool, progress: Loading
 ) -> None:
-    """`guide_first` in the first process of a run; the others begin with what it left in the run's folder."""
+    """`pretrain_guide` in the first process of a run; the others begin with what it left in the run's folder."""
     file = config.run_folder / "guide.safetensors"
     if not config.teacher.guide_steps:
         return
     if first:
-        guide_first(network, views, config, progress)
+        pretrain_guide(network, views, config, progress)
         write_tensors(file, {name: value.contiguous() for name, value in network.guide.state_dict().items()})
     else:
         network.guide.load_state_dict(load_file(file))
 
 
-def guide_first(network: GuidedHandDGP, views: TaughtViews, config: TrainingConfig, progress: Loading) -> None:
+def pretrain_guide(network: GuidedHandDGP, views: DistilledViews, config: TrainingConfig, progress: Loading) -> None:
     """Train `network.guide` on the teacher's keypoints, places, weights and roots. Repeatable.
 
     Args:
         network: on the CPU.
-        views: with the teacher's lessons.
+        views: with the teacher's outputs.
         config: of the run.
         progress: told (what, done, in all).
 
@@ -64,27 +62,22 @@ def guide_first(network: GuidedHandDGP, views: TaughtViews, config: TrainingConf
     generator = torch.Generator().manual_seed(config.seed)
     torch.manual_seed(config.seed)  # of the dropout
     guide = network.guide.train()
-    optimiser = torch.optim.AdamW(guide.parameters(), options.guide_learning_rate, weight_decay=1e-2)
-    for step in range(options.guide_steps):
-        for group in optimiser.param_groups:
-            group["lr"] = options.guide_learning_rate * rate_factor(_PACE, step, options.guide_steps)
+
+    def loss() -> Tensor:
         chosen = torch.randint(len(labels["root_m"]), (options.guide_batch,), generator=generator)
         part = {name: values[chosen] for name, values in labels.items()}
-        loss = _loss(network, guide.correct_rough(_at(gathered, chosen)), part)
-        if not bool(torch.isfinite(loss)):
-            found = f"{float(loss)} at step {step} of the guide"
-            raise TrainingDiverged("finite losses", found, "lower teacher.guide_learning_rate")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(guide.parameters(), 1.0)
-        optimiser.step()
-        progress("guide, steps", step + 1, options.guide_steps)
+        return _loss(network, guide.corrected(_at(gathered, chosen)), part)
+
+    for step in descend(
+        guide, loss, options.guide_steps, options.guide_learning_rate, weight_decay=1e-2, gradient_clip=1.0
+    ):
+        progress("guide, steps", step, options.guide_steps)
 
 
 def _loss(network: GuidedHandDGP, guide: Guidance, labels: dict[str, Tensor]) -> Tensor:
     points = (guide.points - guide.points[:, :1]) @ guide.rotation.transpose(1, 2)
     plane = network.normalised(guide.uv, labels["intrinsics"])
-    weights = torch.sigmoid(guide.trust)
+    weights = torch.sigmoid(guide.confidence_logits)
     solved = position_refined(points * network.template.hand_scale_m, plane, weights)
     root, distance = labels["root_m"], labels["root_m"].norm(dim=-1, keepdim=True)
     off = torch.where(solved.degenerate[:, None], 0.0, (solved.root_m - root) / distance)
@@ -99,9 +92,9 @@ def _loss(network: GuidedHandDGP, guide: Guidance, labels: dict[str, Tensor]) ->
 
 @torch.no_grad()
 def _collect(
-    network: GuidedHandDGP, views: TaughtViews, progress: Callable[[int], None]
+    network: GuidedHandDGP, views: DistilledViews, progress: Callable[[int], None]
 ) -> tuple[Gathered, dict[str, Tensor]]:
-    """What the guide goes by, and the lessons, of all views."""
+    """The guide's input and the teacher's outputs for all views."""
     network.eval()
     parts: list[Gathered] = []
     labels: dict[str, list[Tensor]] = {name: [] for name in _LABELS}
@@ -110,13 +103,13 @@ def _collect(
         for name in ("view1", "view2"):
             if name in batch:
                 parts.append(_gather(network, batch[name]))
-                taught = {**batch[name], "keypoints": network.keypoints(batch[name]["vertices"])}
+                known = {**batch[name], "keypoints": network.keypoints(batch[name]["vertices"])}
                 for label in _LABELS:
-                    labels[label].append(taught[label])
+                    labels[label].append(known[label])
         done += len(batch["index"])
         progress(done)
-    rough = RoughHand(*(torch.cat(columns) for columns in zip(*(part.rough for part in parts), strict=True)))
-    joined = Gathered(rough, torch.cat([part.at_joints for part in parts]))
+    initial = InitialHand(*(torch.cat(columns) for columns in zip(*(part.initial for part in parts), strict=True)))
+    joined = Gathered(initial, torch.cat([part.at_joints for part in parts]))
     return joined, {name: torch.cat(values) for name, values in labels.items()}
 
 
@@ -126,4 +119,4 @@ def _gather(network: GuidedHandDGP, view: dict[str, Any]) -> Gathered:
 
 
 def _at(gathered: Gathered, index: Tensor) -> Gathered:
-    return Gathered(RoughHand(*(part[index] for part in gathered.rough)), gathered.at_joints[index].float())
+    return Gathered(InitialHand(*(part[index] for part in gathered.initial)), gathered.at_joints[index].float())

@@ -17,11 +17,11 @@ from handdgp_core.hands.topology.template import HAND_SCALE_M
 from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE, MediaPipeLandmarks
 from handdgp_core.networks.checkpoints.refiner_file import load_refiner
 
-__all__ = ["Lesson", "Teacher"]
+__all__ = ["Teacher", "TeacherOutput"]
 
 
-class Lesson(NamedTuple):
-    """What the teacher says of B views.
+class TeacherOutput(NamedTuple):
+    """The teacher's output for B views.
 
     Attributes:
         trunk: (B, 112, 14, 14) stride-16 features of MediaPipe's network.
@@ -41,7 +41,7 @@ class Lesson(NamedTuple):
 
 
 class Teacher:
-    """Says of views what the refined fit makes of them. On the CPU.
+    """Predicts hands from views by the refined fit. On the CPU.
 
     Args:
         weights: of a `PoseRefiner`, as `train --config configs/teacher.yaml` writes them.
@@ -57,7 +57,7 @@ class Teacher:
         self._refiner = load_refiner(weights)
 
     @torch.inference_mode()
-    def lesson(self, image: Tensor, intrinsics: Tensor) -> Lesson:
+    def outputs(self, image: Tensor, intrinsics: Tensor) -> TeacherOutput:
         """Of right hands: views (B, 3, 224, 224), RGB in [0, 1], and their intrinsics (B, 3, 3)."""
         trunk = self._network.trunk(image)
         landmarks = landmarks_from(self._network.heads(self._network.from_trunk(trunk).pooled))
@@ -66,7 +66,7 @@ class Teacher:
         turned = HandPose(found.rotation.double().numpy(), pose.dof_rad, pose.shape, np.exp(pose.log_scale))
         vertices, keypoints = (torch.from_numpy(part).float() for part in self._hand.forward(turned))
         plane = (found.pixels - intrinsics[:, None, :2, 2]) / intrinsics[:, 0, 0, None, None]
-        return Lesson(
+        return TeacherOutput(
             trunk,
             vertices / HAND_SCALE_M,
             (found.pixels + 0.5) / INPUT_SIZE,

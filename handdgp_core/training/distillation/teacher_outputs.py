@@ -1,14 +1,12 @@
-"""Views and their lessons, kept: landmark network, fit and teacher are frozen, so all they say is computed once.
+"""Views with the teacher's outputs: landmark network, fit and teacher are frozen, so all is computed once.
 
-One .npy file for every block of pictures, written whole or not at all, under a folder whose name follows from all that
-the numbers depend on. Files are mapped, never read whole.
+One .npy file for every block of images, which is mapped, never read whole.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -17,20 +15,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset
 
-from handdgp_core.augmentation import ViewPairs, render_views
-from handdgp_core.errors import OutputError, WeightsError
-from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE
-from handdgp_core.training.distillation.teacher import Lesson, Teacher
+from handdgp_core.augmentation import ViewPairs
+from handdgp_core.errors import WeightsError
+from handdgp_core.training.cached_views import Progress, cache_folder, cached_files, rendered_batches
+from handdgp_core.training.distillation.teacher import Teacher, TeacherOutput
 
-__all__ = ["TaughtViews", "teach"]
+__all__ = ["DistilledViews", "cached_outputs"]
 
-VERSION = 1
-Progress = Callable[[int, int], None]
 _BATCH = 50
 _BLOCK = 250
-_LEAST_PRESENCE = 0.5  # the program does not follow what the landmark network doubts more
+_LEAST_PRESENCE = 0.5  # the program does not follow a hand below this
 _TRUNK = (112, 14, 14)
 
 
@@ -50,10 +46,10 @@ def row_of(vertices: int, keypoints: int, views: int) -> np.dtype[Any]:
     )
 
 
-def teach(
+def cached_outputs(
     pairs: ViewPairs, origin: str, draws: int, weights: Path, cache: Path, workers: int, progress: Progress
 ) -> list[Path]:
-    """Files with every picture of a data set in its views, with the teacher's lessons.
+    """Files with every picture of a data set in its views, with the teacher's outputs.
 
     Args:
         pairs: what to look at, and how.
@@ -70,42 +66,36 @@ def teach(
         OutputError: the cache cannot be written.
     """
     if not weights.is_file():
-        cure = "train it first: python main.py train --config configs/teacher.yaml"
-        raise WeightsError(f"the teacher's weights in {weights}", "no such file", cure)
-    folder = cache / _key(pairs, origin, weights)
+        hint = "Train it first: python main.py train --config configs/teacher.yaml."
+        raise WeightsError(f"The teacher's weights {weights} are missing.", hint=hint)
+    key = {"seed": pairs.seed, "views": pairs.view_count, "origin": origin, "pictures": len(pairs)}
+    key |= {"geometry": asdict(pairs.views), "appearance": asdict(pairs.appearance)}
+    folder = cache_folder(cache, {**key, "teacher": sha256(weights.read_bytes()).hexdigest()})
+    teacher = functools.cache(lambda: Teacher(weights))  # loaded where something is missing
+    lengths = [len(range(len(pairs))[start : start + _BLOCK]) for start in range(0, len(pairs), _BLOCK)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a small network: threads would wait for each other and for the loaders
     try:
-        return _taught_files(pairs, draws, weights, folder, workers, progress)
+        return cached_files(
+            pairs,
+            lengths,
+            draws,
+            lambda draw, number, first: folder / f"draw-{draw}-from-{first:07d}.npy",
+            lambda indices: _computed(teacher(), pairs, indices, workers),
+            lambda path, rows: np.save(path, rows),
+            progress,
+        )
     finally:
         torch.set_num_threads(threads)
 
 
-def _taught_files(
-    pairs: ViewPairs, draws: int, weights: Path, folder: Path, workers: int, progress: Progress
-) -> list[Path]:
-    teacher: Teacher | None = None
-    files, total = [], len(pairs) * draws
-    for draw in range(draws):
-        pairs.set_epoch(draw)
-        for start in range(0, len(pairs), _BLOCK):
-            path = folder / f"draw-{draw}-from-{start:07d}.npy"
-            if not path.exists():
-                teacher = teacher or Teacher(weights)
-                block = Subset(pairs, range(start, min(start + _BLOCK, len(pairs))))
-                _write(path, _taught(teacher, block, pairs, workers))
-            files.append(path)
-            progress(min(total, draw * len(pairs) + start + _BLOCK), total)
-    return files
-
-
-class TaughtViews(Dataset[dict[str, Any]]):
-    """Taught views as training samples: "image" is the trunk's map, and the labels are the teacher's.
+class DistilledViews(Dataset[dict[str, Any]]):
+    """Distilled views as training samples: "image" is the trunk's map, and the labels are the teacher's.
 
     Only pictures whose views the landmark network sees and the teacher can place.
 
     Args:
-        files: of `teach`, all of the same form.
+        files: of `cached_outputs`, all of the same form.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -143,47 +133,26 @@ def _tensor(values: Any) -> torch.Tensor:
 
 
 def _good(rows: NDArray[Any]) -> NDArray[np.bool_]:
-    seen = (rows["presence"] > _LEAST_PRESENCE).all(axis=1)
+    visible = (rows["presence"] > _LEAST_PRESENCE).all(axis=1)
     placed = np.isfinite(rows["root_m"]).all(axis=(1, 2))
-    return np.asarray(seen & placed)
+    return np.asarray(visible & placed)
 
 
-def _key(pairs: ViewPairs, origin: str, weights: Path) -> str:
-    key: dict[str, Any] = {"version": VERSION, "seed": pairs.seed, "views": pairs.view_count, "origin": origin}
-    key |= {"geometry": asdict(pairs.views), "appearance": asdict(pairs.appearance), "pictures": len(pairs)}
-    key["teacher"] = sha256(weights.read_bytes()).hexdigest()
-    return sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _taught(teacher: Teacher, block: Subset[dict[str, Any]], pairs: ViewPairs, workers: int) -> NDArray[Any]:
-    rows = np.zeros(len(block), row_of(pairs.vertex_count, pairs.keypoint_count, pairs.view_count))
+def _computed(teacher: Teacher, pairs: ViewPairs, indices: range, workers: int) -> NDArray[Any]:
+    rows = np.zeros(len(indices), row_of(pairs.vertex_count, pairs.keypoint_count, pairs.view_count))
     done = 0
-    for batch in DataLoader(block, batch_size=_BATCH, num_workers=workers):
-        rendered = render_views(batch, INPUT_SIZE)
+    for batch in rendered_batches(pairs, indices, _BATCH, workers):
         part = rows[done : done + len(batch["index"])]
-        for view in range(pairs.view_count):
-            seen = rendered[f"view{view + 1}"]
-            _fill(part, view, teacher.lesson(seen["image"], seen["intrinsics"]))
-            part["intrinsics"][:, view] = seen["intrinsics"].numpy()
+        for number in range(pairs.view_count):
+            view = batch[f"view{number + 1}"]
+            _fill(part, number, teacher.outputs(view["image"], view["intrinsics"]))
+            part["intrinsics"][:, number] = view["intrinsics"].numpy()
         if pairs.view_count == 2:
-            part["uv2_from_uv1"] = rendered["uv2_from_uv1"].numpy()
+            part["uv2_from_uv1"] = batch["uv2_from_uv1"].numpy()
         done += len(part)
     return rows
 
 
-def _fill(rows: NDArray[Any], view: int, lesson: Lesson) -> None:
-    for name, values in lesson._asdict().items():
+def _fill(rows: NDArray[Any], view: int, outputs: TeacherOutput) -> None:
+    for name, values in outputs._asdict().items():
         rows[name][:, view] = values.numpy()
-
-
-def _write(path: Path, rows: NDArray[Any]) -> None:
-    part = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.save(file, rows)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        cure = "free some space, or choose another teacher.cache"
-        raise OutputError(f"to write {path}", str(error.strerror or error), cure) from error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
+from handdgp_core.config import Config
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.training.losses import equations
 
@@ -21,24 +22,23 @@ __all__ = ["HandLosses", "LossWeights", "Stage"]
 Stage = Literal["relative", "all"]
 
 
-@dataclass(frozen=True)
-class LossWeights:
+class LossWeights(Config):
     """Factors of equation (10), in its order.
 
     `weights` is ours: L1 between the weights and a teacher's (`training.distillation`). With the true root alone to
-    learn from, weights say little of photographs.
+    learn from, weights mean little on photographs.
     """
 
-    vertices: float = 1.0
-    keypoints_uv: float = 1.0
-    normals: float = 0.05
-    edges: float = 0.5
-    consistency_uv: float = 1.0
-    consistency_vertices: float = 1.0
-    root: float = 1.0
-    vertices_uv: float = 1.0
-    keypoint_consistency: float = 0.5
-    weights: float = 0.0
+    vertices: NonNegativeFloat = 1.0
+    keypoints_uv: NonNegativeFloat = 1.0
+    normals: NonNegativeFloat = 0.05
+    edges: NonNegativeFloat = 0.5
+    consistency_uv: NonNegativeFloat = 1.0
+    consistency_vertices: NonNegativeFloat = 1.0
+    root: NonNegativeFloat = 1.0
+    vertices_uv: NonNegativeFloat = 1.0
+    keypoint_consistency: NonNegativeFloat = 0.5
+    weights: NonNegativeFloat = 0.0
 
 
 class HandLosses(nn.Module):
@@ -70,7 +70,7 @@ class HandLosses(nn.Module):
         self.weights = weights or LossWeights()
         self.hand_scale_m = hand_scale_m
         if edge_order not in (1, 2):
-            raise UsageError("an edge norm of order 1 or 2", f"{edge_order}")
+            raise UsageError(f"The norm of edge lengths has order 1 or 2, got {edge_order}.")
         self.edge_order = edge_order
         self.image_size = image_size
 
@@ -86,7 +86,7 @@ class HandLosses(nn.Module):
 
         Returns:
             Scalars named as in `LossWeights` (those of the stage, consistencies only with two views), "total", and
-            "degenerate_count": how many samples had no DGP root (int64; they are left out of the camera-space terms,
+            "degenerate_count": how many samples had no DGP root (int64; they are skipped in the camera-space terms,
             so they have no camera-space gradient).
 
         Raises:
@@ -94,9 +94,9 @@ class HandLosses(nn.Module):
             ShapeError: neither one nor two outputs, or another number of vertices than the faces or labels have.
         """
         if stage not in ("relative", "all"):
-            raise UsageError('the stage "relative" or "all"', repr(stage))
+            raise UsageError(f'The stage is "relative" or "all", got {stage!r}.')
         if len(outputs) not in (1, 2):
-            raise ShapeError("the outputs of one or two views", f"{len(outputs)}")
+            raise ShapeError(f"Expected the outputs of one or two views, got {len(outputs)}.")
         with torch.autocast(outputs[0].vertices.device.type, enabled=False):
             return self._weighted(outputs, batch, stage)
 
@@ -111,18 +111,18 @@ class HandLosses(nn.Module):
         if stage == "all":
             losses |= self._camera_space(output, labels, self.image_size or views[0]["image"].shape[-1], has_root)
         if self.weights.weights:
-            taught = torch.cat([view["weights"] for view in views])
-            losses["weights"] = (output["weights"] - taught).abs().mean()
+            target = torch.cat([view["weights"] for view in views])
+            losses["weights"] = (output["weights"] - target).abs().mean()
         total = torch.stack([getattr(self.weights, name) * value for name, value in losses.items()]).sum()
         return losses | {"total": total, "degenerate_count": (~has_root).sum()}
 
     def _relative(self, output: dict[str, Tensor], labels: dict[str, Tensor]) -> dict[str, Tensor]:
         meshes = output["vertices"], labels["vertices"]
         has_vertices = labels["has_vertices"] > 0
-        seen = output["keypoints_uv"], labels["keypoints_uv"], labels["has_keypoints_uv"] > 0
+        points = output["keypoints_uv"], labels["keypoints_uv"], labels["has_keypoints_uv"] > 0
         return {
             "vertices": equations.vertex_loss(*meshes, has_vertices),
-            "keypoints_uv": equations.keypoint_uv_loss(*seen),
+            "keypoints_uv": equations.keypoint_uv_loss(*points),
             "normals": equations.normal_loss(*meshes, self.faces, has_vertices),
             "edges": equations.edge_loss(*meshes, self.faces, has_vertices, self.edge_order),
         }
@@ -134,11 +134,11 @@ class HandLosses(nn.Module):
         mesh_known = root_known & (labels["has_vertices"] > 0)
         true_m = labels["vertices"] * self.hand_scale_m + labels["root_m"][:, None]
         rays = labels["intrinsics"]
-        seen = output["keypoints_m"], output["keypoints_uv"]
+        points = output["keypoints_m"], output["keypoints_uv"]
         return {
             "root": equations.root_loss(output["root_m"], labels["root_m"], root_known),
             "vertices_uv": equations.camera_vertex_loss(output["vertices_m"], true_m, rays, size, mesh_known),
-            "keypoint_consistency": equations.keypoint_consistency_loss(*seen, rays, size, has_root),
+            "keypoint_consistency": equations.keypoint_consistency_loss(*points, rays, size, has_root),
         }
 
 
@@ -170,6 +170,8 @@ def _at_least_float32(value: Tensor) -> Tensor:
 
 def _check_vertices(vertices: Tensor, target: Tensor, faces: Tensor) -> None:
     if vertices.shape != target.shape:
-        raise ShapeError(f"labels of the network's mesh, {tuple(vertices.shape)}", f"{tuple(target.shape)}")
+        raise ShapeError(
+            f"The labels must be of the network's mesh, {tuple(vertices.shape)}, got {tuple(target.shape)}."
+        )
     if faces.dim() != 2 or faces.shape[1] != 3:
-        raise ShapeError("faces (F, 3)", f"{tuple(faces.shape)}")
+        raise ShapeError(f"The faces must have the shape (F, 3), got {tuple(faces.shape)}.")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from handdgp_core.augmentation import AppearanceSettings, ViewSettings
-from handdgp_core.errors import UsageError
-from handdgp_core.training.typed_yaml import read_yaml, to_dataclass, with_overrides
+from handdgp_core.config import Config, Fraction, SelfChecking, parse
+from handdgp_core.training.config import read_config, with_overrides
 
 __all__ = [
     "RefinerConfig",
@@ -21,33 +21,29 @@ __all__ = [
     "load_refiner_config",
 ]
 
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
 
-@dataclass(frozen=True)
-class RefinerData:
-    """Where the pictures are and how they are seen.
+
+class RefinerData(Config):
+    """Where the images are and which of them count.
 
     Attributes:
         train, validation: folders of synthetic shards, of different seeds.
-        cache: folder for what the landmark network and the fit say of them, which takes most of the time.
+        cache: folder for the outputs of the landmark network and the fit, which takes most of the time.
         limit: use the first training pictures only, rounded up to whole shards; null for all.
         views: augmented views of each training picture.
-        least_presence: hands that the landmark network doubts more are left out: the program does not follow them.
+        least_presence: hands with a lower presence are skipped: the program does not follow them.
     """
 
     train: str = "data/synthetic/train"
     validation: str = "data/synthetic/validation"
     cache: str = "data/synthetic/cache"
-    limit: int | None = None
-    views: int = 2
-    least_presence: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.views < 1 or (self.limit or 1) < 1 or not 0 <= self.least_presence < 1:
-            raise UsageError("data.views and limit of at least 1 and data.least_presence from 0 to 1", f"{self}")
+    limit: PositiveInt | None = None
+    views: PositiveInt = 2
+    least_presence: BelowOne = 0.5
 
 
-@dataclass(frozen=True)
-class RefinerSchedule:
+class RefinerSchedule(Config):
     """How long and how fast.
 
     Attributes:
@@ -60,26 +56,18 @@ class RefinerSchedule:
         report_every: steps between validations.
     """
 
-    steps: int = 600
-    batch_size: int = 512
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.1
-    gradient_clip: float = 1.0
-    average: float = 0.995
-    width: int = 256
-    dropout: float = 0.3
-    report_every: int = 200
-
-    def __post_init__(self) -> None:
-        if min(self.steps, self.batch_size, self.width, self.report_every) < 1:
-            raise UsageError("steps, batch_size, width and report_every of at least 1", f"{self}")
-        positive = (self.learning_rate, self.gradient_clip)
-        if not all(math.isfinite(value) and value > 0 for value in positive) or not 0 <= self.dropout < 1:
-            raise UsageError("a positive learning_rate and gradient_clip, a dropout from 0 to 1", f"{self}")
+    steps: PositiveInt = 600
+    batch_size: PositiveInt = 512
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.1
+    gradient_clip: PositiveFloat = 1.0
+    average: Fraction = 0.995
+    width: PositiveInt = 256
+    dropout: BelowOne = 0.3
+    report_every: PositiveInt = 200
 
 
-@dataclass(frozen=True)
-class RefinerLosses:
+class RefinerLosses(Config):
     """Factors of the terms, see `losses.refiner_losses`."""
 
     keypoints_3d: float = 1.0
@@ -89,12 +77,11 @@ class RefinerLosses:
     trust: float = 0.01
 
 
-@dataclass(frozen=True)
-class RefinerConfig:
+class RefinerConfig(Config):
     """The whole run.
 
     Attributes:
-        method: says which kind of run the file is for.
+        method: which kind of run the file is for.
         name: of the run's folder in `output`.
         seed: of everything random.
     """
@@ -102,11 +89,11 @@ class RefinerConfig:
     method: Literal["refiner"]
     name: str = "open"
     seed: int = 0
-    data: RefinerData = field(default_factory=RefinerData)
-    views: ViewSettings = field(default_factory=ViewSettings)
-    appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
-    losses: RefinerLosses = field(default_factory=RefinerLosses)
-    schedule: RefinerSchedule = field(default_factory=RefinerSchedule)
+    data: RefinerData = RefinerData()
+    views: Annotated[ViewSettings, SelfChecking] = ViewSettings()
+    appearance: Annotated[AppearanceSettings, SelfChecking] = AppearanceSettings()
+    losses: RefinerLosses = RefinerLosses()
+    schedule: RefinerSchedule = RefinerSchedule()
     output: str = "runs"
 
     @property
@@ -120,7 +107,7 @@ def is_refiner_config(path: Path) -> bool:
     Raises:
         UsageError: not readable.
     """
-    return read_yaml(path).get("method") == "refiner"
+    return read_config(path).get("method") == "refiner"
 
 
 def load_refiner_config(path: Path, overrides: Sequence[str] = ()) -> RefinerConfig:
@@ -129,4 +116,4 @@ def load_refiner_config(path: Path, overrides: Sequence[str] = ()) -> RefinerCon
     Raises:
         UsageError: not readable, an unknown key, another type, or a value that makes no sense; it names the key.
     """
-    return to_dataclass(RefinerConfig, with_overrides(read_yaml(path), overrides))
+    return parse(RefinerConfig, with_overrides(read_config(path), overrides))

@@ -1,38 +1,31 @@
 """What a refiner learns from: for every view of a labelled picture, the fit to its landmarks, and the truth.
 
-The landmark network and the fit are frozen, so all this is computed once and kept: one file for every shard and view,
-written whole or not at all, under a name that follows from the settings.
+The landmark network and the fit are frozen, so all this is computed once and kept (`cached_views`).
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import default_collate
 
-from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSettings, render_views
+from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSettings
 from handdgp_core.datasets.shards import Shards
 from handdgp_core.estimation.landmarks import landmarks_from
 from handdgp_core.estimation.refined_landmarks import evidence_of, teacher_fit, teacher_fitter
 from handdgp_core.hands.open_hand.open_hand import OpenHand
-from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE, MediaPipeLandmarks
+from handdgp_core.networks.backbones.mediapipe_landmarks import MediaPipeLandmarks
 from handdgp_core.networks.pose_refiner import Evidence
+from handdgp_core.training.cached_views import Progress, cache_folder, cached_files, rendered_batches
 
 __all__ = ["Labels", "RefinerSet", "load_set"]
 
-VERSION = 1
 _BATCH = 32
-Progress = Callable[[int, int], None]
 Labels = Mapping[str, Tensor]
 
 
@@ -60,7 +53,7 @@ class RefinerSet:
         return RefinerSet(self.evidence.at(index), labels, self.sample[index])
 
     def followed(self, least_presence: float) -> RefinerSet:
-        """The views in which the landmark network sees a hand."""
+        """The views in which the landmark network finds a hand."""
         return self.at(torch.where(self.evidence.presence > least_presence)[0])
 
 
@@ -85,50 +78,40 @@ def load_set(
         progress: told (views done, views in all).
         limit: use the first pictures only, rounded up to whole shards.
     """
-    folder = cache / cache_key(shards, seed, settings, appearance)
-    folder.mkdir(parents=True, exist_ok=True)
-    source = _Source(shards, settings, appearance, seed)
-    starts = np.concatenate([[0], np.cumsum(shards.lengths)])
+    key = {"seed": seed, "origin": shards.info.origin, "views": asdict(settings), "appearance": asdict(appearance)}
+    folder = cache_folder(cache, key)
+    pairs = ViewPairs(shards, shards.info.vertices, settings, appearance, 1, seed)
+    source = functools.cache(lambda: _Source(pairs))  # loaded where something is missing
+    starts = accumulate(shards.lengths, initial=0)
     used = [length for length, start in zip(shards.lengths, starts, strict=False) if limit is None or start < limit]
-    parts, done = [], 0
-    for view in range(views):
-        for number, length in enumerate(used):
-            path = folder / f"shard-{number:05d}-view-{view}.pt"
-            if not path.exists():
-                _save(path, source.views(view, starts[number] + np.arange(length)))
-            parts.append(_load(path))
-            done += length
-            progress(done, sum(used) * views)
-    return _joined(parts)
-
-
-def cache_key(shards: Shards, seed: int, settings: ViewSettings, appearance: AppearanceSettings) -> str:
-    """Name that follows from all that the cached numbers depend on."""
-    key: dict[str, Any] = {"version": VERSION, "seed": seed, "origin": shards.info.origin}
-    key |= {"views": asdict(settings), "appearance": asdict(appearance)}
-    return sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    files = cached_files(
+        pairs,
+        used,
+        views,
+        lambda view, number, first: folder / f"shard-{number:05d}-view-{view}.pt",
+        lambda indices: source().views(indices),
+        _save,
+        progress,
+    )
+    return _joined([_load(path) for path in files])
 
 
 class _Source:
-    """Computes sets; the networks are loaded on first use."""
+    """Computes sets."""
 
-    def __init__(self, shards: Shards, settings: ViewSettings, appearance: AppearanceSettings, seed: int) -> None:
-        self._pairs = ViewPairs(shards, shards.info.vertices, settings, appearance, 1, seed)
-        self._network: MediaPipeLandmarks | None = None
+    def __init__(self, pairs: ViewPairs) -> None:
+        self._pairs = pairs
+        self._network = MediaPipeLandmarks.load()
         self._hand = OpenHand.load()
         self._fitter = teacher_fitter(self._hand)
 
-    def views(self, epoch: int, indices: NDArray[np.int64]) -> RefinerSet:
-        """One view of each picture, augmented as in this epoch."""
-        self._pairs.set_epoch(epoch)
-        starts = range(0, len(indices), _BATCH)
-        return _joined([self._batch(indices[start : start + _BATCH]) for start in starts])
+    def views(self, indices: range) -> RefinerSet:
+        """One view of each of these images."""
+        batches = rendered_batches(self._pairs, indices, _BATCH)
+        return _joined([self._batch(batch["view1"], batch["index"]) for batch in batches])
 
     @torch.inference_mode()
-    def _batch(self, indices: NDArray[np.int64]) -> RefinerSet:
-        self._network = self._network or MediaPipeLandmarks.load()
-        batch = default_collate([self._pairs[int(index)] for index in indices])
-        view = render_views(batch, INPUT_SIZE)["view1"]
+    def _batch(self, view: Mapping[str, Tensor], index: Tensor) -> RefinerSet:
         landmarks = landmarks_from(self._network(view["image"]))
         observation, pose = teacher_fit(landmarks, view["intrinsics"].double().numpy(), self._fitter)
         regressor = torch.from_numpy(self._hand.keypoint_regressor).float()
@@ -137,7 +120,7 @@ class _Source:
             "keypoints_m": keypoints - keypoints[:, :1],
             **{name: view[name] for name in ("keypoints_uv", "root_m", "intrinsics")},
         }
-        return RefinerSet(evidence_of(self._hand, pose, observation, landmarks), labels, batch["index"])
+        return RefinerSet(evidence_of(self._hand, pose, observation, landmarks), labels, index)
 
 
 def _joined(parts: list[RefinerSet]) -> RefinerSet:
@@ -147,10 +130,7 @@ def _joined(parts: list[RefinerSet]) -> RefinerSet:
 
 
 def _save(path: Path, part: RefinerSet) -> None:
-    content = {"evidence": part.evidence._asdict(), "labels": dict(part.labels), "sample": part.sample}
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
-    torch.save(content, partial)
-    os.replace(partial, path)
+    torch.save({"evidence": part.evidence._asdict(), "labels": dict(part.labels), "sample": part.sample}, path)
 
 
 def _load(path: Path) -> RefinerSet:

@@ -1,6 +1,6 @@
 """What a refiner is trained for.
 
-Nobody can tell from one picture how large a hand is, and renders say nothing about how landmark networks size real
+Nobody can tell from one picture how large a hand is, and renders do not show how landmark networks size real
 hands. So size takes no part: prediction and truth are compared at the true hand's length (which is what DGP does when
 the user gives it), and the size of the landmarks is left alone.
 

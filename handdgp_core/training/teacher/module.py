@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import yaml
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from handdgp_core.augmentation import AppearanceSettings
 from handdgp_core.datasets.shards import Shards
 from handdgp_core.errors import UsageError
+from handdgp_core.files import write_text
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks.checkpoints.refiner_file import save_refiner
 from handdgp_core.networks.pose_refiner import PoseRefiner
-from handdgp_core.training.checkpoints import write_text
-from handdgp_core.training.config import StageConfig
-from handdgp_core.training.curriculum import rate_factor
-from handdgp_core.training.divergence import TrainingDiverged
+from handdgp_core.training.descent import descend
 from handdgp_core.training.teacher.config import RefinerConfig
 from handdgp_core.training.teacher.data import RefinerSet, load_set
 from handdgp_core.training.teacher.losses import refiner_losses
 from handdgp_core.training.teacher.scores import score
-from handdgp_core.training.typed_yaml import to_plain
 
 __all__ = ["fit_refiner", "train_refiner"]
 
-_PACE = StageConfig(warmup_steps=50, schedule="cosine", final_factor=0.0)
 Report = Callable[[int, dict[str, float]], None]
 Loading = Callable[[str, int, int], None]
 
@@ -50,10 +48,12 @@ def train_refiner(config: RefinerConfig, loading: Loading, report: Report) -> tu
     """
     file = config.run_folder / "refiner.safetensors"
     if file.exists():
-        raise UsageError(f"a new run in {config.run_folder}", "the weights of an earlier one", "choose --set name=...")
+        raise UsageError(
+            f"{config.run_folder} holds the weights of an earlier run.", hint="Choose another name with --set name=..."
+        )
     training, validation = _data(config, loading)
     refiner, figures = fit_refiner(config, training, validation, report)
-    write_text(config.run_folder / "config.yaml", yaml.safe_dump(to_plain(config), sort_keys=False))
+    write_text(config.run_folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
     notes = {name: f"{value:.2f}" for name, value in figures.items()}
     save_refiner(refiner, file, {**notes, "origin": "python main.py train --config configs/teacher.yaml"})
     return file, figures
@@ -88,57 +88,26 @@ def fit_refiner(
     """Train on sets that are there. Arguments and errors as in `train_refiner`."""
     schedule, hand = config.schedule, OpenHand.load()
     torch.manual_seed(config.seed)
-    refiner = PoseRefiner(hand.dof_count, hand.shape_count, schedule.width, schedule.dropout)
-    optimiser = torch.optim.AdamW(refiner.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    average = {name: value.detach().clone() for name, value in refiner.named_parameters()}
-    figures: dict[str, float] = {}
-    for step in range(schedule.steps):
-        refiner.train()
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.learning_rate * rate_factor(_PACE, step, schedule.steps)
+    refiner = PoseRefiner(hand.dof_count, hand.shape_count, schedule.width, schedule.dropout).train()
+    average = AveragedModel(refiner, avg_fn=functools.partial(_blend, schedule.average))
+    average.update_parameters(refiner)
+
+    def loss() -> Tensor:
         part = training.at(torch.randint(len(training), (schedule.batch_size,)))
-        losses = refiner_losses(part.evidence, refiner(part.evidence), part.labels, config.losses)
-        optimiser.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(refiner.parameters(), schedule.gradient_clip)
-        _check(step, losses["total"], norm)
-        optimiser.step()
-        _blend(average, refiner, min(schedule.average, (1 + step) / (10 + step)))
-        if (step + 1) % schedule.report_every == 0 or step + 1 == schedule.steps:
-            figures = _validated(refiner, average, training, validation)
-            report(step + 1, figures)
-    _assign(refiner, average)
-    refiner.eval()
-    refiner.centre(training.evidence)
-    return refiner, figures
+        return refiner_losses(part.evidence, refiner(part.evidence), part.labels, config.losses)["total"]
+
+    kept: PoseRefiner = average.module.eval()  # type: ignore[assignment]
+    figures: dict[str, float] = {}
+    options = (schedule.steps, schedule.learning_rate, schedule.weight_decay, schedule.gradient_clip)
+    for step in descend(refiner, loss, *options):
+        average.update_parameters(refiner)
+        if step % schedule.report_every == 0 or step == schedule.steps:
+            kept.centre(training.evidence)
+            figures = {name: float(value.mean()) for name, value in score(kept, validation).items()}
+            report(step, figures)
+    return kept, figures
 
 
-def _validated(
-    refiner: PoseRefiner, average: dict[str, Tensor], training: RefinerSet, validation: RefinerSet
-) -> dict[str, float]:
-    """Figures of the averaged and centred weights; training goes on with the present ones."""
-    present = {name: value.detach().clone() for name, value in refiner.named_parameters()}
-    _assign(refiner, average)
-    refiner.eval()
-    refiner.centre(training.evidence)
-    figures = {name: float(value.mean()) for name, value in score(refiner, validation).items()}
-    refiner.means.zero_()
-    _assign(refiner, present)
-    return figures
-
-
-def _check(step: int, loss: Tensor, norm: Tensor) -> None:
-    if not (bool(torch.isfinite(loss)) and bool(torch.isfinite(norm))):
-        found = f"a loss of {float(loss)} and gradients of {float(norm)}"
-        raise TrainingDiverged(f"finite losses and gradients at step {step}", found, "lower schedule.learning_rate")
-
-
-def _blend(average: dict[str, Tensor], module: torch.nn.Module, decay: float) -> None:
-    for name, value in module.named_parameters():
-        average[name].lerp_(value.detach(), 1 - decay)
-
-
-def _assign(module: torch.nn.Module, values: dict[str, Tensor]) -> None:
-    with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            parameter.copy_(values[name])
+def _blend(decay: float, mean: Tensor, value: Tensor, count: Tensor) -> Tensor:
+    """The running mean of the weights, which so far is of `count` values: the first ones count little."""
+    return torch.lerp(mean, value, 1 - min(decay, int(count) / (9 + int(count))))

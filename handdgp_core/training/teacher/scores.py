@@ -30,6 +30,6 @@ def score(refiner: PoseRefiner | None, views: RefinerSet) -> dict[str, Array]:
 def _fit(evidence: Evidence) -> Refined:
     """The fit as it is, weighted by how well each landmark agrees, as `landmarks` does."""
     placed = evidence.points_m @ evidence.rotation.transpose(1, 2) + evidence.root_m[:, None]
-    seen = placed[..., :2] / placed[..., 2:] * evidence.focal_px[:, None, None] + evidence.center_px[:, None]
-    off = (seen - evidence.pixels).norm(dim=-1)
+    projected = placed[..., :2] / placed[..., 2:] * evidence.focal_px[:, None, None] + evidence.center_px[:, None]
+    off = (projected - evidence.pixels).norm(dim=-1)
     return Refined(evidence.rotation, evidence.pixels, 1 / (1 + (off / HALF_WEIGHT_PX) ** 2))
