@@ -35,6 +35,8 @@ class NormalEquations:
         gradient: (12,).
         pose_gradient: (V, 6).
         cost: half the weighted sum of squares.
+        view_shared: (V, 12, 12) the part of each view in `shared`.
+        view_gradient: (V, 12) the part of each view in `gradient`.
     """
 
     shared: Array
@@ -43,6 +45,15 @@ class NormalEquations:
     gradient: Array
     pose_gradient: Array
     cost: float
+    view_shared: Array
+    view_gradient: Array
+
+    def by_view(self) -> tuple[Array, Array]:
+        """(V, 12, 12) information and (V, 12) gradient that each view contributes, its pose eliminated."""
+        factors = np.linalg.solve(self.pose + 1e-12 * np.eye(_POSE), np.swapaxes(self.coupling, 1, 2))
+        information: Array = self.view_shared - self.coupling @ factors
+        gradient: Array = self.view_gradient - np.einsum("vji,vj->vi", factors, self.pose_gradient)
+        return information, gradient
 
     def reduced(self, damping: float = 0.0) -> tuple[Array, Array, Array]:
         """The shared system with the poses eliminated.
@@ -109,7 +120,7 @@ def normal_equations(
     """
     points, by_shape = shaped_points_and_jacobian(board, shared[INTRINSICS:])
     count = len(views)
-    shared_block, gradient = np.zeros((SHARED, SHARED)), np.zeros(SHARED)
+    shared_block, gradient = np.zeros((count, SHARED, SHARED)), np.zeros((count, SHARED))
     coupling, pose_block = np.zeros((count, SHARED, _POSE)), np.zeros((count, _POSE, _POSE))
     pose_gradient, residuals, cost = np.zeros((count, _POSE)), [], 0.0
     for index, view in enumerate(views):
@@ -120,9 +131,18 @@ def normal_equations(
         a = (by_shared * root[:, None, None]).reshape(-1, SHARED)
         b = (by_pose * root[:, None, None]).reshape(-1, _POSE)
         r = (residual * root[:, None]).ravel()
-        shared_block += a.T @ a
+        shared_block[index], gradient[index] = a.T @ a, a.T @ r
         coupling[index], pose_block[index] = a.T @ b, b.T @ b
-        gradient += a.T @ r
         pose_gradient[index] = b.T @ r
         cost += 0.5 * float(r @ r)
-    return NormalEquations(shared_block, coupling, pose_block, gradient, pose_gradient, cost), residuals
+    equations = NormalEquations(
+        shared_block.sum(axis=0),
+        coupling,
+        pose_block,
+        gradient.sum(axis=0),
+        pose_gradient,
+        cost,
+        shared_block,
+        gradient,
+    )
+    return equations, residuals

@@ -13,6 +13,7 @@ import numpy as np
 
 from calib.boards import Board
 from calib.initial import initial_estimate
+from calib.jackknife import honest_covariance
 from calib.normal_equations import INTRINSICS, SHARED, NormalEquations, normal_equations
 from calib.views import MIN_CORNERS, View, common_size
 from handdgp_core.arrays import Array
@@ -43,8 +44,9 @@ class Solution:
         board: the flat board that was looked for.
         views: the views that took part, without the corners that were left out.
         camera: with the standard deviations in `camera.std`.
-        covariance: (12, 12) of the shared parameters: fx fy cx cy k1 k2 p1 p2 k3, bend x, bend y, twist.
-        information: (12, 12) inverse of it, for one pixel of noise; priors included.
+        covariance: (12, 12) of the shared parameters: fx fy cx cy k1 k2 p1 p2 k3, bend x, bend y, twist; from how much
+            each view moves them, see `calib.jackknife`.
+        information: (12, 12) inverse of the covariance that one pixel of independent noise would give; priors included.
         shape_m, shape_std_m: (3,) bends and twist of the board.
         poses: (V, 6) rotation vector and translation, camera_from_board, metres.
         residuals_px: (N, 2) per view, projected minus seen.
@@ -203,8 +205,7 @@ def _solution(
     count = 2 * sum(len(view) for view in problem.views)
     freedom = max(1, count - SHARED - 6 * len(problem.views))
     noise = max(_LEAST_NOISE_PX, float(np.sqrt(sum(np.sum(r**2) for r in residuals) / freedom)))
-    covariance = noise**2 * np.linalg.inv(information)
-    covariance = 0.5 * (covariance + covariance.T)
+    covariance = honest_covariance(equations, noise, _NOISE_PX**2 * problem.prior.precision)
     std = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     matrix = np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
     camera = Camera(*size, matrix, shared[4:INTRINSICS], std=std[:INTRINSICS])
