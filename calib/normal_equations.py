@@ -55,14 +55,14 @@ class NormalEquations:
         gradient: Array = self.view_gradient - np.einsum("vji,vj->vi", factors, self.pose_gradient)
         return information, gradient
 
-    def reduced(self, damping: float = 0.0) -> tuple[Array, Array, Array]:
+    def reduced(self, damping: float = 0.0) -> tuple[Array, Array]:
         """The shared system with the poses eliminated.
 
         Args:
             damping: added to every diagonal, as a part of it.
 
         Returns:
-            (12, 12) matrix, (12,) right side, and (V, 6, 12) factors that give the poses' steps back.
+            (12, 12) matrix and (12,) right side.
         """
         pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
         factors = np.linalg.solve(pose, np.swapaxes(self.coupling, 1, 2))  # C^-1 B^T, (V, 6, 12)
@@ -70,15 +70,19 @@ class NormalEquations:
             "vij,vjk->ik", self.coupling, factors
         )
         right: Array = self.gradient - np.einsum("vji,vj->i", factors, self.pose_gradient)
-        return matrix, right, np.asarray(factors, dtype=np.float64)
+        return matrix, right
 
     def step(self, damping: float) -> tuple[Array, Array]:
         """The damped Gauss-Newton step of the shared parameters (12,) and of the poses (V, 6)."""
-        matrix, right, factors = self.reduced(damping)
+        matrix, right = self.reduced(damping)
         shared: Array = np.asarray(-np.linalg.solve(matrix, right), dtype=np.float64)
+        return shared, self.pose_steps(shared, damping)
+
+    def pose_steps(self, shared: Array, damping: float = 0.0) -> Array:
+        """(V, 6) steps of the poses that go best with a step (12,) of the shared parameters."""
         pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
-        own = -np.linalg.solve(pose, self.pose_gradient[..., None])[..., 0]
-        return shared, own - factors @ shared
+        right = self.pose_gradient + np.einsum("vij,i->vj", self.coupling, shared)
+        return np.asarray(-np.linalg.solve(pose, right[..., None])[..., 0], dtype=np.float64)
 
 
 def project_view(points: Array, by_shape: Array, pose: Array, shared: Array) -> tuple[Array, Array, Array]:

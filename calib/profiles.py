@@ -22,6 +22,7 @@ import numpy as np
 import platformdirs
 
 from calib.boards import Board
+from calib.solve import Solution, solve
 from calib.views import View
 from handdgp_core.errors import CalibrationError, HandDGPError
 from handdgp_core.files import output_errors
@@ -37,6 +38,7 @@ __all__ = [
     "load_profile",
     "load_views",
     "new_profile",
+    "stored_solution",
 ]
 
 ENVIRONMENT_VARIABLE = "HANDDGP_PROFILES"
@@ -227,6 +229,16 @@ def load_views(folder: Path) -> list[View]:
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         found = f"those of {folder} damaged ({error})"
         raise CalibrationError("the views of a stored calibration", found, "calibrate again") from None
+
+
+def stored_solution(profile: Profile) -> Solution | None:
+    """The solution from which a profile came, solved once more from its views; None where they are lost or damaged."""
+    if profile.folder is None:
+        return None
+    try:
+        return solve(Board.parse(profile.board), load_views(profile.folder))
+    except HandDGPError:
+        return None
 
 
 def new_profile(key: CameraKey, camera: Camera, board: Board, headline: str, focal_percent: float) -> Profile:

@@ -20,9 +20,11 @@ from handdgp_core.errors import CalibrationError
 
 __all__ = ["SplitHalf", "Verdict", "calibrate", "judge", "outlier_views", "split_half", "tilts_rad"]
 
-Grade = Literal["excellent", "good", "fair", "refused"]
+Grade = Literal["excellent", "good", "fair", "rough", "refused"]
 
-_MAX_FOCAL_STD = 0.0025
+_MAX_FOCAL_STD = 0.01
+_ROUGH_FOCAL_STD = 0.0025
+_FEW_VIEWS = 6  # fewer cannot be checked against each other, whatever their standard deviation
 _EXCELLENT_FOCAL_STD = 0.001
 _FRONTAL_RAD = np.deg2rad(9.0)
 _MIN_TILTED = 2
@@ -60,7 +62,8 @@ class Verdict:
     """What a person wants to know of a calibration.
 
     Attributes:
-        grade: "refused" must not be used; "fair" holds in the middle of the picture, not in its corners.
+        grade: "refused" must not be used; "rough" is better than a guess; "fair" holds in the middle of the picture,
+            not in its corners.
         headline: one sentence.
         reasons: what is wrong, worst first.
         advice: what to do about it; empty where nothing needs doing.
@@ -106,9 +109,9 @@ def judge(solution: Solution) -> Verdict:
     percent = 200.0 * _honest_focal_std(solution, halves)
     depth_mm = percent / 100.0 * _HALF_METRE_MM
     measure = f"focal length known to ±{percent:.2f} %, which is ±{depth_mm:.1f} mm of depth at 0.5 m"
-    excellent = percent <= 200.0 * _EXCELLENT_FOCAL_STD and worst <= MAP_GOAL_PX and not outliers
-    known_all_over = worst <= _FAIR_MAP_PX  # False for NaN, too
-    grade: Grade = "refused" if reasons else "excellent" if excellent else "good" if known_all_over else "fair"
+    grade = "refused" if reasons else _grade(solution, percent, worst, outliers)
+    if grade == "rough":
+        advice = _more_views(solution)
     headline = f"Not good enough yet: {reasons[0]}" if reasons else f"{grade.capitalize()}: {measure}"
     enough = not reasons and len(solution.views) >= VIEWS_GOAL
     enough = enough and solution.focal_std <= FOCAL_GOAL and worst <= MAP_GOAL_PX
@@ -155,6 +158,19 @@ def _honest_focal_std(solution: Solution, halves: SplitHalf | None) -> float:
     return max(solution.focal_std, 0.25 * halves.focal_difference)
 
 
+def _grade(solution: Solution, focal_percent: float, worst_px: float, outliers: tuple[int, ...]) -> Grade:
+    """Of a calibration that is not refused."""
+    if focal_percent > 200.0 * _ROUGH_FOCAL_STD or len(solution.views) < _FEW_VIEWS:
+        return "rough"
+    if focal_percent <= 200.0 * _EXCELLENT_FOCAL_STD and worst_px <= MAP_GOAL_PX and not outliers:
+        return "excellent"
+    return "good" if worst_px <= _FAIR_MAP_PX else "fair"  # NaN is fair, too
+
+
+def _more_views(solution: Solution) -> str:
+    return _TILT_ADVICE if len(solution.views) >= VIEWS_GOAL else f"take {VIEWS_GOAL} views or more, and {_TILT_ADVICE}"
+
+
 def _objections(solution: Solution, halves: SplitHalf | None, outliers: tuple[int, ...]) -> tuple[list[str], str]:
     reasons, advice = [], ""
     tilted = int((tilts_rad(solution) > _FRONTAL_RAD).sum())
@@ -165,11 +181,7 @@ def _objections(solution: Solution, halves: SplitHalf | None, outliers: tuple[in
         # Standard deviations of a solve that ran away are as wild as the rest of it: they refuse, but are not shown.
         std = f" (±{200 * solution.focal_std:.1f} %)" if solution.focal_std < 0.1 else ""
         reasons.append(f"the focal length is not determined well enough{std}")
-        advice = (
-            _TILT_ADVICE
-            if len(solution.views) >= VIEWS_GOAL
-            else f"take {VIEWS_GOAL} views or more, and {_TILT_ADVICE}"
-        )
+        advice = _more_views(solution)
     if solution.rms_px > _MAX_RMS_PX:
         reasons.append(f"the corners are {solution.rms_px:.1f} px off")
         advice = advice or (

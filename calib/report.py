@@ -23,7 +23,8 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse }
 th, td { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #e3e5ea }
 th:first-child, td:first-child { text-align: left; padding-left: 0 } svg { max-width: 100%; height: auto }
-.excellent, .good, .fair { color: #1f7a3a } .refused { color: #b3261e } .note { color: #5c6475; font-size: .85rem }
+.excellent, .good, .fair { color: #1f7a3a } .rough { color: #8a5a00 }
+.refused { color: #b3261e } .note { color: #5c6475; font-size: .85rem }
 """
 
 

@@ -83,3 +83,16 @@ def test_tilts_are_angles_to_the_line_of_sight():
     solution = guided_solution(0, 5)
     tilts = np.rad2deg(tilts_rad(solution))
     assert tilts[0] < 15 and (tilts[1:] > 20).all()
+
+
+def test_fewer_than_six_views_are_never_better_than_rough():
+    assert judge(guided_solution(0, 6)).grade != "rough"
+    five = judge(guided_solution(0, 5))
+    assert five.grade == "rough" and five.usable
+    assert "8 views" in five.advice
+
+
+def test_a_focal_length_known_to_one_percent_is_rough():
+    verdict = judge(guided_solution(0, 8, noise_px=1.0))
+    assert 0.5 < verdict.focal_percent < 2.0
+    assert verdict.grade == "rough" and verdict.headline.startswith("Rough: focal length known to ±")
