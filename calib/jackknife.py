@@ -2,54 +2,100 @@
 
 Residuals of real images are correlated within a view: the paper flexes, light and focus move all corners alike. A
 covariance from their size alone takes every corner for a witness of its own and is two to three times too small.
-Leaving a view out, and looking at how far the solution goes, takes each view for one witness.
+Leaving a view out, and looking at how far the solution goes, takes each view for one witness; views that look alike
+are one witness together.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from calib.normal_equations import NormalEquations
+import numpy as np
+from numpy.typing import NDArray
+
 from handdgp_core.arrays import Array
 
-__all__ = ["delete_a_view_steps", "honest_covariance"]
+__all__ = ["Witnesses"]
 
-_PRIOR_VIEWS = 6  # the weight, in views, of the shape that the information gives to the covariance
-
-
-def delete_a_view_steps(information: Array, view_information: Array, view_gradient: Array) -> Array:
-    """(V, K) how far the shared parameters move when a view is left out, by one Gauss-Newton step.
-
-    Args:
-        information: (K, K) of the shared parameters, poses eliminated, priors included.
-        view_information: (V, K, K) the part of each view.
-        view_gradient: (V, K) the gradient that each view contributes at the solution.
-    """
-    steps = np.linalg.solve(information - view_information, view_gradient[..., None])
-    return np.asarray(steps[..., 0], dtype=np.float64)
+_PRIOR_COUNT = 6  # the weight, in witnesses, of the shape that the information gives to the covariance
 
 
-def honest_covariance(equations: NormalEquations, noise_px: float, prior_gradient: Array) -> Array:
-    """(12, 12) covariance of the shared parameters at a solution.
+@dataclass(frozen=True)
+class Witnesses:
+    """What each view, or several that look alike, say of the shared parameters near a solution.
 
-    The jackknife's covariance has as many independent terms as there are views less one, so with few views its single
-    entries are a lottery. It is therefore averaged with the classical covariance, scaled to the mean pull of the views;
-    that one counts as much as six views do.
-
-    Args:
-        equations: at the solution, without weights, priors included.
+    Attributes:
+        information: (W, K, K) of each, poses eliminated.
+        gradient: (W, K) of each at the solution.
+        prior: (K,) information of the priors, a diagonal.
+        prior_gradient: (K,) of the priors at the solution.
+        prior_std: (K,) standard deviation of the priors' own gradient.
         noise_px: standard deviation of a corner's coordinate.
-        prior_gradient: (12,) variance of the priors' own pull, the diagonal of a (12, 12) matrix.
     """
-    information, (view_information, view_gradient) = equations.reduced()[0], equations.by_view()
-    count = len(view_gradient)
-    inverse = np.linalg.inv(information)
-    steps = delete_a_view_steps(information, view_information, view_gradient)
-    steps = steps - steps.mean(axis=0)
-    # What a prior holds does not move with the views: the prior's own uncertainty is added.
-    jackknife = (count - 1) / count * steps.T @ steps + inverse @ (prior_gradient[:, None] * inverse)
-    pull = np.einsum("vi,ij,vj->", view_gradient, inverse, view_gradient) * count / (count - 1)
-    classical = max(noise_px**2, float(pull) / len(information)) * inverse
-    share = count / (count + _PRIOR_VIEWS)
-    covariance = share * jackknife + (1.0 - share) * classical
-    return np.asarray(0.5 * (covariance + covariance.T), dtype=np.float64)
+
+    information: Array
+    gradient: Array
+    prior: Array
+    prior_gradient: Array
+    prior_std: Array
+    noise_px: float
+
+    def __len__(self) -> int:
+        return len(self.gradient)
+
+    def merged(self, labels: NDArray[np.intp]) -> Witnesses:
+        """Those with the same label (W,) taken for one."""
+        labels = np.unique(labels, return_inverse=True)[1]
+        count = int(labels.max()) + 1
+        information, gradient = (
+            np.zeros((count, *self.information.shape[1:])),
+            np.zeros((count, self.gradient.shape[1])),
+        )
+        np.add.at(information, labels, self.information)
+        np.add.at(gradient, labels, self.gradient)
+        return Witnesses(information, gradient, self.prior, self.prior_gradient, self.prior_std, self.noise_px)
+
+    def without_each(self) -> Array:
+        """(W, K) how far the parameters move when a witness is left out, by one Gauss-Newton step."""
+        steps = np.linalg.solve(self._whole() - self.information, self.gradient[..., None])
+        return np.asarray(steps[..., 0], dtype=np.float64)
+
+    def covariance(self) -> Array:
+        """(K, K) covariance of the parameters.
+
+        The jackknife's covariance has as many independent terms as there are witnesses less one, so with few of them
+        its single entries are a lottery. It is therefore averaged with the classical covariance, scaled to the mean
+        pull of the witnesses; that one counts as much as six witnesses do.
+        """
+        count, inverse = len(self), np.linalg.inv(self._whole())
+        steps = self.without_each()
+        steps = steps - steps.mean(axis=0)
+        # What a prior holds does not move with the views: the prior's own uncertainty is added.
+        held = inverse @ (self.prior_std[:, None] ** 2 * inverse)
+        jackknife = (count - 1) / count * steps.T @ steps + held
+        pull = float(np.einsum("wi,ij,wj->", self.gradient, inverse, self.gradient)) / len(inverse)
+        classical = max(self.noise_px**2, pull * count / max(1, count - 1)) * inverse
+        share = count / (count + _PRIOR_COUNT)
+        covariance = share * jackknife + (1.0 - share) * classical
+        return np.asarray(0.5 * (covariance + covariance.T), dtype=np.float64)
+
+    def alone(self, chosen: NDArray[np.intp], labels: NDArray[np.intp]) -> tuple[Array, Array]:
+        """What some of them would say without the others, by one Gauss-Newton step.
+
+        Args:
+            chosen: (N,) indices.
+            labels: (N,) the same for those that are one witness together.
+
+        Returns:
+            (K,) by which the parameters move, and their (K, K) covariance.
+        """
+        information, gradient = self.information[chosen], self.gradient[chosen]
+        whole = information.sum(axis=0) + np.diag(self.prior)
+        step = -np.linalg.solve(whole, gradient.sum(axis=0) + self.prior_gradient)
+        moved = Witnesses(
+            information, gradient + information @ step, self.prior, self.prior_gradient, self.prior_std, self.noise_px
+        )
+        return np.asarray(step, dtype=np.float64), moved.merged(labels).covariance()
+
+    def _whole(self) -> Array:
+        return np.asarray(self.information.sum(axis=0) + np.diag(self.prior), dtype=np.float64)

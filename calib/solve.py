@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calib.boards import Board
 from calib.initial import initial_estimate
-from calib.jackknife import honest_covariance
+from calib.jackknife import Witnesses
 from calib.normal_equations import INTRINSICS, SHARED, NormalEquations, normal_equations
+from calib.poses import appearance, distinct_labels
 from calib.views import MIN_CORNERS, View, common_size
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError
@@ -51,6 +53,8 @@ class Solution:
         poses: (V, 6) rotation vector and translation, camera_from_board, metres.
         residuals_px: (N, 2) per view, projected minus seen.
         noise_px: standard deviation of a corner's coordinate, from the residuals.
+        by_view: what each view says of the shared parameters.
+        labels: (V,) a number for each distinct view, the same for views that look alike.
         left_out: (view index, corner id) of single corners that did not fit.
     """
 
@@ -64,6 +68,8 @@ class Solution:
     poses: Array
     residuals_px: tuple[Array, ...]
     noise_px: float
+    by_view: Witnesses
+    labels: NDArray[np.intp]
     left_out: tuple[tuple[int, int], ...] = ()
 
     @property
@@ -72,6 +78,11 @@ class Solution:
         lens = np.zeros(5)
         lens[: self.camera.distortion.size] = self.camera.distortion
         return np.concatenate([self.camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], lens, self.shape_m])
+
+    @property
+    def distinct_count(self) -> int:
+        """How many of the views differ enough to tell the camera different things."""
+        return int(self.labels.max()) + 1
 
     @property
     def rms_px(self) -> float:
@@ -205,10 +216,12 @@ def _solution(
     count = 2 * sum(len(view) for view in problem.views)
     freedom = max(1, count - SHARED - 6 * len(problem.views))
     noise = max(_LEAST_NOISE_PX, float(np.sqrt(sum(np.sum(r**2) for r in residuals) / freedom)))
-    covariance = honest_covariance(equations, noise, _NOISE_PX**2 * problem.prior.precision)
+    by_view = _by_view(problem.prior, equations, shared, noise)
+    camera = Camera(*size, _matrix(shared), shared[4:INTRINSICS])
+    labels = distinct_labels([appearance(problem.board, pose, camera) for pose in poses])
+    covariance = by_view.merged(labels).covariance()
     std = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    matrix = np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
-    camera = Camera(*size, matrix, shared[4:INTRINSICS], std=std[:INTRINSICS])
+    camera = replace(camera, std=std[:INTRINSICS])
     return Solution(
         problem.board,
         tuple(problem.views),
@@ -220,8 +233,19 @@ def _solution(
         poses,
         tuple(residuals),
         noise,
+        by_view,
+        labels,
         left_out,
     )
+
+
+def _by_view(prior: _Prior, equations: NormalEquations, shared: Array, noise_px: float) -> Witnesses:
+    pull, spread = prior.precision * (shared - prior.mean), _NOISE_PX * np.sqrt(prior.precision)
+    return Witnesses(*equations.by_view(), prior.precision, pull, spread, noise_px)
+
+
+def _matrix(shared: Array) -> Array:
+    return np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
 
 
 def _noise(residuals: Sequence[Array]) -> float:

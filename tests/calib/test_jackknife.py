@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from calib.jackknife import delete_a_view_steps
 from calib.normal_equations import normal_equations
 from calib.solve import solve
 from tests.calib.scenes import BOARD, CAMERA, flexing_views, random_views
@@ -18,13 +17,13 @@ def z_of_cameras(count: int, views: int, flex_m: float) -> np.ndarray:
 
 
 def test_one_step_goes_where_solving_without_the_view_goes():
-    solution = solve(BOARD, flexing_views(3, 14, 0.00015))
+    solution = solve(BOARD, flexing_views(7, 10, 0.00015))
     slow = []
-    for left_out in range(14):
+    for left_out in range(10):
         rest = [view for index, view in enumerate(solution.views) if index != left_out]
         slow.append(solve(BOARD, rest).shared - solution.shared)
-    equations, _ = normal_equations(BOARD, solution.views, solution.shared, solution.poses)
-    fast = delete_a_view_steps(solution.information, *equations.by_view())
+    assert solution.distinct_count == 10
+    fast = solution.by_view.without_each()
     scale = np.std(slow, axis=0)
     assert np.corrcoef((fast / scale).ravel(), (slow / scale).ravel())[0, 1] > 0.97
     np.testing.assert_allclose(np.std(fast, axis=0)[:4], scale[:4], rtol=0.15)
@@ -37,6 +36,26 @@ def test_the_parts_of_the_views_add_up_to_the_whole():
     whole, right = equations.reduced()
     np.testing.assert_allclose(information.sum(axis=0), whole, rtol=1e-6, atol=1e-6 * np.abs(whole).max())
     np.testing.assert_allclose(gradient.sum(axis=0), right, atol=1e-6 * np.abs(gradient).max())
+    known = solution.by_view
+    np.testing.assert_allclose(known.information.sum(axis=0) + np.diag(known.prior), solution.information, rtol=1e-6)
+    np.testing.assert_allclose(known.gradient.sum(axis=0), -known.prior_gradient, atol=1e-3 * np.abs(gradient).max())
+
+
+def test_half_of_the_views_say_what_solving_them_says():
+    solution = solve(BOARD, flexing_views(7, 12, 0.0003))
+    assert solution.distinct_count == 12
+    half = solve(BOARD, solution.views[::2])
+    moved, covariance = solution.by_view.alone(np.arange(0, 12, 2), np.arange(6))
+    std = np.sqrt(np.diag(half.covariance))
+    np.testing.assert_allclose(moved[:4] / std[:4], (half.shared - solution.shared)[:4] / std[:4], atol=0.1)
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance))[:4], std[:4], rtol=0.1)
+
+
+def test_views_shown_ten_times_are_no_surer_than_once():
+    views = flexing_views(6, 5, 0.0003)
+    once, often = solve(BOARD, views), solve(BOARD, views * 10)
+    assert often.distinct_count == 5
+    np.testing.assert_allclose(often.camera.std[:4], once.camera.std[:4], rtol=0.25)
 
 
 @pytest.mark.parametrize("flex_m", [0.0, 0.0005])
