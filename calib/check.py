@@ -51,7 +51,7 @@ _PRIOR_FACTOR = 0.3  # standard deviation of the factor on the focal lengths
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What the views say of a calibration.
+    """The result of a check.
 
     Attributes:
         outcome: "holds", "doubtful", "wrong", or "cannot tell".
@@ -128,7 +128,7 @@ class CalibrationCheck:
         self._result: CheckResult | None = None
 
     def add(self, view: View) -> CheckResult:
-        """What this view and those before it say; one that looks like an earlier one adds nothing.
+        """The result of this view and those before it; one that looks like an earlier one adds nothing.
 
         Raises:
             CameraError: the picture has another shape than that of the calibration.

@@ -1,4 +1,4 @@
-"""Do the views of a solution agree with each other? What some of them say is held against what the others say."""
+"""Do the views of a solution agree with each other? The solution of some is compared with that of the others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["SplitHalf", "split_half"]
 _FOCAL_AGREES, _FOCAL_CONTRADICTS = 0.002, 0.02  # parts of the focal length
 _CENTRE_AGREES, _CENTRE_CONTRADICTS = 0.0025, 0.01  # parts of the picture's width
 _SIGMAS = 3.5  # for a split that does not look at the views; a false alarm in a thousand
-_SORTED_SIGMAS = 8.0  # for one that parts the views by what they say, which always finds some difference
+_SORTED_SIGMAS = 8.0  # for one that sorts the views by their own pull, which always finds some difference
 
 
 @dataclass(frozen=True)
@@ -66,19 +66,19 @@ class SplitHalf:
     @property
     def words(self) -> str:
         """The differences that are more than chance, for a sentence."""
-        said = []
+        listed = []
         if not self.focal_agrees:
-            said.append(f"{100 * self.focal_difference:.1f} % in focal length")
+            listed.append(f"{100 * self.focal_difference:.1f} % in focal length")
         if self.focal_agrees or float(np.max(np.abs(self.centre_px) / self.centre_expected_px)) > self.limit:
-            said.append(f"{float(np.hypot(*self.centre_px)):.0f} px in the principal point")
-        return " and ".join(said)
+            listed.append(f"{float(np.hypot(*self.centre_px)):.0f} px in the principal point")
+        return " and ".join(listed)
 
 
 def split_half(solution: Solution) -> SplitHalf | None:
     """The split that shows the worst contradiction; None with fewer than six distinct views.
 
     The first views against the last (the camera refocused, or a second one follows), every other one against the rest
-    (the board moved or bent), and, against a stricter limit, the views parted by what they say (two cameras, or turned
+    (the board moved or bent), and, against a stricter limit, the views sorted by their own pull (two cameras, or turned
     images, mixed in any order).
     """
     count = len(solution.views)

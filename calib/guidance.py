@@ -1,4 +1,4 @@
-"""Which view of the board to show next: first a fixed handful, then the one that teaches most."""
+"""Which view of the board to show next: first a fixed handful, then the one that adds most."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAP_GOAL_PX = 0.3
 VIEWS_GOAL = 8  # fewer leave nothing to check one half of the views against the other
 _TILT_RAD = np.deg2rad(35.0)
 _MARGIN_PX = 4.0
-_CLEARLY_NEW = 1.3  # nobody hits an outline exactly
+_CLEARLY_NEW = 1.3  # no user hits an outline exactly
 _SCRIPT = (
     # words, tilt about (degrees in the picture; None for no tilt), place (-1 to 1 in x and y), part of the width filled
     ("Hold the board straight in front of the camera", None, (0.0, 0.0), 0.6),
@@ -43,7 +43,7 @@ _EDGES = {None: "facing the camera", 0.0: "top edge tilted away", 270.0: "right 
 
 @dataclass(frozen=True)
 class WantedPose:
-    """A pose that the person is asked for.
+    """A pose that the user is asked for.
 
     Attributes:
         words: what to do.

@@ -2,7 +2,7 @@
 
 Residuals of real images are correlated within a view: the paper flexes, light and focus move all corners alike. A
 covariance from their size alone takes every corner for a witness of its own and is two to three times too small.
-Leaving a view out, and looking at how far the solution goes, takes each view for one witness; views that look alike
+Dropping a view, and looking at how far the solution goes, takes each view for one witness; views that look alike
 are one witness together.
 """
 
@@ -22,7 +22,7 @@ _PRIOR_COUNT = 6  # the weight, in witnesses, of the shape that the information 
 
 @dataclass(frozen=True)
 class Witnesses:
-    """What each view, or several that look alike, say of the shared parameters near a solution.
+    """What each view, or several that look alike, contribute to the shared parameters near a solution.
 
     Attributes:
         information: (W, K, K) of each, poses eliminated.
@@ -56,7 +56,7 @@ class Witnesses:
         return Witnesses(information, gradient, self.prior, self.prior_gradient, self.prior_std, self.noise_px)
 
     def without_each(self) -> Array:
-        """(W, K) how far the parameters move when a witness is left out, by one Gauss-Newton step."""
+        """(W, K) how far the parameters move when a witness is dropped, by one Gauss-Newton step."""
         steps = np.linalg.solve(self._whole() - self.information, self.gradient[..., None])
         return np.asarray(steps[..., 0], dtype=np.float64)
 
@@ -80,7 +80,7 @@ class Witnesses:
         return np.asarray(0.5 * (covariance + covariance.T), dtype=np.float64)
 
     def alone(self, chosen: NDArray[np.intp], labels: NDArray[np.intp]) -> tuple[Array, Array]:
-        """What some of them would say without the others, by one Gauss-Newton step.
+        """The solution of some of them without the others, by one Gauss-Newton step.
 
         Args:
             chosen: (N,) indices.

@@ -27,7 +27,7 @@ class Appearance:
 
     Attributes:
         normal: (3,) of the board towards the viewer, camera frame; (0, 0, -1) where it faces the camera squarely.
-        middle_px: (2,) where its middle is, lens left out.
+        middle_px: (2,) where its middle is, without the lens.
         distance_m: of its middle.
         tilt_rad: between the normal and the line of sight to the middle.
         width: of the picture.

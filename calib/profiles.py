@@ -57,8 +57,8 @@ class CameraKey:
         width, height: of its pictures.
         pixel_format: four characters, or empty where unknown.
         name: to show.
-        autofocus: 1 on, 0 off, None where the driver does not say.
-        focus, zoom: as the driver says, or None.
+        autofocus: 1 on, 0 off, None where the driver does not report it.
+        focus, zoom: as the driver reports them, or None.
     """
 
     identity: str
@@ -206,7 +206,7 @@ def load_profile(folder: Path) -> Profile:
         headline, percent = str(content["headline"]), float(content["focal_percent"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CalibrationError(
-            "a stored calibration", f"{folder}, which is damaged ({error})", "calibrate again"
+            f"Could not read the stored calibration {folder}: it is damaged ({error}).", hint="Calibrate again."
         ) from None
     return Profile(key, Camera.load(folder / _CAMERA), board, created, headline, percent, folder)
 
@@ -227,8 +227,10 @@ def load_views(folder: Path) -> list[View]:
             for i, c, name in zip(ids, corners, names, strict=True)
         ]
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
-        found = f"those of {folder} damaged ({error})"
-        raise CalibrationError("the views of a stored calibration", found, "calibrate again") from None
+        raise CalibrationError(
+            f"Could not read the views of the stored calibration {folder}: they are damaged ({error}).",
+            hint="Calibrate again.",
+        ) from None
 
 
 def stored_solution(profile: Profile) -> Solution | None:

@@ -40,7 +40,7 @@ _TILT_ADVICE = "add views with the board tilted by 20 to 40 degrees towards each
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a person wants to know of a calibration.
+    """A calibration in plain words and figures.
 
     Attributes:
         grade: "refused" must not be used; "rough" is better than a guess; "fair" holds in the middle of the picture,
@@ -189,8 +189,8 @@ def _notes(solution: Solution, halves: SplitHalf | None, outliers: tuple[int, ..
         notes.append(
             f"Towards the corners of the picture the lens is known to ±{2 * worst_px:.1f} px: show the board there."
         )
-    if solution.left_out:
-        notes.append(f"{len(solution.left_out)} single corners did not fit and were left out.")
+    if solution.dropped:
+        notes.append(f"{len(solution.dropped)} single corners did not fit and were dropped.")
     return notes
 
 

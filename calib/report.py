@@ -35,7 +35,7 @@ def write_report(path: Path, title: str, solution: Solution, verdict: Verdict, r
         path: of the HTML file.
         title: what was calibrated.
         solution, verdict: what is reported.
-        remarks: sentences of the caller, such as which pictures were left out.
+        remarks: sentences of the caller, such as which images were skipped.
 
     Raises:
         OutputError: the place cannot be written.
@@ -61,7 +61,7 @@ def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[st
         "<h2>Where corners were seen</h2>",
         plot_coverage(solution),
         "<h2>Uncertainty over the picture</h2>",
-        "<p class='note'>One standard deviation of where a point appears; a turn of the whole camera left out.</p>",
+        "<p class='note'>One standard deviation of where a point appears; without a turn of the whole camera.</p>",
         plot_uncertainty(solution),
     ]
     return (

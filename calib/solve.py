@@ -1,7 +1,7 @@
 """The final solve: camera, lens and the board's own shape from all views at once, with honest standard deviations.
 
 Levenberg-Marquardt on the reprojection error. Weak Gaussian priors hold what the views do not determine; a corner
-that is off by far more than the others loses its say first (Huber), then is left out for good.
+that is off by far more than the others is weighted down first (Huber), then dropped for good.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Solution:
 
     Attributes:
         board: the flat board that was looked for.
-        views: the views that took part, without the corners that were left out.
+        views: the views that took part, without the corners that were dropped.
         camera: with the standard deviations in `camera.std`.
         covariance: (12, 12) of the shared parameters: fx fy cx cy k1 k2 p1 p2 k3, bend x, bend y, twist; from how much
             each view moves them, see `calib.jackknife`.
@@ -53,9 +53,9 @@ class Solution:
         poses: (V, 6) rotation vector and translation, camera_from_board, metres.
         residuals_px: (N, 2) per view, projected minus seen.
         noise_px: standard deviation of a corner's coordinate, from the residuals.
-        by_view: what each view says of the shared parameters.
+        by_view: what each view contributes to the shared parameters.
         labels: (V,) a number for each distinct view, the same for views that look alike.
-        left_out: (view index, corner id) of single corners that did not fit.
+        dropped: (view index, corner id) of single corners that did not fit.
     """
 
     board: Board
@@ -70,7 +70,7 @@ class Solution:
     noise_px: float
     by_view: Witnesses
     labels: NDArray[np.intp]
-    left_out: tuple[tuple[int, int], ...] = ()
+    dropped: tuple[tuple[int, int], ...] = ()
 
     @property
     def shared(self) -> Array:
@@ -117,18 +117,20 @@ def solve(board: Board, views: Sequence[View], start: Solution | None = None, be
     """
     size = common_size(views)
     if len(views) < MIN_VIEWS:
-        found = "one view of it" if len(views) == 1 else f"{len(views)} views of it"
-        cure = "take eight or more, with the board tilted by about 30 degrees in several directions"
-        raise CalibrationError(f"at least {MIN_VIEWS} views of the board", found, cure)
+        there = "there is one" if len(views) == 1 else f"there are {len(views)}"
+        raise CalibrationError(
+            f"A calibration needs at least {MIN_VIEWS} views of the board, but {there}.",
+            hint="Take eight or more, with the board tilted by about 30 degrees in several directions.",
+        )
     camera, poses = initial_estimate(board, views)
     if start is not None and camera.source == "assumed":
         camera = start.camera
     problem = _Problem(board, list(views), _Prior.around(camera, bent))
     shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], _five(camera.distortion), np.zeros(3)])
     shared, poses = problem.minimise(shared, poses, robust=True)
-    left_out = problem.drop_outliers(shared, poses)
+    dropped = problem.drop_outliers(shared, poses)
     shared, poses = problem.minimise(shared, poses, robust=False)
-    return _solution(problem, shared, poses, size, left_out)
+    return _solution(problem, shared, poses, size, dropped)
 
 
 @dataclass(frozen=True)
@@ -190,26 +192,29 @@ class _Problem:
                 if damping > 1e8:
                     break
         if not (np.isfinite(shared).all() and min(shared[:2]) > 0):
-            raise CalibrationError("views that agree on one camera", "that the solve ran away", "take other views")
+            raise CalibrationError(
+                "Could not calibrate the camera: the solve diverged.",
+                hint="Take other views, and check that they show the board that was named.",
+            )
         return shared, poses
 
     def drop_outliers(self, shared: Array, poses: Array) -> tuple[tuple[int, int], ...]:
         """Leave out corners far beyond the noise, where enough others of the view stay."""
         _, residuals = self.equations(shared, poses, None)
         limit = _OUTLIER * _noise(residuals)
-        left_out: list[tuple[int, int]] = []
+        dropped: list[tuple[int, int]] = []
         for index, (view, residual) in enumerate(zip(self.views, residuals, strict=True)):
             good = np.abs(residual).max(axis=1) <= limit
             # Where most corners of a view are off it is the view that is wrong: `quality` names it.
             if good.all() or good.sum() < max(MIN_CORNERS, 0.8 * len(view)):
                 continue
-            left_out += [(index, int(number)) for number in view.ids[~good]]
+            dropped += [(index, int(number)) for number in view.ids[~good]]
             self.views[index] = replace(view, ids=view.ids[good], corners_px=view.corners_px[good])
-        return tuple(left_out)
+        return tuple(dropped)
 
 
 def _solution(
-    problem: _Problem, shared: Array, poses: Array, size: tuple[int, int], left_out: tuple[tuple[int, int], ...]
+    problem: _Problem, shared: Array, poses: Array, size: tuple[int, int], dropped: tuple[tuple[int, int], ...]
 ) -> Solution:
     equations, residuals = problem.equations(shared, poses, None)
     information = equations.reduced()[0]
@@ -235,7 +240,7 @@ def _solution(
         noise,
         by_view,
         labels,
-        left_out,
+        dropped,
     )
 
 

@@ -19,8 +19,8 @@ def z_of_cameras(count: int, views: int, flex_m: float) -> np.ndarray:
 def test_one_step_goes_where_solving_without_the_view_goes():
     solution = solve(BOARD, flexing_views(7, 10, 0.00015))
     slow = []
-    for left_out in range(10):
-        rest = [view for index, view in enumerate(solution.views) if index != left_out]
+    for dropped in range(10):
+        rest = [view for index, view in enumerate(solution.views) if index != dropped]
         slow.append(solve(BOARD, rest).shared - solution.shared)
     assert solution.distinct_count == 10
     fast = solution.by_view.without_each()
@@ -67,7 +67,7 @@ def test_errors_that_views_share_are_in_the_standard_deviation(flex_m):
 def test_three_views_give_no_silly_number():
     solutions = [solve(BOARD, random_views(40 + seed, 3)) for seed in range(30)]
     z = np.array([(s.shared[:4] - TRUE) / s.camera.std[:4] for s in solutions])
-    # Neither false certainty nor doubt without bounds: the classical covariance has its say.
+    # Neither false certainty nor doubt without bounds: the classical covariance counts, too.
     assert np.mean(np.abs(z) > 2) < 0.1
     assert np.median([s.focal_std for s in solutions]) < 0.01
     assert all(s.focal_std > 0.0005 for s in solutions)

@@ -1,4 +1,4 @@
-"""The final solve against known cameras, a slow twin, bends, outliers, and sets that cannot be solved."""
+"""The final solve against known cameras, a slow reference, bends, outliers, and sets that cannot be solved."""
 
 from dataclasses import replace
 
@@ -78,13 +78,13 @@ def test_standard_deviations_are_honest():
     assert 0.7 < np.sqrt(np.mean(np.square(z))) < 1.5
 
 
-def test_single_wrong_corners_are_left_out():
+def test_single_wrong_corners_are_dropped():
     views = random_views(7, 8)
     corners = views[2].corners_px.copy()
     corners[5] += (9.0, -4.0)
     views[2] = replace(views[2], corners_px=corners)
     solution = solve(BOARD, views)
-    assert (2, int(views[2].ids[5])) in solution.left_out
+    assert (2, int(views[2].ids[5])) in solution.dropped
     assert focal_error(solution) < 0.005
 
 
@@ -96,7 +96,7 @@ def test_bent_paper_keeps_its_length():
 
 def test_sets_that_cannot_be_solved_say_what_is_wanted():
     views = random_views(1, 4)
-    with pytest.raises(CalibrationError, match=r"at least 3 views.*one view"):
+    with pytest.raises(CalibrationError, match=r"at least 3 views.*there is one"):
         solve(BOARD, views[:1])
     with pytest.raises(CalibrationError, match=r"show the board.*none"):
         solve(BOARD, [])
