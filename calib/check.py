@@ -39,6 +39,7 @@ _LEAST_BAD_PX = 0.5  # at a width of 1280 pixels
 _STEPS = 12
 # What is taken for granted of a calibration that came without its views.
 _ASSUMED_FOCAL_STD = 0.005
+_ASSUMED_STRETCH = 0.005
 _ASSUMED_BEND = 0.004  # standard deviation of the board's bends, of its width
 _ASSUMED_INFLATION, _LEAST_INFLATION = (
     3.0,
@@ -75,8 +76,8 @@ class _Known:
     """What is known of a camera and a board before the check.
 
     Attributes:
-        shared: (12,) shared parameters, see `calib.normal_equations`.
-        root: (12, 12) whose product with its transpose is their covariance.
+        shared: (13,) shared parameters, see `calib.normal_equations`.
+        root: (13, 13) whose product with its transpose is their covariance.
         noise_px: standard deviation of a corner's coordinate.
         inflation: factor on it, for the errors that the corners of a view share.
     """
@@ -94,7 +95,7 @@ class _Known:
         inflation = max(_LEAST_INFLATION, float(np.sqrt(ratio)))
         covariance = solution.covariance.copy()
         flex = (_FLEX * 1e-3 * max(solution.board.size_mm)) ** 2
-        covariance[INTRINSICS:, INTRINSICS:] += flex * np.eye(SHARED - INTRINSICS)
+        covariance[INTRINSICS:-1, INTRINSICS:-1] += flex * np.eye(SHARED - INTRINSICS - 1)
         scale = np.sqrt(np.diag(covariance))  # the parameters' units differ by many powers of ten
         root = scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale) + 1e-12 * np.eye(SHARED))
         return cls(solution.shared, root, solution.noise_px, inflation)
@@ -108,8 +109,9 @@ class _Known:
         root = np.zeros((SHARED, SHARED))
         stated = _ASSUMED_FOCAL_STD if camera.std is None else float(np.max(camera.std[:2] / camera.focal_px))
         root[:2, 0] = stated * np.array(camera.focal_px)
-        for index in range(INTRINSICS, SHARED):
+        for index in range(INTRINSICS, SHARED - 1):
             root[index, index] = _ASSUMED_BEND * 1e-3 * max(board.size_mm)
+        root[-1, -1] = _ASSUMED_STRETCH * 0.0005 * board.size_mm[1]
         return cls(shared, root, _LEAST_NOISE_PX, _ASSUMED_INFLATION)
 
 
@@ -216,7 +218,7 @@ def _focal_error(board: Board, views: Sequence[View], poses: Array, known: _Know
     """
     grow = np.zeros(SHARED)
     grow[:2] = known.shared[:2]
-    basis = np.column_stack([known.root, grow])  # (12, 13): what each unknown does to the shared parameters
+    basis = np.column_stack([known.root, grow])  # (13, 14): what each unknown does to the shared parameters
     held = np.diag([*np.ones(SHARED), 1.0 / _PRIOR_FACTOR**2])
     unknown, rms = np.zeros(SHARED + 1), float("inf")
     for _ in range(_STEPS):

@@ -11,7 +11,7 @@ import numpy as np
 
 from calib.board_shape import shaped_points_and_jacobian
 from calib.boards import Board
-from calib.normal_equations import project_view
+from calib.normal_equations import INTRINSICS, project_view
 from calib.poses import Appearance, appearance, board_outline_px, difference, look_at
 from calib.solve import Solution
 from calib.uncertainty import UncertaintyMap, focal_std
@@ -101,8 +101,8 @@ class Guide:
         return self._candidates[int(np.argmin(scores))]
 
     def _gains(self, solution: Solution) -> list[Array]:
-        """(12, 12) information that each candidate would add, its own unknown pose already paid for."""
-        points, by_shape = shaped_points_and_jacobian(self.board, solution.shape_m)
+        """(13, 13) information that each candidate would add, its own unknown pose already paid for."""
+        points, by_shape = shaped_points_and_jacobian(self.board, solution.shared[INTRINSICS:])
         gains = []
         for candidate in self._candidates:
             pixels, by_shared, by_pose = project_view(points, by_shape, candidate.pose, solution.shared)

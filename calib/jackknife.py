@@ -8,7 +8,7 @@ are one witness together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,9 @@ class Witnesses:
     Attributes:
         information: (W, K, K) of each, poses eliminated.
         gradient: (W, K) of each at the solution.
-        prior: (K,) information of the priors, a diagonal.
+        prior: (K, K) information of the priors.
         prior_gradient: (K,) of the priors at the solution.
-        prior_std: (K,) standard deviation of the priors' own gradient.
+        prior_covariance: (K, K) of the priors' own gradient.
         noise_px: standard deviation of a corner's coordinate.
     """
 
@@ -37,7 +37,7 @@ class Witnesses:
     gradient: Array
     prior: Array
     prior_gradient: Array
-    prior_std: Array
+    prior_covariance: Array
     noise_px: float
 
     def __len__(self) -> int:
@@ -53,7 +53,7 @@ class Witnesses:
         )
         np.add.at(information, labels, self.information)
         np.add.at(gradient, labels, self.gradient)
-        return Witnesses(information, gradient, self.prior, self.prior_gradient, self.prior_std, self.noise_px)
+        return replace(self, information=information, gradient=gradient)
 
     def without_each(self) -> Array:
         """(W, K) how far the parameters move when a witness is dropped, by one Gauss-Newton step."""
@@ -71,7 +71,7 @@ class Witnesses:
         steps = self.without_each()
         steps = steps - steps.mean(axis=0)
         # What a prior holds does not move with the views: the prior's own uncertainty is added.
-        held = inverse @ (self.prior_std[:, None] ** 2 * inverse)
+        held = inverse @ self.prior_covariance @ inverse
         jackknife = (count - 1) / count * steps.T @ steps + held
         pull = float(np.einsum("wi,ij,wj->", self.gradient, inverse, self.gradient)) / len(inverse)
         classical = max(self.noise_px**2, pull * count / max(1, count - 1)) * inverse
@@ -90,12 +90,10 @@ class Witnesses:
             (K,) by which the parameters move, and their (K, K) covariance.
         """
         information, gradient = self.information[chosen], self.gradient[chosen]
-        whole = information.sum(axis=0) + np.diag(self.prior)
+        whole = information.sum(axis=0) + self.prior
         step = -np.linalg.solve(whole, gradient.sum(axis=0) + self.prior_gradient)
-        moved = Witnesses(
-            information, gradient + information @ step, self.prior, self.prior_gradient, self.prior_std, self.noise_px
-        )
+        moved = replace(self, information=information, gradient=gradient + information @ step)
         return np.asarray(step, dtype=np.float64), moved.merged(labels).covariance()
 
     def _whole(self) -> Array:
-        return np.asarray(self.information.sum(axis=0) + np.diag(self.prior), dtype=np.float64)
+        return np.asarray(self.information.sum(axis=0) + self.prior, dtype=np.float64)

@@ -1,7 +1,7 @@
 """Residuals and normal equations of a calibration: parameters that all views share, and a pose for each view.
 
-Shared parameters, in this order: fx fy cx cy k1 k2 p1 p2 k3, then the board's bends and twist in metres. The poses are
-eliminated view by view (Schur complement), so the cost grows with the number of views, not with its cube.
+Shared parameters, in this order: fx fy cx cy k1 k2 p1 p2 k3, then the board's bends, twist and stretch in metres.
+The poses are eliminated view by view (Schur complement), so the cost grows with the number of views, not with its cube.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from calib.board_shape import shaped_points_and_jacobian
+from calib.board_shape import SHAPES, shaped_points_and_jacobian
 from calib.boards import Board
 from calib.rotation import matrix_of
 from calib.views import View
@@ -20,7 +20,8 @@ from handdgp_core.arrays import Array
 
 __all__ = ["INTRINSICS", "SHARED", "NormalEquations", "normal_equations", "project_view"]
 
-INTRINSICS, SHARED = 9, 12
+INTRINSICS = 9
+SHARED = INTRINSICS + SHAPES
 _POSE = 6
 
 
@@ -29,14 +30,14 @@ class NormalEquations:
     """J^T J and J^T r, in blocks.
 
     Attributes:
-        shared: (12, 12).
-        coupling: (V, 12, 6).
+        shared: (13, 13).
+        coupling: (V, 13, 6).
         pose: (V, 6, 6).
-        gradient: (12,).
+        gradient: (13,).
         pose_gradient: (V, 6).
         cost: half the weighted sum of squares.
-        view_shared: (V, 12, 12) the part of each view in `shared`.
-        view_gradient: (V, 12) the part of each view in `gradient`.
+        view_shared: (V, 13, 13) the part of each view in `shared`.
+        view_gradient: (V, 13) the part of each view in `gradient`.
     """
 
     shared: Array
@@ -49,7 +50,7 @@ class NormalEquations:
     view_gradient: Array
 
     def by_view(self) -> tuple[Array, Array]:
-        """(V, 12, 12) information and (V, 12) gradient that each view contributes, its pose eliminated."""
+        """(V, 13, 13) information and (V, 13) gradient that each view contributes, its pose eliminated."""
         factors = np.linalg.solve(self.pose + 1e-12 * np.eye(_POSE), np.swapaxes(self.coupling, 1, 2))
         information: Array = self.view_shared - self.coupling @ factors
         gradient: Array = self.view_gradient - np.einsum("vji,vj->vi", factors, self.pose_gradient)
@@ -62,10 +63,10 @@ class NormalEquations:
             damping: added to every diagonal, as a part of it.
 
         Returns:
-            (12, 12) matrix and (12,) right side.
+            (13, 13) matrix and (13,) right side.
         """
         pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
-        factors = np.linalg.solve(pose, np.swapaxes(self.coupling, 1, 2))  # C^-1 B^T, (V, 6, 12)
+        factors = np.linalg.solve(pose, np.swapaxes(self.coupling, 1, 2))  # C^-1 B^T, (V, 6, 13)
         matrix: Array = self.shared * (1.0 + damping * np.eye(SHARED)) - np.einsum(
             "vij,vjk->ik", self.coupling, factors
         )
@@ -73,13 +74,13 @@ class NormalEquations:
         return matrix, right
 
     def step(self, damping: float) -> tuple[Array, Array]:
-        """The damped Gauss-Newton step of the shared parameters (12,) and of the poses (V, 6)."""
+        """The damped Gauss-Newton step of the shared parameters (13,) and of the poses (V, 6)."""
         matrix, right = self.reduced(damping)
         shared: Array = np.asarray(-np.linalg.solve(matrix, right), dtype=np.float64)
         return shared, self.pose_steps(shared, damping)
 
     def pose_steps(self, shared: Array, damping: float = 0.0) -> Array:
-        """(V, 6) steps of the poses that go best with a step (12,) of the shared parameters."""
+        """(V, 6) steps of the poses that go best with a step (13,) of the shared parameters."""
         pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
         right = self.pose_gradient + np.einsum("vij,i->vj", self.coupling, shared)
         return np.asarray(-np.linalg.solve(pose, right[..., None])[..., 0], dtype=np.float64)
@@ -90,12 +91,12 @@ def project_view(points: Array, by_shape: Array, pose: Array, shared: Array) -> 
 
     Args:
         points: (N, 3) of the bent board.
-        by_shape: (N, 3, 3) derivatives of the points by the shape.
+        by_shape: (N, 3, 4) derivatives of the points by the shape.
         pose: (6,) camera_from_board.
-        shared: (12,).
+        shared: (13,).
 
     Returns:
-        (N, 2) pixels, (N, 2, 12) derivatives by the shared parameters, (N, 2, 6) by the pose.
+        (N, 2) pixels, (N, 2, 13) derivatives by the shared parameters, (N, 2, 6) by the pose.
     """
     matrix = np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
     pixels, jacobian = cv2.projectPoints(points, pose[:3], pose[3:], matrix, shared[4:INTRINSICS])
@@ -115,7 +116,7 @@ def normal_equations(
     Args:
         board: the flat one.
         views: V of them.
-        shared: (12,).
+        shared: (13,).
         poses: (V, 6).
         weights: (N,) for the corners of each view, multiplying the squares; None for ones.
 

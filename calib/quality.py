@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from calib.board_shape import SHAPE_NAMES
+from calib.board_shape import BEND_NAMES
 from calib.boards import Board
 from calib.consistency import SplitHalf, split_half
 from calib.guidance import FOCAL_GOAL, MAP_GOAL_PX, VIEWS_GOAL
@@ -33,6 +33,7 @@ _MANY_SIGMAS = 3.0
 _SQUARE = 0.01  # a difference between fx and fy, as a part of them, that is worth a word
 _OUTLIER_FACTOR, _OUTLIER_LEAST_PX = 3.0, 0.25
 _BENT_MM = 0.3
+_STRETCHED = 0.003
 _FAIR_MAP_PX = 3 * MAP_GOAL_PX
 _HALF_METRE_MM = 500.0
 _TILT_ADVICE = "add views with the board tilted by 20 to 40 degrees towards each of its four sides"
@@ -170,11 +171,16 @@ def _notes(solution: Solution, halves: SplitHalf | None, outliers: tuple[int, ..
     if outliers:
         names = ", ".join(solution.views[i].name or f"view {i + 1}" for i in outliers)
         notes.append(f"Does not fit the others, so leave it out and solve again: {names}.")
-    for name, bend, std in zip(SHAPE_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
+    for name, bend, std in zip(BEND_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
         if abs(bend) > max(_BENT_MM, _MANY_SIGMAS * std):
             notes.append(
                 f"Your board is not flat: {name} {abs(bend):.1f} ± {2 * std:.1f} mm. This was taken into account."
             )
+    if abs(solution.stretch) > max(_STRETCHED, _MANY_SIGMAS * solution.stretch_std):
+        notes.append(
+            f"Your board is stretched by {100 * solution.stretch:+.1f} ± {200 * solution.stretch_std:.1f} % along its "
+            "columns. This was taken into account."
+        )
     if halves is not None and not halves.agrees and not halves.contradicts:
         notes.append(
             f"{halves.parts.capitalize()} differ by {halves.words}, more than noise explains: the board bent between "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calib.board_shape import SHAPE_NAMES
+from calib.board_shape import BEND_NAMES
 from calib.plots import plot_coverage, plot_residuals, plot_uncertainty, plot_views
 from calib.quality import Verdict, tilts_rad
 from calib.solve import Solution
@@ -80,8 +80,10 @@ def _parameters(solution: Solution) -> str:
             _PARAMETERS, solution.shared, std, [2] * 4 + [4, 4, 5, 5, 4], strict=False
         )
     ]
-    for name, value, spread in zip(SHAPE_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
+    for name, value, spread in zip(BEND_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
         rows.append((f"board: {name}, mm", f"{value:.2f}", f"± {2 * spread:.2f}"))
+    stretch = f"{100 * solution.stretch:.2f}", f"± {200 * solution.stretch_std:.2f}"
+    rows.append(("board: stretch along the columns, %", *stretch))
     rows.append(("picture, px", f"{solution.camera.width} x {solution.camera.height}", ""))
     rows.append(("board", solution.board.spec, ""))
     rows.append(("rms of all corners, px", f"{solution.rms_px:.3f}", ""))

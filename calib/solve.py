@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.board_shape import SHAPES
 from calib.boards import Board
 from calib.initial import initial_estimate
 from calib.jackknife import Witnesses
@@ -36,6 +37,10 @@ _LEAST_NOISE_PX = 0.02
 _PRIOR_FOCAL, _PRIOR_CENTRE = 1.0, 0.1
 _PRIOR_LENS = np.array([1.0, 2.0, 0.02, 0.02, 2.0])
 _PRIOR_SHAPE_M = 0.005
+# Pixels are square in nearly every camera, and prints stretched in many. One cannot be told from the other where the
+# board is always held upright, so both are held; where the views insist on other pixels, the print is taken as exact.
+_PRIOR_SQUARE, _PRIOR_STRETCH = 0.002, 0.007
+_NOT_SQUARE = 0.008
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,12 @@ class Solution:
         board: the flat board that was looked for.
         views: the views that took part, without the corners that were dropped.
         camera: with the standard deviations in `camera.std`.
-        covariance: (12, 12) of the shared parameters: fx fy cx cy k1 k2 p1 p2 k3, bend x, bend y, twist; from how much
+        covariance: (13, 13) of the shared parameters: fx fy cx cy k1 k2 p1 p2 k3, bend x, bend y, twist,
+            stretch; from how much
             each view moves them, see `calib.jackknife`.
-        information: (12, 12) inverse of the covariance that one pixel of independent noise would give; priors included.
+        information: (13, 13) inverse of the covariance that one pixel of independent noise would give; priors included.
         shape_m, shape_std_m: (3,) bends and twist of the board.
+        stretch, stretch_std: by how much the print is too long along its columns, as a part of it.
         poses: (V, 6) rotation vector and translation, camera_from_board, metres.
         residuals_px: (N, 2) per view, projected minus seen.
         noise_px: standard deviation of a corner's coordinate, from the residuals.
@@ -65,6 +72,8 @@ class Solution:
     information: Array
     shape_m: Array
     shape_std_m: Array
+    stretch: float
+    stretch_std: float
     poses: Array
     residuals_px: tuple[Array, ...]
     noise_px: float
@@ -74,10 +83,13 @@ class Solution:
 
     @property
     def shared(self) -> Array:
-        """(12,) the shared parameters."""
+        """(13,) the shared parameters."""
         lens = np.zeros(5)
         lens[: self.camera.distortion.size] = self.camera.distortion
-        return np.concatenate([self.camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], lens, self.shape_m])
+        half = 0.0005 * self.board.size_mm[1]
+        return np.concatenate(
+            [self.camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], lens, self.shape_m, [self.stretch * half]]
+        )
 
     @property
     def distinct_count(self) -> int:
@@ -125,10 +137,13 @@ def solve(board: Board, views: Sequence[View], start: Solution | None = None, be
     camera, poses = initial_estimate(board, views)
     if start is not None and camera.source == "assumed":
         camera = start.camera
-    problem = _Problem(board, list(views), _Prior.around(camera, bent))
-    shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], _five(camera.distortion), np.zeros(3)])
+    problem = _Problem(board, list(views), _Prior.around(camera, board, bent, square=True))
+    shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], _five(camera.distortion), np.zeros(SHAPES)])
     shared, poses = problem.minimise(shared, poses, robust=True)
     dropped = problem.drop_outliers(shared, poses)
+    if abs(shared[0] / shared[1] - 1.0) > _NOT_SQUARE:
+        problem.prior = _Prior.around(camera, board, bent, square=False)
+        shared[-1] = 0.0
     shared, poses = problem.minimise(shared, poses, robust=False)
     return _solution(problem, shared, poses, size, dropped)
 
@@ -136,24 +151,30 @@ def solve(board: Board, views: Sequence[View], start: Solution | None = None, be
 @dataclass(frozen=True)
 class _Prior:
     mean: Array
-    precision: Array  # in 1 / px^2 of corner noise
+    precision: Array  # (13, 13) in 1 / px^2 of corner noise
 
     @classmethod
-    def around(cls, camera: Camera, bent: bool) -> _Prior:
+    def around(cls, camera: Camera, board: Board, bent: bool, square: bool) -> _Prior:
         wide = camera.width
         centre = [0.5 * (camera.width - 1), 0.5 * (camera.height - 1)]
-        mean = np.concatenate([camera.focal_px, centre, np.zeros(8)])
+        mean = np.concatenate([camera.focal_px, centre, np.zeros(SHARED - 4)])
         shape = _PRIOR_SHAPE_M if bent else 1e-9
-        spread = np.concatenate([[_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, _PRIOR_LENS, [shape] * 3])
-        return cls(mean, (_NOISE_PX / spread) ** 2)
+        stretch = _PRIOR_STRETCH * 0.0005 * board.size_mm[1] if bent and square else 1e-9
+        free = [_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, _PRIOR_LENS, [shape] * 3, [stretch]
+        precision = np.diag((_NOISE_PX / np.concatenate(free)) ** 2)
+        if square:
+            ratio = np.array([1.0, -1.0]) / float(np.mean(camera.focal_px))
+            precision[:2, :2] += (_NOISE_PX / _PRIOR_SQUARE) ** 2 * np.outer(ratio, ratio)
+            mean[:2] = mean[:2].mean()
+        return cls(mean, precision)
 
     def added_to(self, equations: NormalEquations, shared: Array) -> NormalEquations:
         away = shared - self.mean
         return replace(
             equations,
-            shared=equations.shared + np.diag(self.precision),
-            gradient=equations.gradient + self.precision * away,
-            cost=equations.cost + 0.5 * float(away @ (self.precision * away)),
+            shared=equations.shared + self.precision,
+            gradient=equations.gradient + self.precision @ away,
+            cost=equations.cost + 0.5 * float(away @ self.precision @ away),
         )
 
 
@@ -227,14 +248,17 @@ def _solution(
     covariance = by_view.merged(labels).covariance()
     std = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     camera = replace(camera, std=std[:INTRINSICS])
+    half = 0.0005 * problem.board.size_mm[1]
     return Solution(
         problem.board,
         tuple(problem.views),
         camera,
         covariance,
         information,
-        shared[INTRINSICS:].copy(),
-        std[INTRINSICS:],
+        shared[INTRINSICS:-1].copy(),
+        std[INTRINSICS:-1],
+        float(shared[-1]) / half,
+        float(std[-1]) / half,
         poses,
         tuple(residuals),
         noise,
@@ -245,7 +269,7 @@ def _solution(
 
 
 def _by_view(prior: _Prior, equations: NormalEquations, shared: Array, noise_px: float) -> Witnesses:
-    pull, spread = prior.precision * (shared - prior.mean), _NOISE_PX * np.sqrt(prior.precision)
+    pull, spread = prior.precision @ (shared - prior.mean), _NOISE_PX**2 * prior.precision
     return Witnesses(*equations.by_view(), prior.precision, pull, spread, noise_px)
 
 

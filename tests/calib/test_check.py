@@ -75,21 +75,21 @@ def test_the_error_is_that_of_a_slow_reference():
     classical = solution.noise_px**2 * np.linalg.inv(solution.information)
     inflation = max(2.0, np.sqrt(np.max(np.diag(solution.covariance)[:2] / np.diag(classical)[:2])))
     noise = inflation * max(solution.noise_px, result.rms_px)
-    covariance = solution.covariance + np.diag([0.0] * 9 + [(1e-6 * max(BOARD.size_mm)) ** 2] * 3)
+    covariance = solution.covariance + np.diag([0.0] * 9 + [(1e-6 * max(BOARD.size_mm)) ** 2] * 3 + [0.0])
     scale = np.sqrt(np.diag(covariance))
     whiten = np.linalg.inv(np.linalg.cholesky(covariance / np.outer(scale, scale)))
 
     def residuals(unknown):
-        shared = solution.shared + unknown[:12] * scale
-        shared[:2] += unknown[12] * solution.shared[:2]
-        poses = unknown[13:].reshape(-1, 6)
+        shared = solution.shared + unknown[:13] * scale
+        shared[:2] += unknown[13] * solution.shared[:2]
+        poses = unknown[14:].reshape(-1, 6)
         seen = [r.ravel() / noise for r in normal_equations(BOARD, views, shared, poses)[1]]
-        return np.concatenate([*seen, whiten @ unknown[:12], [unknown[12] / 0.3]])
+        return np.concatenate([*seen, whiten @ unknown[:13], [unknown[13] / 0.3]])
 
     poses = [look_at(BOARD, 0.35, np.deg2rad(30), 0.4), look_at(BOARD, 0.35, np.deg2rad(35), 2.5)]
-    found = least_squares(residuals, np.concatenate([np.zeros(13), *poses]), xtol=1e-14, ftol=1e-14, gtol=1e-14)
-    std = np.sqrt(np.linalg.inv(found.jac.T @ found.jac)[12, 12])
-    np.testing.assert_allclose(result.focal_error, found.x[12], atol=0.01 * std)
+    found = least_squares(residuals, np.concatenate([np.zeros(14), *poses]), xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    std = np.sqrt(np.linalg.inv(found.jac.T @ found.jac)[13, 13])
+    np.testing.assert_allclose(result.focal_error, found.x[13], atol=0.01 * std)
     np.testing.assert_allclose(result.focal_error_std, std, rtol=0.01)
 
 

@@ -37,7 +37,7 @@ def test_the_parts_of_the_views_add_up_to_the_whole():
     np.testing.assert_allclose(information.sum(axis=0), whole, rtol=1e-6, atol=1e-6 * np.abs(whole).max())
     np.testing.assert_allclose(gradient.sum(axis=0), right, atol=1e-6 * np.abs(gradient).max())
     known = solution.by_view
-    np.testing.assert_allclose(known.information.sum(axis=0) + np.diag(known.prior), solution.information, rtol=1e-6)
+    np.testing.assert_allclose(known.information.sum(axis=0) + known.prior, solution.information, rtol=1e-6)
     np.testing.assert_allclose(known.gradient.sum(axis=0), -known.prior_gradient, atol=1e-3 * np.abs(gradient).max())
 
 
