@@ -1,4 +1,4 @@
-"""Which view of the board to show next: first a fixed handful, then the one that teaches most."""
+"""Which view of the board to show next: first a fixed handful, then the one that adds most."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from calib.board_shape import shaped_points_and_jacobian
 from calib.boards import Board
-from calib.normal_equations import project_view
+from calib.normal_equations import INTRINSICS, project_view
 from calib.poses import Appearance, appearance, board_outline_px, difference, look_at
 from calib.solve import Solution
 from calib.uncertainty import UncertaintyMap, focal_std
@@ -26,7 +26,7 @@ MAP_GOAL_PX = 0.3
 VIEWS_GOAL = 8  # fewer leave nothing to check one half of the views against the other
 _TILT_RAD = np.deg2rad(35.0)
 _MARGIN_PX = 4.0
-_CLEARLY_NEW = 1.3  # nobody hits an outline exactly
+_CLEARLY_NEW = 1.3  # no user hits an outline exactly
 _SCRIPT = (
     # words, tilt about (degrees in the picture; None for no tilt), place (-1 to 1 in x and y), part of the width filled
     ("Hold the board straight in front of the camera", None, (0.0, 0.0), 0.6),
@@ -43,7 +43,7 @@ _EDGES = {None: "facing the camera", 0.0: "top edge tilted away", 270.0: "right 
 
 @dataclass(frozen=True)
 class WantedPose:
-    """A pose that the person is asked for.
+    """A pose that the user is asked for.
 
     Attributes:
         words: what to do.
@@ -101,8 +101,8 @@ class Guide:
         return self._candidates[int(np.argmin(scores))]
 
     def _gains(self, solution: Solution) -> list[Array]:
-        """(12, 12) information that each candidate would add, its own unknown pose already paid for."""
-        points, by_shape = shaped_points_and_jacobian(self.board, solution.shape_m)
+        """(13, 13) information that each candidate would add, its own unknown pose already paid for."""
+        points, by_shape = shaped_points_and_jacobian(self.board, solution.shared[INTRINSICS:])
         gains = []
         for candidate in self._candidates:
             pixels, by_shared, by_pose = project_view(points, by_shape, candidate.pose, solution.shared)

@@ -14,7 +14,7 @@ from handdgp_core.geometry.camera import Camera
 
 __all__ = ["board_pose", "initial_estimate"]
 
-_LIKELY_FOV_DEG = 62.0  # of webcams; where the views do not say better
+_LIKELY_FOV_DEG = 62.0  # of webcams; where the views do not tell better
 _ENOUGH_FOR_LENS = 5  # with fewer views OpenCV's estimate of the full lens runs away
 _FOCAL_RANGE = (0.3, 4.0)  # of the picture's width: what a webcam can have
 _MAX_RMS_PX = 5.0

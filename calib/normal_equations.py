@@ -1,7 +1,7 @@
 """Residuals and normal equations of a calibration: parameters that all views share, and a pose for each view.
 
-Shared parameters, in this order: fx fy cx cy k1 k2 p1 p2 k3, then the board's bends and twist in metres. The poses are
-eliminated view by view (Schur complement), so the cost grows with the number of views, not with its cube.
+Shared parameters, in this order: fx fy cx cy k1 k2 p1 p2 k3, then the board's bends, twist and stretch in metres.
+The poses are eliminated view by view (Schur complement), so the cost grows with the number of views, not with its cube.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from calib.board_shape import shaped_points_and_jacobian
+from calib.board_shape import SHAPES, shaped_points_and_jacobian
 from calib.boards import Board
 from calib.rotation import matrix_of
 from calib.views import View
@@ -20,7 +20,8 @@ from handdgp_core.arrays import Array
 
 __all__ = ["INTRINSICS", "SHARED", "NormalEquations", "normal_equations", "project_view"]
 
-INTRINSICS, SHARED = 9, 12
+INTRINSICS = 9
+SHARED = INTRINSICS + SHAPES
 _POSE = 6
 
 
@@ -29,12 +30,14 @@ class NormalEquations:
     """J^T J and J^T r, in blocks.
 
     Attributes:
-        shared: (12, 12).
-        coupling: (V, 12, 6).
+        shared: (13, 13).
+        coupling: (V, 13, 6).
         pose: (V, 6, 6).
-        gradient: (12,).
+        gradient: (13,).
         pose_gradient: (V, 6).
         cost: half the weighted sum of squares.
+        view_shared: (V, 13, 13) the part of each view in `shared`.
+        view_gradient: (V, 13) the part of each view in `gradient`.
     """
 
     shared: Array
@@ -43,31 +46,44 @@ class NormalEquations:
     gradient: Array
     pose_gradient: Array
     cost: float
+    view_shared: Array
+    view_gradient: Array
 
-    def reduced(self, damping: float = 0.0) -> tuple[Array, Array, Array]:
+    def by_view(self) -> tuple[Array, Array]:
+        """(V, 13, 13) information and (V, 13) gradient that each view contributes, its pose eliminated."""
+        factors = np.linalg.solve(self.pose + 1e-12 * np.eye(_POSE), np.swapaxes(self.coupling, 1, 2))
+        information: Array = self.view_shared - self.coupling @ factors
+        gradient: Array = self.view_gradient - np.einsum("vji,vj->vi", factors, self.pose_gradient)
+        return information, gradient
+
+    def reduced(self, damping: float = 0.0) -> tuple[Array, Array]:
         """The shared system with the poses eliminated.
 
         Args:
             damping: added to every diagonal, as a part of it.
 
         Returns:
-            (12, 12) matrix, (12,) right side, and (V, 6, 12) factors that give the poses' steps back.
+            (13, 13) matrix and (13,) right side.
         """
         pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
-        factors = np.linalg.solve(pose, np.swapaxes(self.coupling, 1, 2))  # C^-1 B^T, (V, 6, 12)
+        factors = np.linalg.solve(pose, np.swapaxes(self.coupling, 1, 2))  # C^-1 B^T, (V, 6, 13)
         matrix: Array = self.shared * (1.0 + damping * np.eye(SHARED)) - np.einsum(
             "vij,vjk->ik", self.coupling, factors
         )
         right: Array = self.gradient - np.einsum("vji,vj->i", factors, self.pose_gradient)
-        return matrix, right, np.asarray(factors, dtype=np.float64)
+        return matrix, right
 
     def step(self, damping: float) -> tuple[Array, Array]:
-        """The damped Gauss-Newton step of the shared parameters (12,) and of the poses (V, 6)."""
-        matrix, right, factors = self.reduced(damping)
+        """The damped Gauss-Newton step of the shared parameters (13,) and of the poses (V, 6)."""
+        matrix, right = self.reduced(damping)
         shared: Array = np.asarray(-np.linalg.solve(matrix, right), dtype=np.float64)
+        return shared, self.pose_steps(shared, damping)
+
+    def pose_steps(self, shared: Array, damping: float = 0.0) -> Array:
+        """(V, 6) steps of the poses that go best with a step (13,) of the shared parameters."""
         pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
-        own = -np.linalg.solve(pose, self.pose_gradient[..., None])[..., 0]
-        return shared, own - factors @ shared
+        right = self.pose_gradient + np.einsum("vij,i->vj", self.coupling, shared)
+        return np.asarray(-np.linalg.solve(pose, right[..., None])[..., 0], dtype=np.float64)
 
 
 def project_view(points: Array, by_shape: Array, pose: Array, shared: Array) -> tuple[Array, Array, Array]:
@@ -75,12 +91,12 @@ def project_view(points: Array, by_shape: Array, pose: Array, shared: Array) -> 
 
     Args:
         points: (N, 3) of the bent board.
-        by_shape: (N, 3, 3) derivatives of the points by the shape.
+        by_shape: (N, 3, 4) derivatives of the points by the shape.
         pose: (6,) camera_from_board.
-        shared: (12,).
+        shared: (13,).
 
     Returns:
-        (N, 2) pixels, (N, 2, 12) derivatives by the shared parameters, (N, 2, 6) by the pose.
+        (N, 2) pixels, (N, 2, 13) derivatives by the shared parameters, (N, 2, 6) by the pose.
     """
     matrix = np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
     pixels, jacobian = cv2.projectPoints(points, pose[:3], pose[3:], matrix, shared[4:INTRINSICS])
@@ -100,7 +116,7 @@ def normal_equations(
     Args:
         board: the flat one.
         views: V of them.
-        shared: (12,).
+        shared: (13,).
         poses: (V, 6).
         weights: (N,) for the corners of each view, multiplying the squares; None for ones.
 
@@ -109,7 +125,7 @@ def normal_equations(
     """
     points, by_shape = shaped_points_and_jacobian(board, shared[INTRINSICS:])
     count = len(views)
-    shared_block, gradient = np.zeros((SHARED, SHARED)), np.zeros(SHARED)
+    shared_block, gradient = np.zeros((count, SHARED, SHARED)), np.zeros((count, SHARED))
     coupling, pose_block = np.zeros((count, SHARED, _POSE)), np.zeros((count, _POSE, _POSE))
     pose_gradient, residuals, cost = np.zeros((count, _POSE)), [], 0.0
     for index, view in enumerate(views):
@@ -120,9 +136,18 @@ def normal_equations(
         a = (by_shared * root[:, None, None]).reshape(-1, SHARED)
         b = (by_pose * root[:, None, None]).reshape(-1, _POSE)
         r = (residual * root[:, None]).ravel()
-        shared_block += a.T @ a
+        shared_block[index], gradient[index] = a.T @ a, a.T @ r
         coupling[index], pose_block[index] = a.T @ b, b.T @ b
-        gradient += a.T @ r
         pose_gradient[index] = b.T @ r
         cost += 0.5 * float(r @ r)
-    return NormalEquations(shared_block, coupling, pose_block, gradient, pose_gradient, cost), residuals
+    equations = NormalEquations(
+        shared_block.sum(axis=0),
+        coupling,
+        pose_block,
+        gradient.sum(axis=0),
+        pose_gradient,
+        cost,
+        shared_block,
+        gradient,
+    )
+    return equations, residuals

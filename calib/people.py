@@ -47,7 +47,7 @@ class PeopleStore:
         self.path = path or default_folder() / "people.json"
 
     def people(self) -> list[PersonHand]:
-        """Everybody, by name. Entries that make no sense are passed over; no file is nobody.
+        """All of them, by name. Invalid entries are skipped; without a file there are none.
 
         Raises:
             CalibrationError: the file is damaged.
@@ -58,8 +58,10 @@ class PeopleStore:
         except FileNotFoundError:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
-            cure = "move it away; hands must then be measured anew"
-            raise CalibrationError("the file of measured hands", f"{self.path} damaged ({error})", cure) from None
+            raise CalibrationError(
+                f"Could not read the measured hands in {self.path}: the file is damaged ({error}).",
+                hint="Move it away; hands must then be measured again.",
+            ) from None
         found = [person for entry in entries if (person := _person(entry)) is not None]
         return sorted(found, key=lambda person: person.name.casefold())
 
@@ -72,11 +74,11 @@ class PeopleStore:
         """
         name = " ".join(name.split())
         if not name:
-            raise CalibrationError("the name of the person", "none", "type a name")
+            raise CalibrationError("A measured hand needs a name.", hint="Type the name of its owner.")
         if not _RANGE_MM[0] <= length_mm <= _RANGE_MM[1]:
-            wanted = f"a hand of {_RANGE_MM[0]:.0f} to {_RANGE_MM[1]:.0f} mm"
             raise CalibrationError(
-                wanted, f"{length_mm:.0f} mm", "measure from the wrist crease to the middle finger's tip"
+                f"{length_mm:.0f} mm is no length of a hand: those are {_RANGE_MM[0]:.0f} to {_RANGE_MM[1]:.0f} mm.",
+                hint="Measure from the wrist crease to the tip of the middle finger.",
             )
         person = PersonHand(name, length_mm, percent, method, time.time())
         others = [other for other in self.people() if other.name != name]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calib.boards import Board
 from calib.rotation import matrix_of, vector_of
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.camera import Camera
 
-__all__ = ["Appearance", "appearance", "board_outline_px", "difference", "look_at"]
+__all__ = ["Appearance", "appearance", "board_outline_px", "difference", "distinct_labels", "look_at"]
 
 # A view is new where it differs from every other one by one of these.
 _NEW_ANGLE_RAD = np.deg2rad(12.0)
@@ -25,7 +27,7 @@ class Appearance:
 
     Attributes:
         normal: (3,) of the board towards the viewer, camera frame; (0, 0, -1) where it faces the camera squarely.
-        middle_px: (2,) where its middle is, lens left out.
+        middle_px: (2,) where its middle is, without the lens.
         distance_m: of its middle.
         tilt_rad: between the normal and the line of sight to the middle.
         width: of the picture.
@@ -55,6 +57,17 @@ def difference(one: Appearance, other: Appearance) -> float:
     shift = np.linalg.norm(one.middle_px - other.middle_px) / (_NEW_SHIFT * one.width)
     size = abs(np.log(max(one.distance_m, 1e-9) / max(other.distance_m, 1e-9))) / _NEW_SIZE
     return float(max(angle, shift, size))
+
+
+def distinct_labels(looks: Sequence[Appearance]) -> NDArray[np.intp]:
+    """(V,) a number from 0 for each view, the same for views that tell the camera the same."""
+    leaders: list[Appearance] = []
+    labels = []
+    for look in looks:
+        label = next((index for index, other in enumerate(leaders) if difference(look, other) < 1.0), len(leaders))
+        leaders += [look] if label == len(leaders) else []
+        labels.append(label)
+    return np.array(labels, dtype=np.intp)
 
 
 def board_outline_px(board: Board, pose: Array, camera: Camera, points_per_side: int = 8) -> Array:

@@ -22,6 +22,7 @@ import numpy as np
 import platformdirs
 
 from calib.boards import Board
+from calib.solve import Solution, solve
 from calib.views import View
 from handdgp_core.errors import CalibrationError, HandDGPError
 from handdgp_core.files import output_errors
@@ -37,6 +38,7 @@ __all__ = [
     "load_profile",
     "load_views",
     "new_profile",
+    "stored_solution",
 ]
 
 ENVIRONMENT_VARIABLE = "HANDDGP_PROFILES"
@@ -55,8 +57,8 @@ class CameraKey:
         width, height: of its pictures.
         pixel_format: four characters, or empty where unknown.
         name: to show.
-        autofocus: 1 on, 0 off, None where the driver does not say.
-        focus, zoom: as the driver says, or None.
+        autofocus: 1 on, 0 off, None where the driver does not report it.
+        focus, zoom: as the driver reports them, or None.
     """
 
     identity: str
@@ -204,7 +206,7 @@ def load_profile(folder: Path) -> Profile:
         headline, percent = str(content["headline"]), float(content["focal_percent"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CalibrationError(
-            "a stored calibration", f"{folder}, which is damaged ({error})", "calibrate again"
+            f"Could not read the stored calibration {folder}: it is damaged ({error}).", hint="Calibrate again."
         ) from None
     return Profile(key, Camera.load(folder / _CAMERA), board, created, headline, percent, folder)
 
@@ -225,8 +227,20 @@ def load_views(folder: Path) -> list[View]:
             for i, c, name in zip(ids, corners, names, strict=True)
         ]
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
-        found = f"those of {folder} damaged ({error})"
-        raise CalibrationError("the views of a stored calibration", found, "calibrate again") from None
+        raise CalibrationError(
+            f"Could not read the views of the stored calibration {folder}: they are damaged ({error}).",
+            hint="Calibrate again.",
+        ) from None
+
+
+def stored_solution(profile: Profile) -> Solution | None:
+    """The solution from which a profile came, solved once more from its views; None where they are lost or damaged."""
+    if profile.folder is None:
+        return None
+    try:
+        return solve(Board.parse(profile.board), load_views(profile.folder))
+    except HandDGPError:
+        return None
 
 
 def new_profile(key: CameraKey, camera: Camera, board: Board, headline: str, focal_percent: float) -> Profile:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calib.board_shape import SHAPE_NAMES
+from calib.board_shape import BEND_NAMES
 from calib.plots import plot_coverage, plot_residuals, plot_uncertainty, plot_views
 from calib.quality import Verdict, tilts_rad
 from calib.solve import Solution
@@ -23,7 +23,8 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse }
 th, td { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #e3e5ea }
 th:first-child, td:first-child { text-align: left; padding-left: 0 } svg { max-width: 100%; height: auto }
-.excellent, .good, .fair { color: #1f7a3a } .refused { color: #b3261e } .note { color: #5c6475; font-size: .85rem }
+.excellent, .good, .fair { color: #1f7a3a } .rough { color: #8a5a00 }
+.refused { color: #b3261e } .note { color: #5c6475; font-size: .85rem }
 """
 
 
@@ -34,7 +35,7 @@ def write_report(path: Path, title: str, solution: Solution, verdict: Verdict, r
         path: of the HTML file.
         title: what was calibrated.
         solution, verdict: what is reported.
-        remarks: sentences of the caller, such as which pictures were left out.
+        remarks: sentences of the caller, such as which images were skipped.
 
     Raises:
         OutputError: the place cannot be written.
@@ -60,7 +61,7 @@ def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[st
         "<h2>Where corners were seen</h2>",
         plot_coverage(solution),
         "<h2>Uncertainty over the picture</h2>",
-        "<p class='note'>One standard deviation of where a point appears; a turn of the whole camera left out.</p>",
+        "<p class='note'>One standard deviation of where a point appears; without a turn of the whole camera.</p>",
         plot_uncertainty(solution),
     ]
     return (
@@ -79,8 +80,10 @@ def _parameters(solution: Solution) -> str:
             _PARAMETERS, solution.shared, std, [2] * 4 + [4, 4, 5, 5, 4], strict=False
         )
     ]
-    for name, value, spread in zip(SHAPE_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
+    for name, value, spread in zip(BEND_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
         rows.append((f"board: {name}, mm", f"{value:.2f}", f"± {2 * spread:.2f}"))
+    stretch = f"{100 * solution.stretch:.2f}", f"± {200 * solution.stretch_std:.2f}"
+    rows.append(("board: stretch along the columns, %", *stretch))
     rows.append(("picture, px", f"{solution.camera.width} x {solution.camera.height}", ""))
     rows.append(("board", solution.board.spec, ""))
     rows.append(("rms of all corners, px", f"{solution.rms_px:.3f}", ""))

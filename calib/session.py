@@ -135,7 +135,7 @@ class CalibrationSession:
         return Look(state, view, edge, speed)
 
     def take(self, view: View, grey: NDArray[np.uint8]) -> None:
-        """Take this view, whatever it is like, and solve anew."""
+        """Take this view, whatever it is like, and solve again."""
         self._check_size(view)
         height = max(1, round(_THUMBNAIL_WIDTH * grey.shape[0] / grey.shape[1]))
         small = cv2.resize(grey, (_THUMBNAIL_WIDTH, height), interpolation=cv2.INTER_AREA)
@@ -157,7 +157,7 @@ class CalibrationSession:
         return True
 
     def set_used(self, index: int, used: bool) -> None:
-        """Drop a view, or use it again, and solve anew."""
+        """Drop a view, or use it again, and re-solve."""
         self.taken[index].used = used
         self.solve()
 
@@ -199,8 +199,10 @@ class CalibrationSession:
     def _check_size(self, view: View) -> None:
         if self.taken and view.size != self.taken[0].view.size:
             before, now = self.taken[0].view.size, view.size
-            cure = "start afresh: every picture size needs its own calibration"
-            raise CalibrationError(f"pictures of {before[0]}x{before[1]} as before", f"one of {now[0]}x{now[1]}", cure)
+            raise CalibrationError(
+                f"The images changed from {before[0]}x{before[1]} to {now[0]}x{now[1]} during the calibration.",
+                hint="Start again: every image size needs its own calibration.",
+            )
 
     def _speed(self, view: View, stamp_ns: int) -> float:
         before, self._last = self._last, (view, stamp_ns)

@@ -1,7 +1,7 @@
 """The final solve: camera, lens and the board's own shape from all views at once, with honest standard deviations.
 
 Levenberg-Marquardt on the reprojection error. Weak Gaussian priors hold what the views do not determine; a corner
-that is off by far more than the others loses its say first (Huber), then is left out for good.
+that is off by far more than the others is weighted down first (Huber), then dropped for good.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from calib.board_shape import SHAPES
 from calib.boards import Board
 from calib.initial import initial_estimate
+from calib.jackknife import Witnesses
 from calib.normal_equations import INTRINSICS, SHARED, NormalEquations, normal_equations
+from calib.poses import appearance, distinct_labels
 from calib.views import MIN_CORNERS, View, common_size
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError
@@ -33,6 +37,10 @@ _LEAST_NOISE_PX = 0.02
 _PRIOR_FOCAL, _PRIOR_CENTRE = 1.0, 0.1
 _PRIOR_LENS = np.array([1.0, 2.0, 0.02, 0.02, 2.0])
 _PRIOR_SHAPE_M = 0.005
+# Pixels are square in nearly every camera, and prints stretched in many. One cannot be told from the other where the
+# board is always held upright, so both are held; where the views insist on other pixels, the print is taken as exact.
+_PRIOR_SQUARE, _PRIOR_STRETCH = 0.002, 0.007
+_NOT_SQUARE = 0.008
 
 
 @dataclass(frozen=True)
@@ -41,15 +49,20 @@ class Solution:
 
     Attributes:
         board: the flat board that was looked for.
-        views: the views that took part, without the corners that were left out.
+        views: the views that took part, without the corners that were dropped.
         camera: with the standard deviations in `camera.std`.
-        covariance: (12, 12) of the shared parameters: fx fy cx cy k1 k2 p1 p2 k3, bend x, bend y, twist.
-        information: (12, 12) inverse of it, for one pixel of noise; priors included.
+        covariance: (13, 13) of the shared parameters: fx fy cx cy k1 k2 p1 p2 k3, bend x, bend y, twist,
+            stretch; from how much
+            each view moves them, see `calib.jackknife`.
+        information: (13, 13) inverse of the covariance that one pixel of independent noise would give; priors included.
         shape_m, shape_std_m: (3,) bends and twist of the board.
+        stretch, stretch_std: by how much the print is too long along its columns, as a part of it.
         poses: (V, 6) rotation vector and translation, camera_from_board, metres.
         residuals_px: (N, 2) per view, projected minus seen.
         noise_px: standard deviation of a corner's coordinate, from the residuals.
-        left_out: (view index, corner id) of single corners that did not fit.
+        by_view: what each view contributes to the shared parameters.
+        labels: (V,) a number for each distinct view, the same for views that look alike.
+        dropped: (view index, corner id) of single corners that did not fit.
     """
 
     board: Board
@@ -59,17 +72,29 @@ class Solution:
     information: Array
     shape_m: Array
     shape_std_m: Array
+    stretch: float
+    stretch_std: float
     poses: Array
     residuals_px: tuple[Array, ...]
     noise_px: float
-    left_out: tuple[tuple[int, int], ...] = ()
+    by_view: Witnesses
+    labels: NDArray[np.intp]
+    dropped: tuple[tuple[int, int], ...] = ()
 
     @property
     def shared(self) -> Array:
-        """(12,) the shared parameters."""
+        """(13,) the shared parameters."""
         lens = np.zeros(5)
         lens[: self.camera.distortion.size] = self.camera.distortion
-        return np.concatenate([self.camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], lens, self.shape_m])
+        half = 0.0005 * self.board.size_mm[1]
+        return np.concatenate(
+            [self.camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], lens, self.shape_m, [self.stretch * half]]
+        )
+
+    @property
+    def distinct_count(self) -> int:
+        """How many of the views differ enough to tell the camera different things."""
+        return int(self.labels.max()) + 1
 
     @property
     def rms_px(self) -> float:
@@ -104,41 +129,52 @@ def solve(board: Board, views: Sequence[View], start: Solution | None = None, be
     """
     size = common_size(views)
     if len(views) < MIN_VIEWS:
-        found = "one view of it" if len(views) == 1 else f"{len(views)} views of it"
-        cure = "take eight or more, with the board tilted by about 30 degrees in several directions"
-        raise CalibrationError(f"at least {MIN_VIEWS} views of the board", found, cure)
+        there = "there is one" if len(views) == 1 else f"there are {len(views)}"
+        raise CalibrationError(
+            f"A calibration needs at least {MIN_VIEWS} views of the board, but {there}.",
+            hint="Take eight or more, with the board tilted by about 30 degrees in several directions.",
+        )
     camera, poses = initial_estimate(board, views)
     if start is not None and camera.source == "assumed":
         camera = start.camera
-    problem = _Problem(board, list(views), _Prior.around(camera, bent))
-    shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], _five(camera.distortion), np.zeros(3)])
+    problem = _Problem(board, list(views), _Prior.around(camera, board, bent, square=True))
+    shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], _five(camera.distortion), np.zeros(SHAPES)])
     shared, poses = problem.minimise(shared, poses, robust=True)
-    left_out = problem.drop_outliers(shared, poses)
+    dropped = problem.drop_outliers(shared, poses)
+    if abs(shared[0] / shared[1] - 1.0) > _NOT_SQUARE:
+        problem.prior = _Prior.around(camera, board, bent, square=False)
+        shared[-1] = 0.0
     shared, poses = problem.minimise(shared, poses, robust=False)
-    return _solution(problem, shared, poses, size, left_out)
+    return _solution(problem, shared, poses, size, dropped)
 
 
 @dataclass(frozen=True)
 class _Prior:
     mean: Array
-    precision: Array  # in 1 / px^2 of corner noise
+    precision: Array  # (13, 13) in 1 / px^2 of corner noise
 
     @classmethod
-    def around(cls, camera: Camera, bent: bool) -> _Prior:
+    def around(cls, camera: Camera, board: Board, bent: bool, square: bool) -> _Prior:
         wide = camera.width
         centre = [0.5 * (camera.width - 1), 0.5 * (camera.height - 1)]
-        mean = np.concatenate([camera.focal_px, centre, np.zeros(8)])
+        mean = np.concatenate([camera.focal_px, centre, np.zeros(SHARED - 4)])
         shape = _PRIOR_SHAPE_M if bent else 1e-9
-        spread = np.concatenate([[_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, _PRIOR_LENS, [shape] * 3])
-        return cls(mean, (_NOISE_PX / spread) ** 2)
+        stretch = _PRIOR_STRETCH * 0.0005 * board.size_mm[1] if bent and square else 1e-9
+        free = [_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, _PRIOR_LENS, [shape] * 3, [stretch]
+        precision = np.diag((_NOISE_PX / np.concatenate(free)) ** 2)
+        if square:
+            ratio = np.array([1.0, -1.0]) / float(np.mean(camera.focal_px))
+            precision[:2, :2] += (_NOISE_PX / _PRIOR_SQUARE) ** 2 * np.outer(ratio, ratio)
+            mean[:2] = mean[:2].mean()
+        return cls(mean, precision)
 
     def added_to(self, equations: NormalEquations, shared: Array) -> NormalEquations:
         away = shared - self.mean
         return replace(
             equations,
-            shared=equations.shared + np.diag(self.precision),
-            gradient=equations.gradient + self.precision * away,
-            cost=equations.cost + 0.5 * float(away @ (self.precision * away)),
+            shared=equations.shared + self.precision,
+            gradient=equations.gradient + self.precision @ away,
+            cost=equations.cost + 0.5 * float(away @ self.precision @ away),
         )
 
 
@@ -177,50 +213,68 @@ class _Problem:
                 if damping > 1e8:
                     break
         if not (np.isfinite(shared).all() and min(shared[:2]) > 0):
-            raise CalibrationError("views that agree on one camera", "that the solve ran away", "take other views")
+            raise CalibrationError(
+                "Could not calibrate the camera: the solve diverged.",
+                hint="Take other views, and check that they show the board that was named.",
+            )
         return shared, poses
 
     def drop_outliers(self, shared: Array, poses: Array) -> tuple[tuple[int, int], ...]:
         """Leave out corners far beyond the noise, where enough others of the view stay."""
         _, residuals = self.equations(shared, poses, None)
         limit = _OUTLIER * _noise(residuals)
-        left_out: list[tuple[int, int]] = []
+        dropped: list[tuple[int, int]] = []
         for index, (view, residual) in enumerate(zip(self.views, residuals, strict=True)):
             good = np.abs(residual).max(axis=1) <= limit
             # Where most corners of a view are off it is the view that is wrong: `quality` names it.
             if good.all() or good.sum() < max(MIN_CORNERS, 0.8 * len(view)):
                 continue
-            left_out += [(index, int(number)) for number in view.ids[~good]]
+            dropped += [(index, int(number)) for number in view.ids[~good]]
             self.views[index] = replace(view, ids=view.ids[good], corners_px=view.corners_px[good])
-        return tuple(left_out)
+        return tuple(dropped)
 
 
 def _solution(
-    problem: _Problem, shared: Array, poses: Array, size: tuple[int, int], left_out: tuple[tuple[int, int], ...]
+    problem: _Problem, shared: Array, poses: Array, size: tuple[int, int], dropped: tuple[tuple[int, int], ...]
 ) -> Solution:
     equations, residuals = problem.equations(shared, poses, None)
     information = equations.reduced()[0]
     count = 2 * sum(len(view) for view in problem.views)
     freedom = max(1, count - SHARED - 6 * len(problem.views))
     noise = max(_LEAST_NOISE_PX, float(np.sqrt(sum(np.sum(r**2) for r in residuals) / freedom)))
-    covariance = noise**2 * np.linalg.inv(information)
-    covariance = 0.5 * (covariance + covariance.T)
+    by_view = _by_view(problem.prior, equations, shared, noise)
+    camera = Camera(*size, _matrix(shared), shared[4:INTRINSICS])
+    labels = distinct_labels([appearance(problem.board, pose, camera) for pose in poses])
+    covariance = by_view.merged(labels).covariance()
     std = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    matrix = np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
-    camera = Camera(*size, matrix, shared[4:INTRINSICS], std=std[:INTRINSICS])
+    camera = replace(camera, std=std[:INTRINSICS])
+    half = 0.0005 * problem.board.size_mm[1]
     return Solution(
         problem.board,
         tuple(problem.views),
         camera,
         covariance,
         information,
-        shared[INTRINSICS:].copy(),
-        std[INTRINSICS:],
+        shared[INTRINSICS:-1].copy(),
+        std[INTRINSICS:-1],
+        float(shared[-1]) / half,
+        float(std[-1]) / half,
         poses,
         tuple(residuals),
         noise,
-        left_out,
+        by_view,
+        labels,
+        dropped,
     )
+
+
+def _by_view(prior: _Prior, equations: NormalEquations, shared: Array, noise_px: float) -> Witnesses:
+    pull, spread = prior.precision @ (shared - prior.mean), _NOISE_PX**2 * prior.precision
+    return Witnesses(*equations.by_view(), prior.precision, pull, spread, noise_px)
+
+
+def _matrix(shared: Array) -> Array:
+    return np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
 
 
 def _noise(residuals: Sequence[Array]) -> float:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from calib.normal_equations import INTRINSICS, project_view
+from calib.board_shape import SHAPES
+from calib.normal_equations import INTRINSICS, SHARED, project_view
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.camera import Camera
 
 __all__ = ["UncertaintyMap", "focal_std"]
 
 _DISTANCE_M = 0.5
-_NO_SHAPE = np.zeros((1, 3, 3))
+_NO_SHAPE = np.zeros((1, 3, SHAPES))
 
 
 class UncertaintyMap:
@@ -33,9 +34,9 @@ class UncertaintyMap:
         rays = camera.rays(self.nodes_px)
         self._known = np.asarray(np.isfinite(rays).all(axis=1))
         points = np.where(self._known[:, None], rays, (0.0, 0.0, 1.0)) * _DISTANCE_M
-        shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], np.zeros(8)])
+        shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], np.zeros(SHARED - 4)])
         shared[4 : 4 + min(5, camera.distortion.size)] = camera.distortion[:5]
-        shapes = np.broadcast_to(_NO_SHAPE, (len(points), 3, 3))
+        shapes = np.broadcast_to(_NO_SHAPE, (len(points), 3, SHAPES))
         _, by_shared, by_pose = project_view(points, shapes, np.zeros(6), shared)
         by_camera = by_shared[:, :, :INTRINSICS].reshape(-1, INTRINSICS)
         turns, _ = np.linalg.qr(by_pose[:, :, :3].reshape(-1, 3))
@@ -45,7 +46,7 @@ class UncertaintyMap:
         """(rows, columns) standard deviation in pixels, of the worse direction.
 
         Args:
-            covariance: (12, 12) or (9, 9) of the shared parameters. NaN where the lens model does not hold.
+            covariance: (13, 13) or (9, 9) of the shared parameters. NaN where the lens model does not hold.
         """
         rows = self._sensitivity.reshape(-1, 2, INTRINSICS)
         blocks = rows @ covariance[:INTRINSICS, :INTRINSICS] @ np.swapaxes(rows, 1, 2)

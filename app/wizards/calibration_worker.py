@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.live.mailbox import Mailbox
 from app.live.workers import WAIT_S, Report, ResultReady, Worker
 from calib.boards import Board
-from calib.check import CheckResult, check_calibration
+from calib.check import CalibrationCheck, CheckResult
 from calib.detection import to_grey
 from calib.guidance import FOCAL_GOAL, MAP_GOAL_PX, VIEWS_GOAL
 from calib.initial import board_pose
@@ -101,7 +101,7 @@ class CalibrationWorker(Worker):
         frames: gives the box to take frames from, or None where there is none; asked each time.
         board: what is shown.
         report: called in the worker's thread.
-        check: a camera to check with one view, instead of collecting any.
+        check: checks a calibration with the views, instead of collecting any.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class CalibrationWorker(Worker):
         frames: Callable[[], Mailbox[CameraFrame] | None],
         board: Board,
         report: Report,
-        check: Camera | None = None,
+        check: CalibrationCheck | None = None,
     ) -> None:
         super().__init__("calibration", report)
         self._frames = frames
@@ -186,13 +186,13 @@ class CalibrationWorker(Worker):
         if taken or not self._state.ghost_px.size or self._state.size != size:
             state = self._with_session(state)
         if self._check is not None:
-            state = replace(state, check=self._checked(look, size))
+            state = replace(state, check=self._checked(look))
         self._publish(state)
 
-    def _checked(self, look: Look, size: tuple[int, int]) -> CheckResult | None:
+    def _checked(self, look: Look) -> CheckResult | None:
         if look.view is None or look.state in (State.MOVING, State.BLURRED) or self._check is None:
             return None if look.view is None else self._state.check
-        return check_calibration(self._session.board, self._check.scaled_to(*size), look.view)
+        return self._check.add(look.view)
 
     def _with_session(self, state: Snapshot) -> Snapshot:
         """What only changes with the views: guidance, progress, list, verdict."""

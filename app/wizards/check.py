@@ -1,4 +1,4 @@
-"""Does the calibration in use still hold? One look at a tilted board."""
+"""Does the calibration in use still hold? A few looks at a tilted board."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import CalibrationWorker
 from calib.boards import Board
+from calib.check import CalibrationCheck
+from calib.profiles import Profile, stored_solution
 from handdgp_core.geometry.camera import Camera
 
 _ASK = "Hold the board still, near the camera and tilted by about 30 degrees."
@@ -25,6 +27,7 @@ class CheckDialog(QDialog):
         controller: gives frames and starts the worker.
         settings: which board.
         camera: the calibration to check.
+        profile: where it is stored, or None for one from a file.
 
     Signals:
         calibrate(): the person wants to calibrate anew.
@@ -33,7 +36,12 @@ class CheckDialog(QDialog):
     calibrate = pyqtSignal()
 
     def __init__(
-        self, controller: Controller, settings: SettingsStore, camera: Camera, parent: QWidget | None = None
+        self,
+        controller: Controller,
+        settings: SettingsStore,
+        camera: Camera,
+        profile: Profile | None = None,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -62,9 +70,9 @@ class CheckDialog(QDialog):
         self.bridge = Bridge(self)
         self.bridge.ready.connect(self._on_ready)
         controller.divert(True)
-        self._worker = CalibrationWorker(
-            controller.diverted_frames, Board.parse(settings.current.board), self.bridge.report, check=camera
-        )
+        board = Board.parse(settings.current.board)
+        check = CalibrationCheck(board, camera, None if profile is None else stored_solution(profile))
+        self._worker = CalibrationWorker(controller.diverted_frames, board, self.bridge.report, check)
         controller.adopt(self._worker)
 
     def _on_ready(self) -> None:

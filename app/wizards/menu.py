@@ -66,7 +66,9 @@ class Wizards(QObject):
             text = "Open a camera and calibrate it first (Camera menu)."
             self._tell(Notice(Severity.INFO, "There is no calibration in use to check.", text, topic="calibration"))
             return
-        dialog = CheckDialog(self._controller, self._settings, camera, self._window)
+        stored = self._controller.profile.match.profile
+        profile = stored if stored is not None and stored.camera == camera else None
+        dialog = CheckDialog(self._controller, self._settings, camera, profile, self._window)
         dialog.calibrate.connect(self.calibrate)
         self._open(dialog)
 

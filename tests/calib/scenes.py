@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from calib.board_shape import shaped_points
 from calib.boards import Board
 from calib.guidance import Guide
 from calib.initial import board_pose
@@ -43,6 +44,18 @@ def random_views(
     views: list[View] = []
     while len(views) < count:
         view = simulated_view(points, random_pose(random, largest_tilt_deg=largest_tilt_deg), CAMERA, noise_px, random)
+        views += [view] if view is not None else []
+    return views
+
+
+def flexing_views(seed: int, count: int, flex_m: float, noise_px: float = NOISE_PX) -> list[View]:
+    """Views of paper that flexes by `flex_m` from view to view: corner errors that are correlated within a view."""
+    random = np.random.default_rng(seed)
+    usual = random.normal(0, 0.0007, 3)
+    views: list[View] = []
+    while len(views) < count:
+        points = shaped_points(BOARD, usual + random.normal(0, flex_m, 3))
+        view = simulated_view(points, random_pose(random), CAMERA, noise_px, random)
         views += [view] if view is not None else []
     return views
 

@@ -32,7 +32,7 @@ def test_a_hand_whose_joints_are_seen_is_measured_to_three_percent(hands, scale,
     assert state is HandState.DONE
     result = sizer.result()
     assert result.length_m == pytest.approx(hand.length_m, rel=0.03)
-    assert 2.5 <= result.percent < 6 and result.count == FRAMES_WANTED
+    assert 4.0 <= result.percent < 7 and result.count == FRAMES_WANTED
 
 
 def test_the_bare_board_plane_would_see_it_too_long(hands):
@@ -58,9 +58,9 @@ def test_what_cannot_be_measured_says_what_to_do(hands):
     bent[11:13] += 0.8 * (keypoints[10] - keypoints[12])[::-1] * (1, -1)
     assert sizer.add(view, bent) is HandState.BENT
     assert measure_hand(BOARD.scaled(3.0), CAMERA, view, keypoints)[0] is HandState.UNLIKELY
-    with pytest.raises(CalibrationError, match="Lay the hand"):
+    with pytest.raises(CalibrationError, match=r"no image showed one.*Lay the hand"):
         sizer.result()
-    with pytest.raises(ShapeError, match="21, 2"):
+    with pytest.raises(ShapeError, match=r"\(21, 2\), not \(20, 2\)"):
         measure_hand(BOARD, CAMERA, view, keypoints[:20])
 
 

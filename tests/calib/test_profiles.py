@@ -5,13 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calib.check import check_calibration
-from calib.poses import look_at
-from calib.profiles import CameraKey, ProfileStore, load_views, new_profile
+from calib.profiles import CameraKey, ProfileStore, load_views, new_profile, stored_solution
+from calib.solve import solve
 from handdgp_core.errors import CalibrationError, OutputError
-from handdgp_core.geometry.camera import Camera
 from tests.calib.scenes import BOARD, CAMERA, random_views
-from tools.calibration.simulation import simulated_view
 
 KEY = CameraKey("/dev/v4l/by-id/usb-046d_C920-index0", 1280, 720, "MJPG", "C920", 0.0, 30.0, 100.0)
 VIEWS = random_views(0, 4)
@@ -89,21 +86,9 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         saved(ProfileStore(tmp_path / "cameras"))
 
 
-def looked_at(tilt_deg, camera=CAMERA):
-    pose = look_at(BOARD, 0.35, np.deg2rad(tilt_deg), 0.5)
-    return simulated_view(BOARD.points_m, pose, camera, 0.08, np.random.default_rng(0))
-
-
-def test_one_tilted_view_tells_whether_a_calibration_holds():
-    assert check_calibration(BOARD, CAMERA, looked_at(35)).outcome == "holds"
-    matrix = CAMERA.matrix.copy()
-    matrix[:2, :2] *= 1.05
-    zoomed = Camera(1280, 720, matrix, CAMERA.distortion)
-    assert check_calibration(BOARD, zoomed, looked_at(35)).outcome in ("doubtful", "wrong")
-    matrix[:2, :2] *= 1.2
-    assert check_calibration(BOARD, Camera(1280, 720, matrix, CAMERA.distortion), looked_at(35)).outcome == "wrong"
-
-
-def test_a_frontal_view_cannot_tell():
-    result = check_calibration(BOARD, CAMERA, looked_at(3))
-    assert result.outcome == "cannot tell" and "Tilt" in result.words
+def test_the_solution_comes_back_with_its_standard_deviations(store):
+    profile = store.save(new_profile(KEY, CAMERA, BOARD, "Good: fine", 0.1), random_views(2, 8))
+    solution, first = stored_solution(profile), solve(BOARD, random_views(2, 8))
+    np.testing.assert_allclose(solution.covariance, first.covariance)
+    (profile.folder / "views.npz").unlink()
+    assert stored_solution(profile) is None

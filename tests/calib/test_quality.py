@@ -72,7 +72,7 @@ def test_the_map_is_the_spread_of_many_calibrations():
     solution = guided_solution(0, 8)
     grid = UncertaintyMap(solution.camera, 8, 5)
     random = np.random.default_rng(0)
-    samples = random.multivariate_normal(np.zeros(12), solution.covariance, 2000)[:, :9]
+    samples = random.multivariate_normal(np.zeros(len(solution.covariance)), solution.covariance, 2000)[:, :9]
     moved = samples @ grid._sensitivity.T
     spread = moved.reshape(2000, -1, 2).std(axis=0).max(axis=1)
     std = grid.std_px(solution.covariance).ravel()
@@ -83,3 +83,25 @@ def test_tilts_are_angles_to_the_line_of_sight():
     solution = guided_solution(0, 5)
     tilts = np.rad2deg(tilts_rad(solution))
     assert tilts[0] < 15 and (tilts[1:] > 20).all()
+
+
+def test_fewer_than_six_views_are_never_better_than_rough():
+    assert judge(guided_solution(0, 6)).grade != "rough"
+    five = judge(guided_solution(0, 5))
+    assert five.grade == "rough" and five.usable
+    assert "8 views" in five.advice
+
+
+def test_a_focal_length_known_to_one_percent_is_rough():
+    verdict = judge(guided_solution(0, 8, noise_px=1.0))
+    assert 0.5 < verdict.focal_percent < 2.0
+    assert verdict.grade == "rough" and verdict.headline.startswith("Rough: focal length known to ±")
+
+
+def test_a_stretched_print_is_told():
+    random = np.random.default_rng(3)
+    points = BOARD.points_m * (1.0, 1.01, 1.0)
+    views = [simulated_view(points, random_pose(random), CAMERA, 0.08, random) for _ in range(14)]
+    _, verdict = calibrate(BOARD, [view for view in views if view is not None])
+    assert any("stretched by +1.0 ± 0." in note or "stretched by +0.9 ± 0." in note for note in verdict.notes)
+    assert not any("fx / fy" in note for note in verdict.notes)

@@ -84,7 +84,7 @@ def test_a_ruler_will_do_without_a_calibrated_camera(rig, qtbot):
     assert "calibrate the camera first" in dialog.state.text()
     assert not dialog.save_button.isEnabled()
     dialog.ruler_button.click()
-    assert "name of the person" in dialog.message.text()
+    assert "needs a name" in dialog.message.text()
     dialog.person.setEditText("Bo")
     dialog.ruler.setValue(191)
     dialog.ruler_button.click()
