@@ -87,7 +87,9 @@ class Solution:
         return float(np.max(np.sqrt(np.diag(self.covariance)[:2]) / self.camera.focal_px))
 
 
-def solve(board: Board, views: Sequence[View], start: Solution | None = None, bent: bool = True) -> Solution:
+def solve(
+    board: Board, views: Sequence[View], start: Solution | None = None, bent: bool = True, k3: bool = True
+) -> Solution:
     """Solve for the camera.
 
     Args:
@@ -95,6 +97,7 @@ def solve(board: Board, views: Sequence[View], start: Solution | None = None, be
         views: at least three.
         start: an earlier solution with the same camera to start from; its views may be others.
         bent: estimate the board's bends and twist; False takes it for flat.
+        k3: estimate the lens' k3; False leaves it out, for file formats that have none.
 
     Returns:
         A solution, whatever its quality: `calib.quality.judge` says whether it can be used.
@@ -110,7 +113,7 @@ def solve(board: Board, views: Sequence[View], start: Solution | None = None, be
     camera, poses = initial_estimate(board, views)
     if start is not None and camera.source == "assumed":
         camera = start.camera
-    problem = _Problem(board, list(views), _Prior.around(camera, bent))
+    problem = _Problem(board, list(views), _Prior.around(camera, bent, k3))
     shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], _five(camera.distortion), np.zeros(3)])
     shared, poses = problem.minimise(shared, poses, robust=True)
     left_out = problem.drop_outliers(shared, poses)
@@ -124,12 +127,13 @@ class _Prior:
     precision: Array  # in 1 / px^2 of corner noise
 
     @classmethod
-    def around(cls, camera: Camera, bent: bool) -> _Prior:
+    def around(cls, camera: Camera, bent: bool, k3: bool) -> _Prior:
         wide = camera.width
         centre = [0.5 * (camera.width - 1), 0.5 * (camera.height - 1)]
         mean = np.concatenate([camera.focal_px, centre, np.zeros(8)])
         shape = _PRIOR_SHAPE_M if bent else 1e-9
-        spread = np.concatenate([[_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, _PRIOR_LENS, [shape] * 3])
+        lens = _PRIOR_LENS if k3 else np.array([*_PRIOR_LENS[:4], 1e-9])
+        spread = np.concatenate([[_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, lens, [shape] * 3])
         return cls(mean, (_NOISE_PX / spread) ** 2)
 
     def added_to(self, equations: NormalEquations, shared: Array) -> NormalEquations:
