@@ -60,7 +60,7 @@ def write_board_pdf(path: Path, board: Board, paper: str = "a4") -> None:
 
 def _sheet(board: Board, paper: str) -> _Sheet:
     if paper.lower() not in PAPERS:
-        raise UsageError(f"a paper size out of {', '.join(PAPERS)}", repr(paper))
+        raise UsageError(f"There is no paper size {paper!r}.", hint=f"Use one of {', '.join(PAPERS)}.")
     short, long = PAPERS[paper.lower()]
     wide, high = board.size_mm
     for width, height in ((long, short), (short, long)):
@@ -71,9 +71,8 @@ def _sheet(board: Board, paper: str) -> _Sheet:
     largest = min((long - 2 * _MARGIN_MM) / across, (short - 2 * _MARGIN_MM - _FOOT_MM) / down)
     largest = max(largest, min((short - 2 * _MARGIN_MM) / across, (long - 2 * _MARGIN_MM - _FOOT_MM) / down))
     raise UsageError(
-        f"a board that fits on {paper.upper()} with its ruler",
-        f"one of {wide:g} x {high:g} mm",
-        f"make its squares {int(largest * 2) / 2:g} mm or smaller, or choose a larger paper",
+        f"A board of {wide:g} x {high:g} mm does not fit on {paper.upper()} with its ruler.",
+        hint=f"Make its squares {int(largest * 2) / 2:g} mm or smaller, or choose a larger paper.",
     )
 
 
