@@ -30,7 +30,7 @@ DICTIONARIES: dict[str, int] = {
     for count in (50, 100, 250, 1000)
 } | {"original": cv2.aruco.DICT_ARUCO_ORIGINAL}
 _FORMS = "charuco:COLUMNSxROWS:SQUARE_MM:MARKER_MM[:DICTIONARY][:legacy] or chessboard:COLUMNSxROWS:SQUARE_MM"
-_EXAMPLE = "for example charuco:10x7:26:19 (squares are counted) or chessboard:9x6:25 (inner corners are counted)"
+_EXAMPLE = "Use for example charuco:10x7:26:19 (squares are counted) or chessboard:9x6:25 (inner corners are counted)."
 _MAX_COUNT, _MAX_SQUARE_MM = 60, 2000.0
 
 
@@ -63,22 +63,34 @@ class Board:
         least = 3 if self.kind == "charuco" else 2
         if not (least <= self.columns <= _MAX_COUNT and least <= self.rows <= _MAX_COUNT):
             what = "squares" if self.kind == "charuco" else "inner corners"
-            raise UsageError(f"{least} to {_MAX_COUNT} {what} each way", f"{self.columns}x{self.rows}", _EXAMPLE)
+            counts = f"{self.columns}x{self.rows} {what}"
+            raise UsageError(
+                f"A board of {counts} is not possible: {least} to {_MAX_COUNT} each way are.", hint=_EXAMPLE
+            )
         if not 0 < self.square_mm <= _MAX_SQUARE_MM:
-            raise UsageError("squares of a size above 0 mm", f"{self.square_mm:g} mm", "measure one with a ruler")
+            raise UsageError(
+                f"Squares of {self.square_mm:g} mm are not possible: more than 0 and up to {_MAX_SQUARE_MM:g} mm are.",
+                hint="Measure one with a ruler.",
+            )
         if self.kind == "charuco":
             self._check_markers()
 
     def _check_markers(self) -> None:
         if not 0.3 * self.square_mm <= self.marker_mm < 0.95 * self.square_mm:
-            wanted = f"markers of 30 to 95 % of the square's side of {self.square_mm:g} mm"
-            raise UsageError(wanted, f"{self.marker_mm:g} mm", _EXAMPLE)
+            raise UsageError(
+                f"Markers of {self.marker_mm:g} mm do not fit squares of {self.square_mm:g} mm (30 to 95 % does).",
+                hint=_EXAMPLE,
+            )
         if self.dictionary not in DICTIONARIES:
-            raise UsageError("a marker dictionary", repr(self.dictionary), f"use one of {', '.join(DICTIONARIES)}")
+            raise UsageError(
+                f"There is no marker dictionary {self.dictionary!r}.", hint=f"Use one of {', '.join(DICTIONARIES)}."
+            )
         needed, there = self.columns * self.rows // 2, len(self._dictionary.bytesList)
         if needed > there:
-            cure = "use a smaller board or a larger dictionary, such as 5x5_1000"
-            raise UsageError(f"a dictionary with {needed} markers", f"{self.dictionary} with {there}", cure)
+            raise UsageError(
+                f"This board needs {needed} markers; the dictionary {self.dictionary} has {there}.",
+                hint="Use a smaller board or a larger dictionary, such as 5x5_1000.",
+            )
 
     @classmethod
     def parse(cls, text: str) -> Board:
@@ -93,11 +105,11 @@ class Board:
         counts = parts[0].split("x") if parts else []
         allowed = {"charuco": (3, 4), "chessboard": (2,)}
         if kind not in allowed or len(parts) not in allowed[kind] or len(counts) != 2:
-            raise UsageError(f"a board as {_FORMS}", repr(text), _EXAMPLE)
+            raise _unreadable(text)
         try:
             columns, rows, sizes = int(counts[0]), int(counts[1]), [float(part) for part in parts[1:3]]
         except ValueError:
-            raise UsageError(f"a board as {_FORMS}", repr(text), _EXAMPLE) from None
+            raise _unreadable(text) from None
         if kind == "chessboard":
             return cls("chessboard", columns, rows, sizes[0], 0.0)
         dictionary = parts[3] if len(parts) == 4 else DEFAULT_DICTIONARY
@@ -155,7 +167,10 @@ class Board:
             UsageError: the factor is no size of a print.
         """
         if not 0.1 <= factor <= 10:
-            raise UsageError("a print between a tenth and ten times its size", f"{factor:g}", "measure the line again")
+            raise UsageError(
+                f"A print of {factor:g} times its size is not possible: a tenth to ten times is.",
+                hint="Measure the line again.",
+            )
         return replace(self, square_mm=self.square_mm * factor, marker_mm=self.marker_mm * factor)
 
     @property
@@ -169,7 +184,7 @@ class Board:
             UsageError: this board is a chessboard.
         """
         if self.kind != "charuco":
-            raise UsageError("a ChArUco board", self.spec, _EXAMPLE)
+            raise UsageError(f"{self.spec} is not a ChArUco board.", hint=_EXAMPLE)
         size = (self.columns, self.rows)
         board = cv2.aruco.CharucoBoard(size, 1e-3 * self.square_mm, 1e-3 * self.marker_mm, self._dictionary)
         board.setLegacyPattern(self.legacy)
@@ -231,6 +246,10 @@ class Board:
                 to_x, to_y = round((left + width) * scale) + margin, round((top + height) * scale) + margin
                 picture[y:to_y, x:to_x] = shade
         return picture
+
+
+def _unreadable(text: str) -> UsageError:
+    return UsageError(f"{text!r} does not describe a board: the forms are {_FORMS}.", hint=_EXAMPLE)
 
 
 DEFAULT_BOARD = Board()

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.boards import Board
+from calib.chessboard import ChessboardFinder
+from calib.corners import refined, short_side_px
 from calib.views import MIN_CORNERS, View
 from handdgp_core.arrays import Array
 from handdgp_core.errors import ShapeError
@@ -16,8 +18,7 @@ from handdgp_core.errors import ShapeError
 __all__ = ["BoardDetector", "edge_width_px", "to_grey"]
 
 _PATCH_PX = 7  # half side of the patch in which an edge is judged
-_WINDOW_PX = (2, 5)  # half sides between which corners are refined
-_REFINEMENT = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 30, 0.005)
+_CHARUCO_WINDOW_PX = 5.0  # half side of the window in which a corner is refined, at most
 _JUDGED = 24  # corners that are enough to judge sharpness
 
 
@@ -34,13 +35,15 @@ class BoardDetector:
     def __init__(self, board: Board) -> None:
         self.board = board
         self._charuco: Any = cv2.aruco.CharucoDetector(board.charuco()) if board.kind == "charuco" else None
+        self._chessboard = ChessboardFinder(board.grid)
 
-    def detect(self, grey: NDArray[np.uint8], name: str = "") -> View | None:
+    def detect(self, grey: NDArray[np.uint8], name: str = "", *, quick: bool = False) -> View | None:
         """The corners of the board, partly covered or cut off as it may be (a chessboard must be whole).
 
         Args:
             grey: (height, width) uint8.
             name: kept with the view.
+            quick: look for a chessboard with the fast search, which a stream needs; ChArUco is always fast.
 
         Returns:
             None where the board is not seen, or too few corners of it, or all but two in one line.
@@ -49,14 +52,23 @@ class BoardDetector:
             ShapeError: no grey picture.
         """
         if grey.ndim != 2 or grey.dtype != np.uint8 or 0 in grey.shape:
-            raise ShapeError("a grey picture (height, width) of uint8", f"shape {grey.shape} of {grey.dtype}")
-        found = self._find_charuco(grey) if self._charuco is not None else self._find_chessboard(grey)
+            raise ShapeError(
+                f"Expected a grey picture (height, width) of uint8, not one of shape {grey.shape} and {grey.dtype}.",
+                hint="Convert it with to_grey.",
+            )
+        found = self._find_charuco(grey) if self._charuco is not None else self._find_chessboard(grey, quick)
         if found is None:
             return None
         ids, corners = found
         if len(ids) < MIN_CORNERS or _hardly_plane(ids, self.board.grid[0]) or _in_one_line(corners):
             return None
         return View(ids, corners, (grey.shape[1], grey.shape[0]), name)
+
+    def better(self, grey: NDArray[np.uint8], view: View) -> View:
+        """A view of the quick search with the corners of the thorough one, where that finds the board too."""
+        if self._charuco is not None:
+            return view
+        return self.detect(grey, view.name) or view
 
     def seen_in_mirror(self, grey: NDArray[np.uint8]) -> bool:
         """Whether the board shows up once the picture is flipped: then somebody mirrored it.
@@ -77,24 +89,16 @@ class BoardDetector:
 
         Some releases of OpenCV 4 give ChArUco corners half a pixel too far right and down; this takes it out.
         """
-        side = _square_side_px(ids, corners, self.board.grid[0])
+        across, down = self.board.grid
+        grid = np.full((across * down, 2), np.nan)
+        grid[ids] = corners
+        side = short_side_px(grid.reshape(down, across, 2))
         margin = 0.5 * (1.0 - self.board.marker_mm / self.board.square_mm)
-        half = int(np.clip(side * margin, *_WINDOW_PX)) if np.isfinite(side) else _WINDOW_PX[0]
-        start = corners.astype(np.float32).reshape(-1, 1, 2)
-        refined = cv2.cornerSubPix(grey, start.copy(), (half, half), (-1, -1), _REFINEMENT).reshape(-1, 2)
-        near = np.linalg.norm(refined - corners, axis=1) < half + 0.5
-        return np.where(near[:, None], refined, corners).astype(np.float64)
+        return refined(grey, corners, min(side * margin, _CHARUCO_WINDOW_PX) if np.isfinite(side) else 0.0)
 
-    def _find_chessboard(self, grey: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Array] | None:
-        size = self.board.grid
-        # The accurate search takes 120 ms even where there is no board; the old quick check takes 14.
-        if not cv2.checkChessboard(grey, size) and not _any_chessboard(grey, size):
-            return None
-        found, corners = cv2.findChessboardCornersSB(grey, size, flags=cv2.CALIB_CB_NORMALIZE_IMAGE)
-        if not found or corners is None or len(corners) != self.board.corner_count:
-            return None
-        ordered = _upright(np.asarray(corners, dtype=np.float64).reshape(-1, 2), size)
-        return np.arange(self.board.corner_count, dtype=np.int32), ordered
+    def _find_chessboard(self, grey: NDArray[np.uint8], quick: bool) -> tuple[NDArray[np.int32], Array] | None:
+        corners = self._chessboard.glance(grey) if quick else self._chessboard.find(grey)
+        return None if corners is None else (np.arange(len(corners), dtype=np.int32), corners)
 
 
 def to_grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -125,32 +129,6 @@ def edge_width_px(grey: NDArray[np.uint8], view: View) -> float:
         steepest = float(np.percentile(np.hypot(slope_x, slope_y), 98))
         widths.append(float(high - low) / max(steepest, 1e-3))
     return float(np.median(widths)) if widths else float("nan")
-
-
-def _any_chessboard(grey: NDArray[np.uint8], size: tuple[int, int]) -> bool:
-    """The quick check again at half size: it misses large, blurred squares."""
-    half = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return bool(cv2.checkChessboard(half, size))
-
-
-def _upright(corners: Array, size: tuple[int, int]) -> Array:
-    """A chessboard may be found turned by 180 degrees (90 where it is square): start at the end that is further up."""
-    grid = corners.reshape(size[1], size[0], 2)
-    if grid[0, 0].sum() > grid[-1, -1].sum():
-        grid = grid[::-1, ::-1]
-    return np.ascontiguousarray(grid).reshape(-1, 2)
-
-
-def _square_side_px(ids: NDArray[np.int32], corners: Array, across: int) -> float:
-    """A short side of the squares in the picture, from corners that are neighbours; NaN where there are none."""
-    place = {int(number): index for index, number in enumerate(ids)}
-    sides = [
-        float(np.linalg.norm(corners[index] - corners[place[neighbour]]))
-        for number, index in place.items()
-        for neighbour in ([number + 1] if (number + 1) % across else []) + [number + across]
-        if neighbour in place
-    ]
-    return float(np.percentile(sides, 10)) if sides else float("nan")
 
 
 def _hardly_plane(ids: NDArray[np.int32], across: int) -> bool:

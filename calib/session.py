@@ -116,7 +116,7 @@ class CalibrationSession:
         Raises:
             CalibrationError: the picture has another size than those before.
         """
-        view = self._detector.detect(grey, name)
+        view = self._detector.detect(grey, name, quick=True)
         if view is None:
             self._last, self._still = None, 0
             return Look(State.MIRRORED if self._check_mirror(grey) else State.NO_BOARD)
@@ -131,18 +131,20 @@ class CalibrationSession:
         elif self._still >= _STILL_LOOKS:
             state = State.TAKEN if self.is_new(view) else State.KNOWN
         if state is State.TAKEN and automatic:
-            self.take(view, grey)
+            view = self.take(view, grey)
         return Look(state, view, edge, speed)
 
-    def take(self, view: View, grey: NDArray[np.uint8]) -> None:
-        """Take this view, whatever it is like, and solve again."""
+    def take(self, view: View, grey: NDArray[np.uint8]) -> View:
+        """Take this view, whatever it is like, with the corners of a thorough search, and solve again."""
         self._check_size(view)
+        view = self._detector.better(grey, view)
         height = max(1, round(_THUMBNAIL_WIDTH * grey.shape[0] / grey.shape[1]))
         small = cv2.resize(grey, (_THUMBNAIL_WIDTH, height), interpolation=cv2.INTER_AREA)
         name = view.name or f"view {len(self.taken) + 1}"
         self.taken.append(Taken(replace(view, name=name), np.asarray(small, dtype=np.uint8)))
         self._still = 0
         self.solve()
+        return view
 
     def detect(self, grey: NDArray[np.uint8], name: str = "") -> View | None:
         """The board in a picture of its own, such as a photograph."""

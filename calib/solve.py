@@ -112,7 +112,9 @@ class Solution:
         return float(np.max(np.sqrt(np.diag(self.covariance)[:2]) / self.camera.focal_px))
 
 
-def solve(board: Board, views: Sequence[View], start: Solution | None = None, bent: bool = True) -> Solution:
+def solve(
+    board: Board, views: Sequence[View], start: Solution | None = None, bent: bool = True, k3: bool = True
+) -> Solution:
     """Solve for the camera.
 
     Args:
@@ -120,6 +122,7 @@ def solve(board: Board, views: Sequence[View], start: Solution | None = None, be
         views: at least three.
         start: an earlier solution with the same camera to start from; its views may be others.
         bent: estimate the board's bends and twist; False takes it for flat.
+        k3: estimate the lens' k3; False leaves it out, for file formats that have none.
 
     Returns:
         A solution, whatever its quality: `calib.quality.judge` says whether it can be used.
@@ -137,12 +140,12 @@ def solve(board: Board, views: Sequence[View], start: Solution | None = None, be
     camera, poses = initial_estimate(board, views)
     if start is not None and camera.source == "assumed":
         camera = start.camera
-    problem = _Problem(board, list(views), _Prior.around(camera, board, bent, square=True))
+    problem = _Problem(board, list(views), _Prior.around(camera, board, bent, k3, square=True))
     shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], _five(camera.distortion), np.zeros(SHAPES)])
     shared, poses = problem.minimise(shared, poses, robust=True)
     dropped = problem.drop_outliers(shared, poses)
     if abs(shared[0] / shared[1] - 1.0) > _NOT_SQUARE:
-        problem.prior = _Prior.around(camera, board, bent, square=False)
+        problem.prior = _Prior.around(camera, board, bent, k3, square=False)
         shared[-1] = 0.0
     shared, poses = problem.minimise(shared, poses, robust=False)
     return _solution(problem, shared, poses, size, dropped)
@@ -154,13 +157,14 @@ class _Prior:
     precision: Array  # (13, 13) in 1 / px^2 of corner noise
 
     @classmethod
-    def around(cls, camera: Camera, board: Board, bent: bool, square: bool) -> _Prior:
+    def around(cls, camera: Camera, board: Board, bent: bool, k3: bool, square: bool) -> _Prior:
         wide = camera.width
         centre = [0.5 * (camera.width - 1), 0.5 * (camera.height - 1)]
         mean = np.concatenate([camera.focal_px, centre, np.zeros(SHARED - 4)])
         shape = _PRIOR_SHAPE_M if bent else 1e-9
+        lens = _PRIOR_LENS if k3 else np.array([*_PRIOR_LENS[:4], 1e-9])
         stretch = _PRIOR_STRETCH * 0.0005 * board.size_mm[1] if bent and square else 1e-9
-        free = [_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, _PRIOR_LENS, [shape] * 3, [stretch]
+        free = [_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, lens, [shape] * 3, [stretch]
         precision = np.diag((_NOISE_PX / np.concatenate(free)) ** 2)
         if square:
             ratio = np.array([1.0, -1.0]) / float(np.mean(camera.focal_px))

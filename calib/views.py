@@ -45,10 +45,11 @@ def common_size(views: Sequence[View]) -> tuple[int, int]:
     """
     sizes = Counter(view.size for view in views)
     if not sizes:
-        cure = "use sharp, well lit pictures of the very board that was named"
-        raise CalibrationError("pictures that show the board", "none", cure)
+        raise CalibrationError("No picture shows the board.", hint="Use sharp, well lit pictures of the board named.")
     if len(sizes) > 1:
         listed = ", ".join(f"{count} of {width}x{height}" for (width, height), count in sizes.most_common())
-        cure = "calibrate every picture size on its own: a camera may crop differently at each"
-        raise CalibrationError("pictures of one size", f"views of several: {listed}", cure)
+        raise CalibrationError(
+            f"The views are of several picture sizes: {listed}.",
+            hint="Calibrate every picture size on its own: a camera may crop differently at each.",
+        )
     return next(iter(sizes))

@@ -98,7 +98,7 @@ class HandSizeWorker(Worker):
             self._publish(HandSizeSnapshot(_small(frame.image)[0], error=error.message))
             return
         assert self._finder is not None
-        view = detector.detect(to_grey(frame.image))
+        view = detector.detect(to_grey(frame.image), quick=True)
         hands = self._finder.find(frame.image)
         keypoints = hands[0].keypoints_px if hands else None
         state = HandState.DONE if len(sizer.samples) >= FRAMES_WANTED else sizer.add(view, keypoints)

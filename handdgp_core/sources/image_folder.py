@@ -120,6 +120,11 @@ class ImageFolderSource(BaseSource):
         return tuple(file.name for file in self._files)
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """Files by frame number."""
+        return tuple(self._files)
+
+    @property
     def warning(self) -> str | None:
         parts = [f"{len(self.skipped)} files skipped (first: {self.skipped[0][0]})"] if self.skipped else []
         if self.missing:

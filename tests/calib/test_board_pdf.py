@@ -79,7 +79,7 @@ def test_the_line_beside_it_measures_100_mm(tmp_path):
 def test_a_board_too_large_for_the_paper_names_one_that_fits():
     with pytest.raises(UsageError, match=r"does not fit on A4.*squares \d+(\.5)? mm or smaller"):
         board_pdf(Board.parse("charuco:10x7:40:30"))
-    with pytest.raises(UsageError, match="paper size"):
+    with pytest.raises(UsageError, match="no paper size"):
         board_pdf(Board(), "b5")
     assert set(PAPERS) >= {"a4", "letter"}
 

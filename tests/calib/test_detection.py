@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from calib import chessboard
 from calib.boards import Board
 from calib.detection import BoardDetector, edge_width_px, to_grey
 from calib.poses import look_at
@@ -50,6 +51,82 @@ def test_a_chessboard_is_found_whole_and_in_the_order_of_its_points():
     pose = look_at(board, 0.4, 0.4, 0.7, 0.2)
     view = BoardDetector(board).detect(BoardRenderer(board, CAMERA).render(pose, Picture(), np.random.default_rng(1)))
     assert np.sqrt(np.mean(errors_px(view, pose, board) ** 2)) < 0.15
+
+
+CHESS = Board.parse("chessboard:7x5:26")
+
+
+@pytest.fixture(scope="module")
+def chess():
+    return BoardRenderer(CHESS, CAMERA)
+
+
+def rms_px(renderer, board, quick=False, **spoilt):
+    errors = []
+    for number in range(6):
+        pose = look_at(board, 0.35 + 0.03 * number, 0.12 * number, 1.3 * number, 0.1 * number - 0.2)
+        view = BoardDetector(board).detect(rendered(renderer, pose, **spoilt), quick=quick)
+        errors.append(errors_px(view, pose, board))
+    return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize(("blur_px", "noise"), [(0.5, 2.0), (0.7, 3.0), (1.1, 5.0)])
+def test_corners_of_a_chessboard_are_refined(chess, blur_px, noise, quick):
+    assert rms_px(chess, CHESS, quick, blur_px=blur_px, noise=noise) < 0.031 * max(1.0, noise / 3)
+
+
+def test_in_a_very_noisy_picture_the_finders_own_corners_stay(chess):
+    # Refined they are 0.4 pixels off.
+    assert rms_px(chess, CHESS, blur_px=2.0, noise=20.0) < 0.15
+
+
+def test_corners_between_markers_are_refined(renderer):
+    assert rms_px(renderer, BOARD) < 0.05
+
+
+def test_a_blurred_chessboard_that_fills_the_picture_is_found(chess):
+    pose = look_at(CHESS, 0.22, 0.1, 0.5, 0.1)
+    view = BoardDetector(CHESS).detect(rendered(chess, pose, blur_px=3.5))
+    assert view is not None
+    assert np.abs(errors_px(view, pose, CHESS)).max() < 1.0
+
+
+def test_edge_of_the_board_is_no_row_of_corners(chess):
+    pose = look_at(CHESS, 0.4, 0.2, 0.5, 0.0)
+    grey = rendered(chess, pose)
+    u, v = np.meshgrid(np.arange(1, 8), np.arange(1, 6))
+    for down, right, expected in ((0, 0, True), (1, 0, False), (-1, 0, False), (0, 1, False)):
+        points = 0.026 * np.stack([u + right, v + down, np.zeros_like(u)], axis=-1)
+        grid = CAMERA.project(points @ matrix_of(pose).T + pose[3:])
+        assert chessboard._is_chequered(grey, grid) is expected, (down, right)
+
+
+@pytest.mark.parametrize("size", [(7, 5), (6, 6)])
+def test_however_a_chessboard_was_counted_it_starts_at_the_upper_left(size):
+    x, y = np.meshgrid(np.arange(float(size[0])), np.arange(float(size[1])))
+    grid = np.stack([10 * x + 2 * y, 10 * y - x], axis=-1)
+    turned = [grid, grid[::-1, ::-1], grid[:, ::-1], grid[::-1]]
+    if size[0] == size[1]:
+        turned += [np.rot90(grid), grid.transpose(1, 0, 2)]
+    for other in turned:
+        np.testing.assert_array_equal(chessboard._upright(other), grid)
+
+
+def test_a_stream_finds_a_board_that_the_fast_check_misses(chess, monkeypatch):
+    grey = rendered(chess, look_at(CHESS, 0.4, 0.3, 0.7))
+    detector = BoardDetector(CHESS)
+    blank = np.full_like(grey, 120)
+    find = cv2.findChessboardCorners
+
+    def strict(image, size, flags):
+        return (False, None) if flags & cv2.CALIB_CB_FAST_CHECK else find(image, size, flags=flags)
+
+    monkeypatch.setattr(cv2, "findChessboardCorners", strict)
+    for _ in range(3):
+        assert detector.detect(blank, quick=True) is None
+    looks = [detector.detect(grey, quick=True) is not None for _ in range(6)]
+    assert looks[-3:] == [True] * 3  # found once, it is found in every picture
 
 
 @pytest.mark.parametrize("board", [BOARD, Board.parse("chessboard:7x5:26")])

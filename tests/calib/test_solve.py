@@ -130,9 +130,9 @@ def test_sets_that_cannot_be_solved_say_what_is_wanted():
     views = random_views(1, 4)
     with pytest.raises(CalibrationError, match=r"at least 3 views.*there is one"):
         solve(BOARD, views[:1])
-    with pytest.raises(CalibrationError, match=r"show the board.*none"):
+    with pytest.raises(CalibrationError, match="No picture shows the board"):
         solve(BOARD, [])
-    with pytest.raises(CalibrationError, match=r"one size.*640x360"):
+    with pytest.raises(CalibrationError, match=r"several picture sizes.*640x360"):
         solve(BOARD, [*views, replace(views[0], size=(640, 360))])
 
 

@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.cli.main import main
 from app.cli.options import BAD_INPUT, DONE
@@ -52,7 +53,7 @@ def said(capsys):
     return " ".join((captured.out + captured.err).split())
 
 
-@pytest.mark.parametrize("format", ["ros", "opencv"])
+@pytest.mark.parametrize("format", ["ros", "opencv", "kalibr"])
 def test_a_folder_of_pictures_gives_the_camera_and_a_report(folder, pictures, capsys, format):
     put(folder, [*pictures, np.full((360, 640), 90, np.uint8)])
     report = folder.parent / "out" / "report.html"
@@ -61,6 +62,8 @@ def test_a_folder_of_pictures_gives_the_camera_and_a_report(folder, pictures, ca
     np.testing.assert_allclose(camera.focal_px, CAMERA.focal_px, rtol=0.005)
     assert camera.std is not None
     text = said(capsys)
+    if format == "kalibr":
+        assert camera.distortion.size == 4 and "no k3" in text
     assert "focal length known to ±" in text and "10.png" in text
     page = report.read_text()
     assert page.count("<svg") == 4 and "00.png" in page and "board: bend along the rows" in page
@@ -91,10 +94,10 @@ def frontal(pictures):
 
 BAD_SETS = {
     "one view": (lambda p: p[:1], "at least 3 views"),
-    "blank": (lambda p: [np.full((360, 640), 90, np.uint8)] * 3, "Check --board"),
+    "blank": (lambda p: [np.full((360, 640), 90, np.uint8)] * 3, "Check --board; show"),
     "frontal": (frontal, "squarely"),
     "mirrored": (lambda p: [np.ascontiguousarray(picture[:, ::-1]) for picture in p[:3]], "mirrored"),
-    "mixed sizes": (lambda p: [*p[:4], np.ascontiguousarray(p[4][:, :600])], "640x360"),
+    "mixed sizes": (lambda p: [*p[:2], np.ascontiguousarray(p[4][:, :600])], "600x360"),
 }
 
 
@@ -105,6 +108,83 @@ def test_a_set_that_cannot_calibrate_says_why_and_writes_no_camera(folder, pictu
     assert run(folder) == BAD_INPUT
     assert expected in said(capsys)
     assert not (folder.parent / "camera.yaml").exists()
+
+
+def test_the_commonest_picture_size_wins_and_damaged_files_are_named(folder, pictures, capsys):
+    put(folder, [*pictures[:8], np.ascontiguousarray(pictures[8][:, 20:]), np.ascontiguousarray(pictures[9][:350])])
+    (folder / "10.png").write_bytes((folder / "00.png").read_bytes()[:2000])
+    (folder / "11.png").write_bytes(b"")
+    assert run(folder) == DONE
+    assert Camera.load(folder.parent / "camera.yaml").size == (640, 360)
+    text = said(capsys)
+    assert "08.png (620x360), 09.png (640x350)" in text
+    assert "2 files could not be read: " in text and "10.png" in text and "11.png" in text
+
+
+def test_pictures_that_a_phone_turned_are_turned_back(folder, pictures, capsys):
+    for number, picture in enumerate(pictures):
+        exif = Image.Exif()
+        exif[0x0112] = (6, 3, 8)[number // 2] if number < 6 else 1
+        Image.fromarray(picture).save(folder / f"{number:02d}.jpg", quality=95, exif=exif)
+    assert run(folder) == DONE
+    camera = Camera.load(folder.parent / "camera.yaml")
+    assert camera.size == (640, 360)
+    np.testing.assert_allclose(camera.matrix, CAMERA.matrix, rtol=0.01)
+    assert "(EXIF): 00.jpg, 01.jpg, 02.jpg" in said(capsys)
+
+
+def test_a_camera_that_was_always_held_upright_is_upright(folder, pictures):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{number:02d}.jpg", quality=95, exif=exif)
+    assert run(folder) == DONE
+    camera = Camera.load(folder.parent / "camera.yaml")
+    assert camera.size == (360, 640)
+    middle = CAMERA.matrix[:2, 2]
+    np.testing.assert_allclose(camera.matrix[:2, 2], [359 - middle[1], middle[0]], rtol=0.01)
+
+
+OTHER_BOARDS = {
+    "dictionary": ("charuco:7x5:36:26:4x4_50", "show charuco:7x5:36:26:5x5_50"),
+    "swapped": ("charuco:5x7:36:26", "--board charuco:7x5:36:26"),
+    "counted wrong": ("charuco:8x5:36:26", "--board charuco:7x5:36:26"),
+    "no markers": ("chessboard:6x4:36", "--board charuco:7x5:36"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_BOARDS)
+def test_another_board_than_was_named_is_named(folder, pictures, capsys, name):
+    put(folder, pictures[:4])
+    named, expected = OTHER_BOARDS[name]
+    assert main(["calibrate", str(folder), "--board", named, "--output", str(folder / "c.yaml")]) == BAD_INPUT
+    assert expected in said(capsys)
+
+
+def test_a_missing_legacy_is_named(folder, capsys):
+    board = Board.parse("charuco:8x6:30:22:4x4_50:legacy")
+    renderer, random = BoardRenderer(board, CAMERA), np.random.default_rng(0)
+    put(folder, [renderer.render(look_at(board, 0.4, 0.4, about), Picture(), random) for about in range(3)])
+    named = ["--board", "charuco:8x6:30:22:4x4_50", "--output", str(folder / "c.yaml")]
+    assert main(["calibrate", str(folder), *named]) == BAD_INPUT
+    assert "--board charuco:8x6:30:22:4x4_50:legacy" in said(capsys)
+
+
+def test_squares_counted_instead_of_corners_are_named(folder, capsys):
+    board = Board.parse("chessboard:7x5:26")
+    renderer, random = BoardRenderer(board, CAMERA), np.random.default_rng(0)
+    put(folder, [renderer.render(look_at(board, 0.4, 0.4, about), Picture(), random) for about in range(3)])
+    named = ["--board", "chessboard:8x6:26", "--output", str(folder / "c.yaml")]
+    assert main(["calibrate", str(folder), *named]) == BAD_INPUT
+    assert "--board chessboard:7x5:26" in said(capsys)
+
+
+@pytest.mark.parametrize(("marker_mm", "noticed"), [(26, False), (20, True)])
+def test_a_wrong_marker_size_is_noticed(folder, pictures, capsys, marker_mm, noticed):
+    put(folder, pictures)
+    named = f"charuco:7x5:36:{marker_mm}"
+    assert main(["calibrate", str(folder), "--board", named, "--output", str(folder / "c.yaml")]) == DONE
+    assert (f"squares of 36 mm, not {marker_mm} mm" in said(capsys)) is noticed
 
 
 def test_a_board_that_moved_during_exposure_is_left_out_or_told(folder, pictures, capsys):
