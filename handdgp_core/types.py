@@ -54,7 +54,8 @@ class Hand:
         track_id: as in `HandCrop`.
         root_unmuted_m: (3,) the root with no keypoint muted, where some are muted; else None.
         distance_std: relative standard deviation of the distance that the solve's covariance does not hold: errors of
-            the hand's size and 3D shape, as measured for the model. NaN where nobody has measured it.
+            the hand's size and 3D shape, as measured for the model, and of a focal length that is assumed. NaN where
+            nobody has measured it.
     """
 
     handedness: Handedness

@@ -260,21 +260,23 @@ class HandEstimator:
         index: int,
     ) -> Hand:
         way, root = view.rectification, solution.root_m[index]
+        keypoints_m, error = way.points_to_camera(seen.keypoints_m * scale + root), self._predictor.distance_error
+        given_m, assumed_m = self._hand_length_m, self._predictor.assumed_length_m
         return Hand(
             handedness=view.crop.handedness,
             score=view.crop.score if np.isnan(seen.score) else float(seen.score),
             vertices_m=way.points_to_camera(seen.vertices_m * scale + root),
-            keypoints_m=way.points_to_camera(seen.keypoints_m * scale + root),
+            keypoints_m=keypoints_m,
             keypoints_px=way.image_from_crop(seen.keypoints_px),
             weights=weights,
             root_m=way.points_to_camera(root),
             root_covariance_m2=way.covariance_to_camera(solution.covariance_m2[index]),
-            hand_scale=scale,
+            hand_scale=scale * (given_m / assumed_m if given_m and assumed_m else 1.0),
             faces=self._faces[view.crop.handedness],
             degenerate=solution.reasons[index],
             track_id=view.crop.track_id,
             root_unmuted_m=None if unmuted_m is None else way.points_to_camera(unmuted_m[index]),
-            distance_std=self._predictor.distance_std[self._hand_length_m is not None],
+            distance_std=np.nan if error is None else error.relative(keypoints_m, way.camera, given_m is not None),
         )
 
 

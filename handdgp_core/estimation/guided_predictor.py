@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import FitSettings, Observation
+from handdgp_core.estimation.hand_length import ADULT_LENGTH_M
 from handdgp_core.estimation.landmarks import Landmarks, landmarks_from, observation_of, scaled_to
 from handdgp_core.estimation.network_predictor import NetworkPredictor
-from handdgp_core.estimation.predictor import UNMEASURED, Prediction, View
+from handdgp_core.estimation.predictor import Prediction, View
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.estimation.tracked_fit import TrackedFitter
 from handdgp_core.hands.open_hand.open_hand import OpenHand
@@ -42,9 +44,9 @@ class GuidedPredictor(NetworkPredictor):
         device: torch.device,
         hand: OpenHand,
         name: str = "network",
-        distance_std: tuple[float, float] = UNMEASURED,
+        distance_error: DistanceError | None = None,
     ) -> None:
-        super().__init__(network, device, name, distance_std)
+        super().__init__(network, device, name, distance_error)
         self._read = freeze(network)
         world_std_m = _joint_std(_LANDMARK_M, _NETWORK_M)
         settings = FitSettings(
@@ -52,6 +54,7 @@ class GuidedPredictor(NetworkPredictor):
         )
         same_mesh = network.template.vertex_count == len(hand.vertices)
         self._fitter = TrackedFitter(hand, settings) if same_mesh else None
+        self.assumed_length_m = ADULT_LENGTH_M if same_mesh else None
 
     def predict(
         self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None

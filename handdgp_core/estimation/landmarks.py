@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
+from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import Observation
 from handdgp_core.estimation.hand_length import ADULT_LENGTH_M, ADULT_LENGTH_STD
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
@@ -26,6 +27,9 @@ from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput, MediaPipeLandmarks
 
 __all__ = ["Landmarks", "LandmarksPredictor", "landmarks_from", "observation_of"]
+
+# As of the model "open", which errs alike: see `models.OPEN_DISTANCE_ERROR`.
+LANDMARKS_DISTANCE_ERROR = DistanceError(depth_m=0.012, share=0.02, edge_on=0.08, size=ADULT_LENGTH_STD)
 
 
 class Landmarks(NamedTuple):
@@ -50,7 +54,8 @@ class LandmarksPredictor:
     """MediaPipe landmarks -> open hand fit. See `Predictor` for the attributes."""
 
     method: PositioningMethod = "refined"
-    distance_std = (0.08, 0.06)
+    distance_error: DistanceError | None = LANDMARKS_DISTANCE_ERROR
+    assumed_length_m: float | None = ADULT_LENGTH_M
 
     def __init__(self, network: MediaPipeLandmarks, hand: OpenHand, device: torch.device) -> None:
         self.name = "landmarks"

@@ -9,10 +9,12 @@ import torch
 
 from handdgp_core.bundled import bundled
 from handdgp_core.errors import UsageError, WeightsError
+from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.guided_predictor import GuidedPredictor
+from handdgp_core.estimation.hand_length import ADULT_LENGTH_STD
 from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
-from handdgp_core.estimation.predictor import UNMEASURED, Predictor
+from handdgp_core.estimation.predictor import Predictor
 from handdgp_core.estimation.refined_landmarks import RefinedPredictor
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks import HandDGP, load_network
@@ -23,9 +25,8 @@ from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 
 DEFAULT_MODEL = "open"
 OPEN_WEIGHTS = bundled("assets/weights/open.safetensors")
-# Of the palm distances of four real sets (three people) one and two standard deviations hold 68 and 93 %, mean over
-# sets; with the length given 72 and 93 %. By set from 35 and 80 % (wide lens, 0.2 m) to 100 and 100 %.
-OPEN_DISTANCE_STD = (0.11, 0.11)
+# Fitted to the palm distances of four real sets (three people) with the length given; an adult's length varies by 5 %.
+OPEN_DISTANCE_ERROR = DistanceError(depth_m=0.011, share=0.02, edge_on=0.075, size=ADULT_LENGTH_STD)
 MODEL_NAMES = ("open", "landmarks")
 # Files that are meant as checkpoints; one that this program cannot load gets a message about what it is.
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
@@ -61,7 +62,7 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
     """
     where = choose_device(device)
     if name_or_path == "open":
-        return _of_network(load_network(OPEN_WEIGHTS), where, "open", OPEN_DISTANCE_STD)
+        return _of_network(load_network(OPEN_WEIGHTS), where, "open", OPEN_DISTANCE_ERROR)
     if name_or_path == "landmarks":
         return LandmarksPredictor.load(where)
     path = Path(name_or_path).expanduser()
@@ -73,11 +74,11 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
 
 
 def _of_network(
-    network: HandDGP, device: torch.device, name: str, distance_std: tuple[float, float] = UNMEASURED
+    network: HandDGP, device: torch.device, name: str, distance_error: DistanceError | None = None
 ) -> NetworkPredictor:
     if network.config.backbone != GUIDED:
-        return NetworkPredictor(network, device, name, distance_std)
-    return GuidedPredictor(cast(GuidedHandDGP, network), device, OpenHand.load(), name, distance_std)
+        return NetworkPredictor(network, device, name, distance_error)
+    return GuidedPredictor(cast(GuidedHandDGP, network), device, OpenHand.load(), name, distance_error)
 
 
 def limit_threads(name_or_path: str) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
 from handdgp_core.errors import WeightsError
-from handdgp_core.estimation.predictor import UNMEASURED, PositioningMethod, Prediction, View
+from handdgp_core.estimation.distance_error import DistanceError
+from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
@@ -31,7 +32,7 @@ class NetworkPredictor:
         network: for hands, 21 keypoints.
         device: where it runs.
         name: as given to `--model`.
-        distance_std: see `Predictor`, where somebody has measured it.
+        distance_error: see `Predictor`, where somebody has measured it.
 
     Raises:
         WeightsError: a network that is not for hands.
@@ -42,7 +43,7 @@ class NetworkPredictor:
         network: HandDGP,
         device: torch.device,
         name: str = "network",
-        distance_std: tuple[float, float] = UNMEASURED,
+        distance_error: DistanceError | None = None,
     ) -> None:
         if network.template.keypoint_count != COUNT:
             found = f"one with {network.template.keypoint_count} (template {network.template.name})"
@@ -51,7 +52,8 @@ class NetworkPredictor:
         self.method: PositioningMethod = network.config.positioning
         self.faces: NDArray[np.int32] = network.template.faces
         self.stage_ms: dict[str, float] = {}
-        self.distance_std = distance_std
+        self.distance_error = distance_error
+        self.assumed_length_m: float | None = None
         self._network = network.to(device).eval()
         self._device = device
 

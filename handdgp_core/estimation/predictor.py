@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
+from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 
 PositioningMethod = Literal["published", "refined"]
-# `Predictor.distance_std` of a model whose distances nobody has compared with true ones.
-UNMEASURED = (float("nan"), float("nan"))
 
 
 class Prediction(NamedTuple):
@@ -53,15 +52,16 @@ class Predictor(Protocol):
         method: which DGP solve its predictions are meant for.
         faces: (F, 3) triangles of a right hand, outward normals.
         stage_ms: milliseconds of each part of the last `predict`.
-        distance_std: relative standard deviation of distances, without and with a measured hand length, that the
-            solve's covariance does not hold: errors of size and 3D shape. NaN where nobody has measured them.
+        distance_error: of its distances, beside the solve's covariance; None where nobody has measured it.
+        assumed_length_m: the hand length that it assumes where none is given; None where it predicts one.
     """
 
     name: str
     method: PositioningMethod
     faces: NDArray[np.int32]
     stage_ms: dict[str, float]
-    distance_std: tuple[float, float]
+    distance_error: DistanceError | None
+    assumed_length_m: float | None
 
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
         """The virtual camera that this network wants for a crop. UsageError where the lens cannot show it."""

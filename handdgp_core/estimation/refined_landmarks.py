@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from handdgp_core.arrays import Array
+from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation
 from handdgp_core.estimation.landmarks import Landmarks, LandmarksPredictor, scaled_to
-from handdgp_core.estimation.predictor import UNMEASURED, Prediction, View
+from handdgp_core.estimation.predictor import Prediction, View
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
@@ -30,7 +31,8 @@ _LARGEST_SIZE_SD = 1.5
 class RefinedPredictor(LandmarksPredictor):
     """Landmarks -> the teacher's fit -> learned corrections, every crop by itself. Attributes as of `Predictor`."""
 
-    distance_std = UNMEASURED
+    distance_error: DistanceError | None = None
+    assumed_length_m: float | None = None
 
     def __init__(
         self,

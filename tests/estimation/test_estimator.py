@@ -12,6 +12,7 @@ from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.detection.landmarker import Detection
 from handdgp_core.errors import CameraError, ShapeError, UsageError
+from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
 from handdgp_core.geometry.camera import Camera
@@ -42,7 +43,8 @@ class KnownNetwork:
 
     name = "known"
     method: PositioningMethod = "refined"
-    distance_std = (0.06, 0.05)
+    distance_error = DistanceError(depth_m=0.009, share=0.03, edge_on=0.1, size=0.05)
+    assumed_length_m: float | None = None
     faces = np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
 
     def __init__(self, handedness: Handedness = "right", noise_px: float = 0.0) -> None:
@@ -137,9 +139,21 @@ def test_a_hand_length_scales_the_hand_and_its_depth() -> None:
     length = float(hand_length_m(truth))
     estimator = estimator_of(hand_length_m=1.1 * length)
     (hand,) = estimator.estimate(frame(), CAMERA)
-    assert hand.hand_scale == pytest.approx(1.1) and hand.distance_std == KnownNetwork.distance_std[1]
+    assert hand.hand_scale == pytest.approx(1.1) and 0.03 < hand.distance_std < 0.05
     assert float(hand_length_m(hand.keypoints_m)) == pytest.approx(1.1 * length)
     assert np.allclose(hand.root_m, 1.1 * truth[0], atol=1e-5)
+
+
+def test_a_given_length_is_told_as_a_factor_on_the_length_that_a_fitting_model_assumes() -> None:
+    network = KnownNetwork()
+    network.assumed_length_m = float(hand_length_m(true_keypoints("right")))
+    (assumed,) = HandEstimator(network, KnownFinder()).estimate(frame(), CAMERA)
+    assert assumed.hand_scale == 1.0
+    estimator = HandEstimator(network, KnownFinder(), hand_length_m=network.assumed_length_m)
+    network.assumed_length_m /= 1.2  # the network of the test gives the true hand whatever it is told
+    (given,) = estimator.estimate(frame(), CAMERA)
+    assert given.hand_scale == pytest.approx(1.2)
+    assert np.allclose(given.root_m, assumed.root_m)
 
 
 @pytest.mark.parametrize("length_m", [0.0, -0.18, 18.0, float("nan")])

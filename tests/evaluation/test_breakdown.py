@@ -51,7 +51,7 @@ class Oracle:
     """Says the truth of the hands that it is going to be shown, `larger` by a factor; it doubts some."""
 
     def __init__(self, hands: Sequence[LabelledHand], larger: float = 1.0, doubted: Sequence[int] = ()) -> None:
-        self.name, self.stage_ms, self.distance_std = "oracle", {}, (0.0, 0.0)
+        self.name, self.stage_ms, self.distance_error, self.assumed_length_m = "oracle", {}, None, None
         self.method: PositioningMethod = "refined"
         self.faces: NDArray[np.int32] = OpenHand.load().faces
         self._hands, self._next, self._larger, self._doubted = hands, 0, larger, doubted

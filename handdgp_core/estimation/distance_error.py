@@ -1,0 +1,56 @@
+"""How far off a hand's distance may be for reasons that its own picture does not show: size, 3D shape, focal length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.hands.keypoints import FINGERS, WRIST
+
+__all__ = ["DistanceError"]
+
+# Half of the webcams see between 50 and 70 degrees from left to right; a focal length that is guessed for all of them
+# is that far off, and every distance with it.
+ASSUMED_FOCAL_STD = 0.15
+_PALM = (WRIST, FINGERS["index"][0], FINGERS["little"][0])
+
+
+@dataclass(frozen=True)
+class DistanceError:
+    """Standard deviations of a model's distances, as measured on people; they add as variances.
+
+    Attributes:
+        depth_m: from the 3D shape, which is off by so much however far away the hand is.
+        share: of the distance, for a palm that faces the camera.
+        edge_on: of the distance, in addition for a palm seen edge-on.
+        size: of the distance, in addition where the hand's length is not given.
+    """
+
+    depth_m: float
+    share: float
+    edge_on: float
+    size: float
+
+    def relative(self, keypoints_m: Array, camera: Camera, length_given: bool) -> float:
+        """Standard deviation of the distance of one hand, relative.
+
+        Args:
+            keypoints_m: (21, 3) in the camera's frame. NaN gives NaN.
+            camera: that it was seen by.
+            length_given: whether the user's own hand length went in.
+        """
+        wrist, index, little = keypoints_m[list(_PALM)]
+        middle = (wrist + index + little) / 3
+        normal, distance_m = np.cross(index - wrist, little - wrist), float(np.linalg.norm(middle))
+        facing = abs(float(normal @ middle)) / max(float(np.linalg.norm(normal)) * distance_m, 1e-12)
+        parts = [
+            self.depth_m / max(distance_m, 1e-6),
+            self.share,
+            self.edge_on * (1.0 - facing),
+            0.0 if length_given else self.size,
+            ASSUMED_FOCAL_STD if camera.source == "assumed" else 0.0,
+        ]
+        return float(np.sqrt(np.sum(np.square(parts))))
