@@ -96,7 +96,7 @@ class Curriculum:
         self.state = CurriculumState(later[0], first_step=step)
         return True
 
-    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
+    def learning_rate(self, step: int, steps_per_epoch: float) -> float:
         """For the optimiser step number `step` (from 0, over the whole run)."""
         stage = self._stages[self.stage]
         done = step - self.state.first_step
@@ -111,7 +111,7 @@ class Curriculum:
         self.state = CurriculumState(**values)
 
 
-def rate_factor(stage: StageConfig, done: int, total: int) -> float:
+def rate_factor(stage: StageConfig, done: int, total: float) -> float:
     """Factor on the learning rate after `done` of `total` steps of a stage."""
     progress = min(1.0, done / max(1, total))
     factor = 1.0

@@ -152,9 +152,10 @@ class HandModule(LightningModule):
         groups: list[dict[str, Any]] = [{"params": heavy}, {"params": plain, "weight_decay": 0.0}]
         kind = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
         optimiser = kind(groups, lr=1.0, betas=options.betas, weight_decay=options.weight_decay)
-        steps_per_epoch = int(self.trainer.estimated_stepping_batches) // self.curriculum.most_epochs
         # By the steps taken and the stage, not by a count of its own, so that a stage may end early.
-        self._schedule = LambdaLR(optimiser, lambda _: self.curriculum.learning_rate(self.global_step, steps_per_epoch))
+        self._schedule = LambdaLR(
+            optimiser, lambda _: self.curriculum.learning_rate(self.global_step, self._steps_per_epoch)
+        )
         return [optimiser], [{"scheduler": self._schedule, "interval": "step"}]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -174,6 +175,15 @@ class HandModule(LightningModule):
             return batch
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             return self._render(batch)
+
+    @property
+    def _steps_per_epoch(self) -> float:
+        """Infinite before the data are there, when the first rate is asked for, which does not depend on it.
+
+        Lightning's own estimate would open the data too early, before a resumed run knows where it stands in them.
+        """
+        batches = self.trainer.num_training_batches / self.config.optimiser.accumulate
+        return math.ceil(batches) if math.isfinite(batches) else batches
 
     def _log_losses(self, part: str, losses: dict[str, Tensor]) -> None:
         size = 1  # means over a batch; the count is a sum

@@ -93,10 +93,11 @@ def test_a_killed_and_resumed_run_has_the_losses_of_an_unbroken_one(
 
 
 class Rates(Callback):
-    """Notes the learning rate of every step; ends the run before a given one."""
+    """Notes the learning rate and the loss of every step; ends the run before a given one."""
 
     def __init__(self, kill_before: int | None = None) -> None:
         self.of_step: dict[int, float] = {}
+        self.losses: dict[int, float] = {}
         self._kill_before = kill_before
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
@@ -104,6 +105,9 @@ class Rates(Callback):
             raise _Killed
         (rate,) = {group["lr"] for group in trainer.optimizers[0].param_groups}
         self.of_step[trainer.global_step] = rate
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.losses[trainer.global_step - 1] = float(outputs["loss"])
 
 
 # The first stage may take 5 epochs of 3 steps and ends after 2 epochs: no validation is nine tenths better.
@@ -115,24 +119,24 @@ EARLY = [
 
 
 @pytest.fixture(scope="module")
-def rates(hands: RenderedHands, tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
+def rates(hands: RenderedHands, tmp_path_factory: pytest.TempPathFactory) -> Rates:
     torch.set_num_threads(1)
     noted = Rates()
     assert _run(load_config(TINY, [f"output.folder={tmp_path_factory.mktemp('rates')}", *EARLY]), hands, noted).finished
-    return noted.of_step
+    return noted
 
 
-def test_learning_rates_follow_the_curve_of_each_stage(rates: dict[int, float]) -> None:
+def test_learning_rates_follow_the_curve_of_each_stage(rates: Rates) -> None:
     cosine = [0.1 + 0.9 * (1 + math.cos(math.pi * step / 15)) / 2 for step in range(6)]
     first = [1e-5 * factor * min(1, (step + 1) / 4) for step, factor in enumerate(cosine)]
     second = [1e-6 * factor for factor in (0.5, 1.0, 1.0, 0.1, 0.1, 0.1)]
-    assert [rates[step] for step in range(12)] == pytest.approx(first + second, rel=1e-12)
-    assert len(rates) == 12
+    assert [rates.of_step[step] for step in range(12)] == pytest.approx(first + second, rel=1e-12)
+    assert len(rates.of_step) == 12
 
 
 @pytest.mark.parametrize("kill_before", [6, 9])  # at the first step of the second stage; within it
-def test_a_resumed_run_has_the_learning_rates_of_an_unbroken_one(
-    kill_before: int, hands: RenderedHands, rates: dict[int, float], tmp_path: Path
+def test_a_resumed_run_has_the_learning_rates_and_losses_of_an_unbroken_one(
+    kill_before: int, hands: RenderedHands, rates: Rates, tmp_path: Path
 ) -> None:
     config = load_config(TINY, [f"output.folder={tmp_path}", *EARLY])
     before, after = Rates(kill_before), Rates()
@@ -140,7 +144,8 @@ def test_a_resumed_run_has_the_learning_rates_of_an_unbroken_one(
         _run(config, hands, before)
     assert _run(config, hands, after, resume=True).finished
     assert 0 < min(after.of_step) <= kill_before
-    assert before.of_step | after.of_step == rates
+    assert before.of_step | after.of_step == rates.of_step
+    assert before.losses | after.losses == rates.losses
 
 
 def test_a_run_leaves_what_it_promises(unbroken: tuple[Path, dict[int, float], RunResult]) -> None:
