@@ -143,6 +143,8 @@ def _check(options: EvaluateOptions) -> None:
             f"--dataset {options.dataset} takes one --root, not {len(options.roots)}.",
             hint="Only frames takes several.",
         )
+    if len({root.resolve() for root in options.roots}) < len(options.roots):
+        raise UsageError("A --root is given twice.", hint="Give every folder once.")
     if options.submission is not None and options.dataset not in ("freihand", "ho3d"):
         raise UsageError(
             f"--submission does not go with --dataset {options.dataset}.",

@@ -141,6 +141,8 @@ def test_only_frames_takes_several_roots(tmp_path: Path, capsys: pytest.CaptureF
     roots = ["--root", str(tmp_path), "--root", str(tmp_path)]
     assert main(["evaluate", "--dataset", "shards", *roots, "--output", str(tmp_path / "m.json")]) == BAD_INPUT
     assert "takes one --root" in capsys.readouterr().err
+    assert main(["evaluate", "--dataset", "frames", *roots, "--output", str(tmp_path / "m.json")]) == BAD_INPUT
+    assert "given twice" in capsys.readouterr().err
 
 
 def test_a_picture_without_a_hand_gives_an_empty_but_valid_table(tmp_path: Path) -> None:
