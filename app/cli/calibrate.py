@@ -60,7 +60,7 @@ def calibrate(options: CalibrateOptions) -> bool:
         solution, verdict, remark = _without_k3(solution, [view for view in found.views if view.name not in dropped])
         remarks.append(remark)
     if options.report is not None:
-        write_report(options.report, name, solution, verdict, [*remarks, *found.remarks])
+        write_report(options.report, name, solution, verdict, [*remarks, *found.remarks], found.pictures)
     _say([*verdict.notes, *remarks])
     if not verdict.usable:
         advice = f"{verdict.advice[:1].upper()}{verdict.advice[1:]}." if verdict.advice else ""
@@ -134,7 +134,7 @@ def command(
         str, typer.Option("--board", help="charuco:10x7:26:19 (squares, mm) or chessboard:9x6:25 (inner corners, mm).")
     ],
     output: Annotated[Path, typer.Option("--output", help="Camera file to write (YAML).")],
-    report: Annotated[Path | None, typer.Option("--report", help="HTML report with plots.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="HTML report with plots and pictures.")] = None,
     format: Annotated[CameraFormat, typer.Option("--format", help="Form of the camera file.")] = CameraFormat.ros,
     every: Annotated[int, typer.Option("--every", min=1, help="Every Nth frame.")] = 1,
 ) -> int:

@@ -66,7 +66,7 @@ def test_a_folder_of_pictures_gives_the_camera_and_a_report(folder, pictures, ca
         assert camera.distortion.size == 4 and "no k3" in text
     assert "focal length known to ±" in text and "10.png" in text
     page = report.read_text()
-    assert page.count("<svg") == 4 and "00.png" in page and "board: bend along the rows" in page
+    assert page.count("<svg") == 4 + 10 and "00.png" in page and "board: bend along the rows" in page
     about = json.loads((folder.parent / "camera.json").read_text())
     assert about["grade"] in ("fair", "good", "excellent") and about["views"] == 10
 
