@@ -110,6 +110,14 @@ def test_a_set_that_cannot_calibrate_says_why_and_writes_no_camera(folder, pictu
     assert not (folder.parent / "camera.yaml").exists()
 
 
+def test_another_camera_is_compared_in_millimetres_of_hand(folder, pictures, capsys):
+    put(folder, pictures)
+    CAMERA.save(folder.parent / "before.yaml")
+    assert run(folder, "--compare", str(folder.parent / "before.yaml")) == DONE
+    text = said(capsys)
+    assert "a hand at 30 cm elsewhere by" in text and "a hand at 60 cm elsewhere by" in text
+
+
 def test_the_commonest_picture_size_wins_and_damaged_files_are_named(folder, pictures, capsys):
     put(folder, [*pictures[:8], np.ascontiguousarray(pictures[8][:, 20:]), np.ascontiguousarray(pictures[9][:350])])
     (folder / "10.png").write_bytes((folder / "00.png").read_bytes()[:2000])
