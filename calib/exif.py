@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image  # comes with matplotlib
 
 __all__ = ["exif_orientation", "with_orientation"]
 

@@ -11,6 +11,7 @@ import numpy as np
 from calib.board_shape import BEND_NAMES
 from calib.plots import plot_coverage, plot_residuals, plot_uncertainty, plot_views
 from calib.quality import Verdict, tilts_rad
+from calib.report_pictures import ViewPicture, pictures_html
 from calib.solve import Solution
 from handdgp_core.files import write_text
 
@@ -23,12 +24,24 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse }
 th, td { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #e3e5ea }
 th:first-child, td:first-child { text-align: left; padding-left: 0 } svg { max-width: 100%; height: auto }
+figure { display: inline-block; margin: 0 .6rem 1rem 0 } figcaption { color: #5c6475; font-size: .85rem }
 .excellent, .good, .fair { color: #1f7a3a } .rough { color: #8a5a00 }
 .refused { color: #b3261e } .note { color: #5c6475; font-size: .85rem }
 """
+_PICTURES = (
+    "<h2>Views, the worst first</h2><p class='note'>Lines lead from a corner to its projection, 20 times as long "
+    "as they are. Red rings mark corners that are far off; point at one to see whether it was left out.</p>"
+)
 
 
-def write_report(path: Path, title: str, solution: Solution, verdict: Verdict, remarks: Sequence[str] = ()) -> None:
+def write_report(
+    path: Path,
+    title: str,
+    solution: Solution,
+    verdict: Verdict,
+    remarks: Sequence[str] = (),
+    pictures: Sequence[ViewPicture] = (),
+) -> None:
     """Write the report, whole or not at all.
 
     Args:
@@ -36,14 +49,15 @@ def write_report(path: Path, title: str, solution: Solution, verdict: Verdict, r
         title: what was calibrated.
         solution, verdict: what is reported.
         remarks: sentences of the caller, such as which images were skipped.
+        pictures: of the views, to show with their corners.
 
     Raises:
         OutputError: the place cannot be written.
     """
-    write_text(path, _page(title, solution, verdict, remarks))
+    write_text(path, _page(title, solution, verdict, remarks, pictures_html(solution, pictures)))
 
 
-def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[str]) -> str:
+def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[str], pictures: str) -> str:
     lines = [*verdict.reasons[1:], *([f"What to do: {verdict.advice}."] if verdict.advice else [])]
     lines += [*verdict.notes, *remarks]
     body = [
@@ -63,6 +77,7 @@ def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[st
         "<h2>Uncertainty over the picture</h2>",
         "<p class='note'>One standard deviation of where a point appears; without a turn of the whole camera.</p>",
         plot_uncertainty(solution),
+        *([_PICTURES, pictures] if pictures else []),
     ]
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"

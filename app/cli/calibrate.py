@@ -14,6 +14,7 @@ from app.cli.calibration_views import collect, explain_few
 from app.cli.console import cancellable, console
 from app.cli.options import CANCELLED, DONE
 from calib.boards import Board
+from calib.difference import hand_shift
 from calib.quality import Verdict, judge
 from calib.quality import calibrate as solve_and_judge
 from calib.report import write_report
@@ -21,8 +22,10 @@ from calib.solve import MIN_VIEWS, Solution, solve
 from calib.views import View
 from handdgp_core.errors import CalibrationError
 from handdgp_core.files import write_json
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.open import open_source
 
+_HAND_DISTANCES_M = (0.3, 0.6)  # at which two cameras are compared
 _MOST_OUTLIERS = 0.25  # of the views: where more do not fit, it is not they that are wrong
 
 
@@ -36,6 +39,7 @@ class CalibrateOptions:
     report: Path | None = None
     format: str = "ros"
     every: int = 1
+    compare: Path | None = None
 
 
 def calibrate(options: CalibrateOptions) -> bool:
@@ -45,6 +49,7 @@ def calibrate(options: CalibrateOptions) -> bool:
         HandDGPError: bad input, views that cannot calibrate, or a place that cannot be written.
     """
     board = Board.parse(options.board)
+    before = None if options.compare is None else Camera.load(options.compare)
     with open_source(options.source) as source, cancellable() as cancelled:
         found = collect(source, board, options.every, cancelled)
         name = source.name
@@ -59,8 +64,10 @@ def calibrate(options: CalibrateOptions) -> bool:
     if options.format == "kalibr" and verdict.usable:
         solution, verdict, remark = _without_k3(solution, [view for view in found.views if view.name not in dropped])
         remarks.append(remark)
+    if before is not None:
+        remarks += [_compared(before, solution.camera, distance_m) for distance_m in _HAND_DISTANCES_M]
     if options.report is not None:
-        write_report(options.report, name, solution, verdict, [*remarks, *found.remarks])
+        write_report(options.report, name, solution, verdict, [*remarks, *found.remarks], found.pictures)
     _say([*verdict.notes, *remarks])
     if not verdict.usable:
         advice = f"{verdict.advice[:1].upper()}{verdict.advice[1:]}." if verdict.advice else ""
@@ -117,6 +124,15 @@ def _write(options: CalibrateOptions, solution: Solution, verdict: Verdict, name
         )
 
 
+def _compared(before: Camera, now: Camera, distance_m: float) -> str:
+    shift = hand_shift(now, before, distance_m)
+    text = (
+        f"The camera compared with puts a hand at {100 * distance_m:.0f} cm elsewhere by {shift.mean_mm:.1f} mm in the "
+        f"mean over the picture, {shift.largest_mm:.1f} mm at most."
+    )
+    return text + (f" It has no answer for {100 * shift.unknown:.0f} % of the picture." if shift.unknown else "")
+
+
 def _say(lines: Sequence[str]) -> None:
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
@@ -134,9 +150,14 @@ def command(
         str, typer.Option("--board", help="charuco:10x7:26:19 (squares, mm) or chessboard:9x6:25 (inner corners, mm).")
     ],
     output: Annotated[Path, typer.Option("--output", help="Camera file to write (YAML).")],
-    report: Annotated[Path | None, typer.Option("--report", help="HTML report with plots.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="HTML report with plots and pictures.")] = None,
     format: Annotated[CameraFormat, typer.Option("--format", help="Form of the camera file.")] = CameraFormat.ros,
     every: Annotated[int, typer.Option("--every", min=1, help="Every Nth frame.")] = 1,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="Another camera file: say where it puts a hand instead.")
+    ] = None,
 ) -> int:
     """Intrinsics from pictures of a board. Videos give the frames in which it is sharp, still and new."""
-    return DONE if calibrate(CalibrateOptions(source, board, output, report, format.value, every)) else CANCELLED
+    return (
+        DONE if calibrate(CalibrateOptions(source, board, output, report, format.value, every, compare)) else CANCELLED
+    )

@@ -16,6 +16,7 @@ from calib.boards import Board
 from calib.detection import BoardDetector, to_grey
 from calib.diagnosis import LikelyBoard, likely_board, measured_marker_mm
 from calib.exif import exif_orientation, with_orientation
+from calib.report_pictures import ViewPicture, view_picture
 from calib.session import CalibrationSession, State
 from calib.views import View
 from handdgp_core.errors import CalibrationError
@@ -40,6 +41,7 @@ class Collected:
         without: names of those in which the board was not found.
         blank: some of these.
         seen: some pictures in which it was found.
+        pictures: of the views, for the report.
         remarks: sentences about what was left out or changed.
     """
 
@@ -48,12 +50,14 @@ class Collected:
     without: list[str] = field(default_factory=list)
     blank: list[Grey] = field(default_factory=list)
     seen: list[tuple[Grey, View]] = field(default_factory=list)
+    pictures: list[ViewPicture] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def add(self, view: View | None, grey: Grey, name: str) -> None:
         """A picture and what was found in it."""
         if view is not None:
             self.views.append(view)
+            self.pictures.append(view_picture(grey, view))
             if len(self.seen) < _KEPT:
                 self.seen.append((grey, view))
             return

@@ -66,7 +66,7 @@ def test_a_folder_of_pictures_gives_the_camera_and_a_report(folder, pictures, ca
         assert camera.distortion.size == 4 and "no k3" in text
     assert "focal length known to ±" in text and "10.png" in text
     page = report.read_text()
-    assert page.count("<svg") == 4 and "00.png" in page and "board: bend along the rows" in page
+    assert page.count("<svg") == 4 + 10 and "00.png" in page and "board: bend along the rows" in page
     about = json.loads((folder.parent / "camera.json").read_text())
     assert about["grade"] in ("fair", "good", "excellent") and about["views"] == 10
 
@@ -108,6 +108,14 @@ def test_a_set_that_cannot_calibrate_says_why_and_writes_no_camera(folder, pictu
     assert run(folder) == BAD_INPUT
     assert expected in said(capsys)
     assert not (folder.parent / "camera.yaml").exists()
+
+
+def test_another_camera_is_compared_in_millimetres_of_hand(folder, pictures, capsys):
+    put(folder, pictures)
+    CAMERA.save(folder.parent / "before.yaml")
+    assert run(folder, "--compare", str(folder.parent / "before.yaml")) == DONE
+    text = said(capsys)
+    assert "a hand at 30 cm elsewhere by" in text and "a hand at 60 cm elsewhere by" in text
 
 
 def test_the_commonest_picture_size_wins_and_damaged_files_are_named(folder, pictures, capsys):
