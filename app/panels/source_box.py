@@ -28,7 +28,7 @@ class SourceBox(QComboBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setToolTip("Where the pictures come from.")
+        self.setToolTip("Image source.")
         self.setAccessibleName("Source")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -66,7 +66,7 @@ class SourceBox(QComboBox):
         self.clear()
         for webcam in self._webcams:
             self._add(webcam.name, str(webcam.index), f"Webcam {webcam.index}: {webcam.name}")
-        self._add("Demo (rendered)", "demo", "A clip rendered by this project, with the true hand beside it.")
+        self._add("Demo (rendered)", "demo", "A clip rendered by this project, with known ground truth.")
         self.insertSeparator(self.count())
         known = {str(webcam.index) for webcam in self._webcams} | {"demo"}
         others = [spec for spec in dict.fromkeys((self._current, *self._recent)) if spec and spec not in known]

@@ -232,7 +232,7 @@ class MainWindow(QMainWindow):
             self.weights.show_hand(None if index is None else self._result.hands[index])
 
     def _tell_camera_problem(self, result: FrameResult) -> None:
-        """A calibration that does not fit is told once, not with every frame."""
+        """A calibration that does not fit is reported once, not with every frame."""
         problem = str(result.problem) if result.problem else ""
         if problem == self._problem:
             return
@@ -299,7 +299,7 @@ class MainWindow(QMainWindow):
         elif isinstance(result, Path):
             self.notices.add(saved_notice(name, result))
 
-    # What the person asks for
+    # What the user asks for
 
     def open_source(self, spec: str) -> None:
         """Show this source."""
@@ -321,8 +321,8 @@ class MainWindow(QMainWindow):
             self.notices.add(
                 Notice(
                     Severity.INFO,
-                    "No webcam was found, so the rendered demo is shown.",
-                    "Connect a webcam, press F5 and choose it in the list of sources; or open a video with Ctrl+O.",
+                    "No webcam found; showing the rendered demo.",
+                    "Connect a webcam, press F5 and choose it in the list of sources, or open a video with Ctrl+O.",
                     topic="demo",
                 )
             )
@@ -385,7 +385,7 @@ class MainWindow(QMainWindow):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._log_folder)))
 
     def load_calibration(self, path: str) -> None:
-        """Use this calibration; a file that cannot be read is told and left out."""
+        """Use this calibration; a file that cannot be read is reported and not used."""
         self._settings.calibration_path = path
         self._on_setting("calibration_path")
         self.form.refresh()

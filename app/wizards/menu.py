@@ -63,8 +63,8 @@ class Wizards(QObject):
             return
         camera = self._controller.options.calibration
         if camera is None or self._controller.status.phase is not Phase.RUNNING:
-            text = "Open a camera and calibrate it first (Camera menu)."
-            self._tell(Notice(Severity.INFO, "There is no calibration in use to check.", text, topic="calibration"))
+            text = "Calibrate a camera first (Camera menu)."
+            self._tell(Notice(Severity.INFO, "No calibration is in use.", text, topic="calibration"))
             return
         dialog = CheckDialog(self._controller, self._settings, camera, self._window)
         dialog.calibrate.connect(self.calibrate)
