@@ -112,7 +112,7 @@ class ViewPairs(Dataset[dict[str, Any]]):
         try:
             return draw_geometry(sample, self.views, rng, self.view_count)
         except HandDGPError as error:
-            raise DatasetError(error.wanted, f"{error.found} ({sample.name})", error.cure) from error
+            raise DatasetError(message=f"{sample.name}: {error.message}") from error
 
     def _labels(self, sample: LabelledHand, geometry: ViewGeometry, view: int) -> dict[str, NDArray[Any]]:
         """Labels in the view. What is unknown is 0 and its flag, too."""

@@ -45,7 +45,7 @@ class FramesFolder:
         try:
             image = read_image(self._folder.root / name, use_exif=False)
         except SourceError as error:
-            raise self._folder.damaged(name, error.found) from error
+            raise self._folder.damaged(name, error.problem.removesuffix(".")) from error
         return LabelledHand(
             image,
             truth.intrinsics[index],

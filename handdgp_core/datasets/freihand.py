@@ -80,7 +80,7 @@ class FreiHAND:
         try:
             image = read_image(self._folder.root / name, use_exif=False)
         except SourceError as error:
-            raise self._folder.damaged(name, error.found) from error
+            raise self._folder.damaged(name, error.problem.removesuffix(".")) from error
         height, width = image.shape[:2]
         return LabelledHand(
             image,

@@ -70,7 +70,7 @@ class HO3D:
         try:
             image = read_image(self._folder.root / picture, use_exif=False)
         except SourceError as error:
-            raise self._folder.damaged(picture, error.found) from error
+            raise self._folder.damaged(picture, error.problem.removesuffix(".")) from error
         meta = self._meta(meta_name)
         joints = self._numbers(meta_name, meta, "handJoints3D")
         return LabelledHand(
@@ -112,7 +112,7 @@ class HO3D:
         try:
             meta = read_pickle(self._folder.root / name, "a meta file of HO3D", self._folder.cure)
         except AssetError as error:
-            raise self._folder.damaged(name, error.found) from error
+            raise self._folder.damaged(name, error.problem.removesuffix(".")) from error
         if not isinstance(meta, Mapping):
             raise self._folder.damaged(name, f"a {type(meta).__name__} instead of a dict")
         return meta

@@ -92,7 +92,7 @@ class Human36M:
         try:
             image = read_image(self._folder.root / name, use_exif=False)
         except SourceError as error:
-            raise self._folder.damaged(name, error.found) from error
+            raise self._folder.damaged(name, error.problem.removesuffix(".")) from error
         world = self._mesh(frame.pose, frame.shape, frame.root_m)
         if world.shape != (self._regressor.shape[1], 3):
             raise DatasetError(f"a mesh of {self._regressor.shape[1]} vertices", f"{world.shape}")

@@ -36,5 +36,4 @@ def no_room(found: str, open_bytes: int, waiting: int) -> OutputError:
 
 def with_loss(error: HandDGPError, lost: int, taken: int) -> OutputError:
     """The same, and how many of the frames that the recorder had taken in are not in the file."""
-    found = f"{error.found}; {lost} of the {taken} frames taken in could not be written"
-    return OutputError(error.wanted, found, error.cure)
+    return OutputError(f"{error.problem} {lost} of the {taken} frames taken in could not be written.", hint=error.hint)

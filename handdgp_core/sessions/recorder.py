@@ -205,7 +205,7 @@ class SessionRecorder:
         """The reserve is in use: what waits fits into it, more may not."""
         self._measure_room()
         with self._changed:
-            error = endings.no_room(full.found, self._room.open_bytes, self._frames_waiting)
+            error = endings.no_room(full.found or "a full disk", self._room.open_bytes, self._frames_waiting)
             self._stop_by_itself("the disk is full", error)
 
     def _is_room_short(self) -> bool:

@@ -82,7 +82,7 @@ class SessionSource(BaseSource):
                     return self._on_this_lap(self.session.frame(number))
                 except DamagedFrame as error:
                     if len(self.skipped) < _SKIPPED_KEPT:
-                        self.skipped.append((f"frame {number}", error.found))
+                        self.skipped.append((f"frame {number}", error.found or error.problem))
             return None
 
     def seek(self, index: int) -> None:
@@ -105,7 +105,7 @@ class SessionSource(BaseSource):
                 continue
             return width, height
         self.session.close()
-        raise SourceError("a recording with pictures", f"none that is whole in {self.name}", "choose another file")
+        raise SourceError(f"Could not open {self.name}: no frame in it is complete.", hint="Choose another file.")
 
     def _start_again(self) -> bool:
         count, fps = self.session.frame_count, self.session.nominal_fps or 30.0
