@@ -46,7 +46,6 @@ class NoticeBar(QFrame):
         self.action = QPushButton(self)
         self.details = QPushButton("Details…", self)
         self.dismiss = QToolButton(self)
-        self.dismiss.setIcon(icon("close"))
         self.dismiss.setAutoRaise(True)
         self.dismiss.setToolTip("Dismiss this message.")
         self.action.clicked.connect(self._act)
@@ -111,6 +110,7 @@ class NoticeBar(QFrame):
         notice = self.notice
         if notice is None:
             return
+        self.dismiss.setIcon(icon("close"))
         colours = tones()
         mark = {Severity.INFO: colours.accent, Severity.WARNING: colours.warning, Severity.ERROR: colours.error}
         colour = css(mark[notice.severity])

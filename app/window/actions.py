@@ -107,11 +107,17 @@ def make_actions(window: QMainWindow) -> dict[str, QAction]:
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setCheckable(command.checkable)
         action.setToolTip(tooltip(command))
-        if command.icon:
-            action.setIcon(icon(command.icon))
         window.addAction(action)
         actions[name] = action
+    set_icons(actions)
     return actions
+
+
+def set_icons(actions: dict[str, QAction]) -> None:
+    """Give the actions their icons in the colours of the present theme."""
+    for name, command in COMMANDS.items():
+        if command.icon:
+            actions[name].setIcon(icon(command.icon))
 
 
 def tooltip(command: Command) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import QTimer, QUrl
+from PyQt6.QtCore import QEvent, QTimer, QUrl
 from PyQt6.QtGui import QAction, QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import QApplication, QMainWindow, QWidget
 
@@ -29,7 +29,7 @@ from app.settings import Settings, save_settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
-from app.window.actions import fill_menus, make_actions
+from app.window.actions import fill_menus, make_actions, set_icons
 from app.window.dialogs import AboutDialog, ShortcutsDialog
 from app.window.key_guard import KeyGuard
 from app.window.layout import (
@@ -258,17 +258,26 @@ class MainWindow(QMainWindow):
         self.form.show_profile(self._controller.profile.match.kind)
         self.sources.set_recent(self._settings.recent_sources)
         self.sources.set_current(status.spec)
-        pause = self._action("pause")
         running = status.phase is Phase.RUNNING
-        pause.setText("Pause" if running else "Play")
-        pause.setIcon(icon("pause" if running else "play"))
-        pause.setEnabled(status.phase in (Phase.RUNNING, Phase.PAUSED, Phase.ENDED))
+        self._show_pause(running)
+        self._action("pause").setEnabled(status.phase in (Phase.RUNNING, Phase.PAUSED, Phase.ENDED))
         playable = self._playback.player is not None
         self._action("step").setEnabled(status.phase is Phase.PAUSED or (running and playable))
         mirror = self._settings.mirror_webcam if status.is_live else self._settings.mirror_files
         self._action("mirror").setChecked(mirror)
         self.setWindowTitle(f"{status.source_name} – HandDGP Live" if status.source_name else "HandDGP Live")
         self._refresh_figures()
+
+    def _show_pause(self, running: bool) -> None:
+        self._action("pause").setText("Pause" if running else "Play")
+        self._action("pause").setIcon(icon("pause" if running else "play"))
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Icons follow the theme."""
+        if event is not None and event.type() == QEvent.Type.PaletteChange:
+            set_icons(self.actions_by_name)
+            self._show_pause(self._controller.status.phase is Phase.RUNNING)
+        super().changeEvent(event)
 
     def _refresh_figures(self) -> None:
         status, rates = self._controller.status, self._controller.rates
