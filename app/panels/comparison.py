@@ -137,7 +137,7 @@ class ComparisonPanel(QWidget):
             self._draw()
 
     def show_result(self, result: FrameResult) -> None:
-        """Take in a frame that was made anew; ask for its picture now and then."""
+        """Take in a frame that was re-run; ask for its picture now and then."""
         if self.table is None or result.frame.index >= len(self._seconds):
             return
         self.here.setPos(float(self._seconds[result.frame.index]))

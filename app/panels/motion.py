@@ -27,8 +27,8 @@ class MotionPanel(QWidget):
     """Collects results at any rate and redraws each plot seven times a second, and only while it can be seen.
 
     Signals:
-        span_changed(int): the person chose another time span, in seconds.
-        side_changed(str): the person chose "auto", "right" or "left".
+        span_changed(int): the user chose another time span, in seconds.
+        side_changed(str): the user chose "auto", "right" or "left".
     """
 
     span_changed = pyqtSignal(int)

@@ -1,4 +1,4 @@
-"""Messages at the top of the window: what happened, the cure, and a button where one helps. Never in the way."""
+"""Messages at the top of the window: what happened, what to do, and a button where one helps. Never in the way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NoticeBar(QFrame):
     """Shows the newest of the messages that were not dismissed; hidden while there is none.
 
     Signals:
-        acted(Notice): the person pressed the message's own button.
+        acted(Notice): the user pressed the message's own button.
     """
 
     acted = pyqtSignal(object)

@@ -36,9 +36,9 @@ class SettingsPanel(QWidget):
 
     Signals:
         changed(str): the setting of this name has a new value.
-        webcam_changed(): size or rate asked of the webcam changed: the webcam must be opened anew.
-        calibrate(), measure_hand(): the person wants that wizard.
-        load_calibration(), load_model(), choose_recordings(): the person wants to choose a file or folder.
+        webcam_changed(): size or rate asked of the webcam changed: the webcam must be reopened.
+        calibrate(), measure_hand(): the user wants that wizard.
+        load_calibration(), load_model(), choose_recordings(): the user wants to choose a file or folder.
     """
 
     changed = pyqtSignal(str)

@@ -19,8 +19,8 @@ class SourceBox(QComboBox):
     """What can be looked at.
 
     Signals:
-        chosen(str): the person chose this source.
-        asked(str): the person wants to name one: OPEN_VIDEO, OPEN_FOLDER or OPEN_URL.
+        chosen(str): the user chose this source.
+        asked(str): the user wants to name one: OPEN_VIDEO, OPEN_FOLDER or OPEN_URL.
     """
 
     chosen = pyqtSignal(str)
@@ -61,7 +61,7 @@ class SourceBox(QComboBox):
         self._fill()
 
     def _fill(self) -> None:
-        """All entries anew: the list is short, and each part of it changes at its own time."""
+        """All entries again: the list is short, and each part of it changes at its own time."""
         self.blockSignals(True)
         self.clear()
         for webcam in self._webcams:

@@ -29,7 +29,7 @@ class WeightsPanel(QWidget):
     """Bars, mute buttons, and how far muting moves the root.
 
     Signals:
-        muted_changed(frozenset): the keypoints (0 to 20) that the person has muted.
+        muted_changed(frozenset): the keypoints (0 to 20) that the user has muted.
     """
 
     muted_changed = pyqtSignal(object)

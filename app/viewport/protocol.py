@@ -85,7 +85,7 @@ class SceneHand:
         truth_root_m: (3,) the true root, where the source knows it (the demo does).
         trail_m: (T, 4) where the root was lately, oldest first: x, y, z and age (1 about to vanish, 0 new).
         track_id: as in `Hand`.
-        recorded: a hand of a recording, shown beside the one made anew: in another colour, and with every second
+        recorded: a hand of a recording, shown beside the re-run one: in another colour, and with every second
             triangle of its mesh left out, so that both can be seen where they overlap.
         distance_m: the distance that is written beside the hand, the same as everywhere in the window; None for none.
     """
@@ -173,7 +173,7 @@ def _recorded_hand(hand: Hand) -> SceneHand:
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """What the person wants to see."""
+    """What the user wants to see."""
 
     mesh: bool = True
     skeleton: bool = True

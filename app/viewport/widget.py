@@ -262,7 +262,7 @@ class ViewportWidget(QWidget):
         self._timer.stop()
 
     def resizeEvent(self, event: Any) -> None:
-        """Render anew at the new size."""
+        """Render again at the new size."""
         super().resizeEvent(event)
         self._touch()
 

@@ -58,7 +58,7 @@ class BoardTools(QObject):
         self._say("Measure the width of the board on that screen, from outer edge to outer edge.", False)
 
     def ask_width(self, likely_mm: float) -> None:
-        """The screen's own word on its size is often wrong, so the person has the last one."""
+        """The screen's own word on its size is often wrong, so the user has the last one."""
         board = self._page.nominal_board()
         if board is None or not self._window.isVisible():
             return

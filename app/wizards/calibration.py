@@ -1,4 +1,4 @@
-"""The calibration wizard: board, capture, review. Shows what its worker leaves, tells it what the person wants."""
+"""The calibration wizard: board, capture, review. Shows what its worker leaves, tells it what the user wants."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Wizards(QObject):
             self.check()
 
     def close(self) -> bool:
-        """Close whatever is open, e.g. because the window closes; False if the person wants to stay in it."""
+        """Close whatever is open, e.g. because the window closes; False if the user wants to stay in it."""
         if self.dialog is not None and self.dialog.isVisible() and not self.dialog.close():
             return False
         self.dialog = None

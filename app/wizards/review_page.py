@@ -34,7 +34,7 @@ class ReviewPage(QWidget):
 
     Signals:
         used_changed(int, bool): drop this view or use it again.
-        save, export: the person wants it.
+        save, export: the user wants it.
     """
 
     used_changed = pyqtSignal(int, bool)

@@ -79,7 +79,7 @@ class Template:
         return self.spirals[0].shape[1]
 
     def spirals_of_length(self, length: int) -> tuple[NDArray[np.int32], ...]:
-        """L arrays (V_l, length); other lengths than the stored one are computed anew."""
+        """L arrays (V_l, length); other lengths than the stored one are recomputed."""
         if length == self.spiral_length:
             return self.spirals
         return tuple(spirals(mesh.vertices, mesh.faces, length) for mesh in self.levels[:-1])
