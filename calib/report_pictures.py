@@ -58,7 +58,7 @@ def pictures_html(solution: Solution, pictures: Sequence[ViewPicture]) -> str:
 
 def _figure(solution: Solution, index: int, picture: ViewPicture) -> str:
     width, height = picture.view.size
-    dropped = {corner for view, corner in solution.left_out if view == index}
+    dropped = {corner for view, corner in solution.dropped if view == index}
     data = base64.b64encode(picture.jpeg).decode("ascii")
     title = f"{index + 1}. {picture.view.name}: {solution.view_rms_px[index]:.3f} px"
     title += f", left-out corners: {len(dropped)}" if dropped else ""

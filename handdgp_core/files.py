@@ -1,4 +1,4 @@
-"""The output folder: checked before the work begins; files that are whole or not there; errors with their cure."""
+"""The output folder: checked before the work begins; files that are whole or not there; errors with a hint."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MIB = 1024**2
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
+_MORE_SPACE = "Free some space, or choose a folder on another disk."
 _IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 
@@ -51,8 +52,10 @@ def check_room(folder: Path, needed_bytes: int) -> None:
     with output_errors(folder):
         free = shutil.disk_usage(folder).free
     if free < needed_bytes:
-        wanted = f"at least {_amount(needed_bytes)} of free space in {folder}"
-        raise OutputError(wanted, _amount(free), "free some space, or choose a folder on another disk")
+        raise OutputError(
+            f"Could not use {folder}: {_amount(needed_bytes)} of free space needed, {_amount(free)} available.",
+            hint=_MORE_SPACE,
+        )
 
 
 def _amount(count: int) -> str:
@@ -69,24 +72,21 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def as_output_error(path: Path, error: OSError) -> OutputError:
-    """The OutputError that tells a person what `error`, met while writing `path`, means for them."""
+    """The OutputError that explains to the user an `error` met while writing `path`."""
+    failed = f"Could not write {path}"
     if error.errno in _FULL:
-        return OutputError(
-            f"room to write {path}", "a full disk", "free some space, or choose a folder on another disk"
-        )
+        return OutputError(f"{failed} to a full disk.", hint=_MORE_SPACE)
     if error.errno == errno.EROFS:
-        return OutputError(f"a place to write {path}", "a read-only file system", "choose a folder on another disk")
+        return OutputError(f"{failed} to a read-only file system.", hint="Choose a folder on another disk.")
     if error.errno in _FORBIDDEN:
-        return OutputError(
-            f"permission to write {path}", "none", "choose a folder of your own, or change its permissions"
-        )
+        hint = "Choose a folder of your own, or change its permissions."
+        return OutputError(f"{failed}: permission denied.", hint=hint)
     if error.errno in _IN_THE_WAY:
         blocker = next((place for place in (path, *path.parents) if place.exists() and not place.is_dir()), path)
-        return OutputError(
-            f"a folder at {path}", f"a file at {blocker}", "move that file away, or choose another folder"
-        )
+        hint = "Move that file away, or choose another folder."
+        return OutputError(f"{failed}: there is a file at {blocker}.", hint=hint)
     reason = error.strerror or str(error) or type(error).__name__
-    return OutputError(f"to write {path}", f"an error: {reason}", "check the disk, or choose another folder")
+    return OutputError(f"{failed}: {reason}.", hint="Check the disk, or choose another folder.")
 
 
 def part_of(path: Path) -> Path:

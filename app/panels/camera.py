@@ -33,7 +33,7 @@ class CameraPanel(QWidget):
         self.badge.setCursor(Qt.CursorShape.PointingHandCursor)
         self.demo_badge = Badge(self.view)
         self.fps_badge = Badge(self.view)
-        self.fps_badge.set_text("", "Pictures shown per second")
+        self.fps_badge.set_text("", "Frames shown per second")
         self.readouts = {"left": HandReadout("left", self), "right": HandReadout("right", self)}
         self._status = Status()
         self._seen_s = 0.0
@@ -92,13 +92,13 @@ class CameraPanel(QWidget):
         self._seen_s = time.monotonic() if status.phase is Phase.OPENING else self._seen_s
         self.demo_badge.set_text(
             "Rendered demo" if status.is_rendered else "",
-            "These pictures were made by a renderer, so the true hand is known: the error beside it is measured.",
+            "Rendered images with known ground truth: the error is measured against it.",
         )
         self._show_message(time.monotonic(), preview=status.model_phase is ModelPhase.LOADING)
 
     def show_fps(self, fps: float) -> None:
         """Show how many pictures a second are shown."""
-        self.fps_badge.set_text(f"{fps:.0f} fps" if fps > 0 else "", "Pictures shown per second")
+        self.fps_badge.set_text(f"{fps:.0f} fps" if fps > 0 else "", "Frames shown per second")
 
     def show_waiting(self, reason: str) -> None:
         """Say why a live source gives no picture at the moment, or take that away."""
@@ -109,9 +109,12 @@ class CameraPanel(QWidget):
         title, hint, dim = _state_message(self._status, self.view.has_picture)
         running = self._status.phase is Phase.RUNNING
         if not title and running and preview:
-            title, hint = "Loading the model…", "The picture is live already; the mesh follows in a moment."
+            title, hint = "Loading the model…", "The picture is live; the mesh follows in a moment."
         elif not title and running and now_s - self._seen_s > NO_HAND_AFTER_S:
-            title, hint = "No hand yet", "Hold your hand 20–80 cm from the camera, all fingers in the picture."
+            title, hint = (
+                "No hand detected",
+                "Hold your hand 20–80 cm from the camera, with all fingers in the picture.",
+            )
         self.view.set_message(title, hint, dim=dim)
 
     def _show_figures(self, result: FrameResult) -> None:
@@ -137,10 +140,10 @@ class CameraPanel(QWidget):
         angle = f"{math.degrees(camera.horizontal_fov_rad):.0f}°"
         self.badge.set_text(
             "Uncalibrated: depth is a guess",
-            f"<p>No calibration is loaded, so the camera is <b>assumed</b> to see {angle} from left to right. "
-            "If that is wrong, every distance is wrong by the same factor.</p>"
-            "<p><b>What to do:</b> click here to calibrate the camera in two minutes; or load a calibration file under "
-            "Settings → Camera, or set the true field of view there (the camera's data sheet names it).</p>",
+            f"<p>No calibration is loaded, so the camera is <b>assumed</b> to have a horizontal field of view of "
+            f"{angle}. If that is wrong, every distance is wrong by the same factor.</p>"
+            "<p><b>What to do:</b> click here to calibrate the camera (takes two minutes); or load a calibration file "
+            "under Settings → Camera, or set the true field of view there (see the camera's data sheet).</p>",
             warning=True,
         )
 
@@ -151,8 +154,9 @@ class CameraPanel(QWidget):
         width, height = camera.derived_from
         self.badge.set_text(
             f"Calibration derived from {width} × {height}",
-            "<p>This camera was calibrated at another picture size of the same shape, and the calibration is scaled. "
-            "Some cameras crop when the size changes.</p><p><b>What to do:</b> click here to check it.</p>",
+            "<p>This camera was calibrated at another resolution with the same aspect ratio, and the calibration was "
+            "scaled. Some cameras crop when the resolution changes.</p>"
+            "<p><b>What to do:</b> click here to check it.</p>",
             warning=True,
         )
 
@@ -170,15 +174,15 @@ def _state_message(status: Status, has_picture: bool) -> tuple[str, str, bool]:
     """Title, hint and whether the picture is dimmed, for everything but plain running."""
     phase = status.phase
     if status.model_phase is ModelPhase.FAILED:
-        return "The model could not be loaded", "The message above says why. Choose another model, or Retry.", True
+        return "The model could not be loaded", "See the message above. Choose another model, or retry.", True
     if phase is Phase.IDLE:
-        return "No source", "Choose a camera, a video or the demo in the tool bar, or drop a file here.", False
+        return "No source", "Choose a webcam, a video or the demo in the toolbar, or drop a file here.", False
     if phase is Phase.OPENING:
         return f"Opening {short_name(status.spec)}…", "", False
     if phase is Phase.FAILED:
-        return "The source stopped", "The message above says why and what to do.", has_picture
+        return "The source stopped", "See the message above.", has_picture
     if phase is Phase.ENDED:
-        return "End of the source", "Press Space to play it again.", True
+        return "End of the source", "Press Space to play again.", True
     if phase is Phase.PAUSED:
         return "Paused", "", False
     return "", "", False
@@ -223,7 +227,7 @@ class Badge(QLabel):
 
 
 class HandReadout(QFrame):
-    """Distance of one hand: large figures, the uncertainty, the root, and the error where the truth is known."""
+    """Distance of one hand: large figures, the uncertainty, the root, and the error where ground truth is known."""
 
     def __init__(self, side: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -239,12 +243,12 @@ class HandReadout(QFrame):
         self.error = QLabel("", self)
         self.error.setFont(figures_font(10.5))
         self.error.setToolTip(
-            "± is two standard deviations: of the solve, and of the hand's size and shape as the model knows them.\n"
-            "Your own hand length makes it smaller."
+            "± is two standard deviations, from the fit and from the unknown size and shape of the hand.\n"
+            "Entering your hand length makes it smaller."
         )
         self.details = QLabel("", self)
         self.details.setFont(figures_font(9))
-        self.details.setToolTip("The root (wrist) in the camera's frame: x right, y down, z away from the camera.")
+        self.details.setToolTip("Wrist position in the camera frame: x right, y down, z forward.")
         self.details.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._lay_out()
         self._style()
@@ -266,7 +270,7 @@ class HandReadout(QFrame):
     def show_hand(self, hand: Hand | None, distance: Distance | None, error_mm: float | None) -> None:
         """Show the figures of a hand, why there are none, or that it is not seen."""
         if hand is None:
-            self._set(NO_FIGURE, "", "not seen")
+            self._set(NO_FIGURE, "", "not detected")
         elif distance is None:
             self._set(NO_FIGURE, "", hand.degenerate or "no position")
         else:
@@ -274,7 +278,7 @@ class HandReadout(QFrame):
             error = f"± {distance.error_m * 1e2:.1f} cm" if distance.error_m == distance.error_m else ""
             truth = f"  ·  error {error_mm:.0f} mm" if error_mm is not None and math.isfinite(error_mm) else ""
             moved = length_shift_m(hand)
-            size = "" if moved is None else f"  ·  your hand's size: {signed(moved * 1e3, 0)} mm"
+            size = "" if moved is None else f"  ·  hand size: {signed(moved * 1e3, 0)} mm"
             self._set(f"{distance.meters * 1e2:.1f} cm", error, f"x {x}  y {y}  z {z} cm{size}{truth}")
 
     def _set(self, figure: str, error: str, details: str) -> None:

@@ -1,4 +1,4 @@
-"""Recorded against anew: a plot of the differences over the whole recording, and pictures from several sides."""
+"""Recorded against re-run: a plot of the differences over the whole recording, and pictures from several sides."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from app.style.theme import css, tones
 
 REDRAW_EVERY_S = 0.2
 PICTURE_EVERY_S = 0.5
-_EMPTY = "Open a recording and choose “Both” in the bar below the picture: then the differences are shown here."
+_EMPTY = "Open a recording and choose “Both” below the picture to see the differences here."
 
 
 class ComparisonPanel(QWidget):
     """Plot and pictures. It runs nothing itself.
 
     Signals:
-        run_wanted(), cancel_wanted(): the person wants all frames compared, or no longer.
-        picture_wanted(FrameResult): a picture of this frame would be welcome; answer with `show_picture`.
+        run_wanted(), cancel_wanted(): the user wants all frames compared, or no longer.
+        picture_wanted(FrameResult): asks for a picture of this frame; answer with `show_picture`.
         save_wanted(): the picture is to be saved.
-        sought(int): the person clicked on a frame in the plot.
+        sought(int): the user clicked on a frame in the plot.
     """
 
     run_wanted = pyqtSignal()
@@ -57,18 +57,18 @@ class ComparisonPanel(QWidget):
         self.quantity = QComboBox(self)
         for name, title in QUANTITIES.items():
             self.quantity.addItem(title, name)
-        self.quantity.setToolTip("What is plotted, in millimetres.")
+        self.quantity.setToolTip("Quantity to plot, in millimetres.")
         self.quantity.currentIndexChanged.connect(self._draw)
         self.run = QPushButton("Compare all frames", self)
-        self.run.setToolTip("Run the model of the settings over every frame, and compare it with the recorded results.")
+        self.run.setToolTip("Re-run the selected model on all frames and compare with the recorded results.")
         self.run.clicked.connect(self.run_wanted)
         self.cancel = QPushButton("Cancel", self)
-        self.cancel.setToolTip("Stop; what is compared already stays.")
+        self.cancel.setToolTip("Stop and keep the results so far.")
         self.cancel.clicked.connect(self.cancel_wanted)
         self.progress = QProgressBar(self)
         self.progress.setMaximumWidth(160)
         self.save = QPushButton("Save picture", self)
-        self.save.setToolTip("Save the comparison pictures of this frame as PNG, into the snapshot folder.")
+        self.save.setToolTip("Save the comparison images of this frame as PNG in the snapshot folder.")
         self.save.clicked.connect(self.save_wanted)
         self.caption = QLabel(_EMPTY, self)
         self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -90,8 +90,8 @@ class ComparisonPanel(QWidget):
         self.view.setMinimumSize(200, 60)
         self.view.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.view.setToolTip(
-            "The hand in the picture, its projection with keypoints by weight, and both hands in 3D from three sides. "
-            "Blue: made anew. Orange: recorded. The balls are the roots."
+            "The hand in the picture, its projection with keypoints sized by weight, and both hands in 3D from three "
+            "sides. Blue: re-run. Orange: recorded. The spheres are the roots."
         )
         parts = QSplitter(Qt.Orientation.Horizontal, self)
         parts.addWidget(self.plot)
@@ -116,7 +116,7 @@ class ComparisonPanel(QWidget):
         item.setLabel("left", "mm")
         item.setLabel("bottom", "s")
         self.plot.scene().sigMouseClicked.connect(self._on_click)
-        self.plot.setToolTip("Left and right hand in their colours. Click to go to a frame.")
+        self.plot.setToolTip("Left and right hand in their colours. Click to seek to a frame.")
 
     # Told by the window
 
@@ -137,7 +137,7 @@ class ComparisonPanel(QWidget):
             self._draw()
 
     def show_result(self, result: FrameResult) -> None:
-        """Take in a frame that was made anew; ask for its picture now and then."""
+        """Take in a frame that was re-run; ask for its picture now and then."""
         if self.table is None or result.frame.index >= len(self._seconds):
             return
         self.here.setPos(float(self._seconds[result.frame.index]))

@@ -27,8 +27,8 @@ class MotionPanel(QWidget):
     """Collects results at any rate and redraws each plot seven times a second, and only while it can be seen.
 
     Signals:
-        span_changed(int): the person chose another time span, in seconds.
-        side_changed(str): the person chose "auto", "right" or "left".
+        span_changed(int): the user chose another time span, in seconds.
+        side_changed(str): the user chose "auto", "right" or "left".
     """
 
     span_changed = pyqtSignal(int)
@@ -44,13 +44,13 @@ class MotionPanel(QWidget):
         for seconds in SPANS_S:
             self.span.addItem(f"{seconds} s", seconds)
         self.span.setCurrentIndex(min(range(len(SPANS_S)), key=lambda i: abs(SPANS_S[i] - span_s)))
-        self.span.setToolTip("How many seconds the plots show.")
+        self.span.setToolTip("Time span of the plots.")
         self.span.currentIndexChanged.connect(lambda: self.span_changed.emit(self.span.currentData()))
         self.span.currentIndexChanged.connect(self._mark)
         self.side = QComboBox(self)
         for title, side in _SIDES.items():
             self.side.addItem(title, side)
-        self.side.setToolTip("Which hand the plots and the weights show. Auto: the one that is surest.")
+        self.side.setToolTip("Which hand the plots and the weights show. Auto: most confident hand.")
         self.side.currentIndexChanged.connect(lambda: self.side_changed.emit(self.side.currentData()))
         self.side.currentIndexChanged.connect(self._mark)
         self.caption = QLabel(self)
@@ -208,7 +208,7 @@ class _RootPlot(_Plot):
 
     def __init__(self) -> None:
         super().__init__()
-        self.widget.setToolTip("The root in the camera's frame, each axis around its mean over the time shown.")
+        self.widget.setToolTip("Root position in the camera frame, each axis relative to its mean over the time shown.")
         self.raw = [self.item.plot() for _ in range(3)]
         self.smooth = [self.item.plot() for _ in range(3)]
 
@@ -241,7 +241,7 @@ class _DepthPlot(_Plot):
 
     def __init__(self) -> None:
         super().__init__()
-        self.widget.setToolTip("z of the root: thin raw, bold smoothed, with a band of two standard deviations.")
+        self.widget.setToolTip("z of the root. Thin: raw; bold: smoothed; band: two standard deviations.")
         self.low, self.high = self.item.plot(), self.item.plot()
         self.band = pg.FillBetweenItem(self.low, self.high)
         self.item.addItem(self.band)
@@ -281,7 +281,7 @@ class _TimingPlot(_Plot):
         self.areas = [self.item.plot() for _ in _STAGE_NAMES]
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
-        self.legend.setToolTip("Median milliseconds of each stage over the time shown.")
+        self.legend.setToolTip("Median time of each stage over the time shown, in milliseconds.")
         self.legend.setAlignment(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
         self.legend.setFont(figures_font(8))
 

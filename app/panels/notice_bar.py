@@ -1,4 +1,4 @@
-"""Messages at the top of the window: what happened, the cure, and a button where one helps. Never in the way."""
+"""Messages at the top of the window: what happened, what to do, and a button where one helps. Never in the way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NoticeBar(QFrame):
     """Shows the newest of the messages that were not dismissed; hidden while there is none.
 
     Signals:
-        acted(Notice): the person pressed the message's own button.
+        acted(Notice): the user pressed the message's own button.
     """
 
     acted = pyqtSignal(object)
@@ -46,7 +46,6 @@ class NoticeBar(QFrame):
         self.action = QPushButton(self)
         self.details = QPushButton("Details…", self)
         self.dismiss = QToolButton(self)
-        self.dismiss.setIcon(icon("close"))
         self.dismiss.setAutoRaise(True)
         self.dismiss.setToolTip("Dismiss this message.")
         self.action.clicked.connect(self._act)
@@ -111,6 +110,7 @@ class NoticeBar(QFrame):
         notice = self.notice
         if notice is None:
             return
+        self.dismiss.setIcon(icon("close"))
         colours = tones()
         mark = {Severity.INFO: colours.accent, Severity.WARNING: colours.warning, Severity.ERROR: colours.error}
         colour = css(mark[notice.severity])

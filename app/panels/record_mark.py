@@ -17,7 +17,7 @@ class RecordMark(QLabel):
         super().__init__(parent)
         self.setFont(figures_font(9.5, bold=True))
         self.setStyleSheet("background: #c8231c; color: white; border-radius: 6px; padding: 3px 9px;")
-        self.setToolTip("Recording: time, size of the file, and frames that wait for the disk. Ctrl+R ends it.")
+        self.setToolTip("Recording: duration, file size, and frames waiting for the disk. Ctrl+R stops it.")
         self.setAccessibleName("Recording")
         self.hide()
 

@@ -20,10 +20,10 @@ _PARTS = {
     "mesh": "Mesh",
     "skeleton": "Keypoints and bones",
     "ellipsoid": "Root with uncertainty",
-    "trail": "Trail of the root",
+    "trail": "Root trail",
     "raw_root": "Root before smoothing",
     "truth_root": "True root (demo)",
-    "grid": "Grid of 10 cm",
+    "grid": "10 cm grid",
     "axes": "Axes",
     "frustum": "Camera",
     "labels": "Labels",
@@ -90,11 +90,11 @@ class ScenePanel(QWidget):
         self.views.addItem("Fit", FIT)
         for name in VIEW_NAMES:
             self.views.addItem(name.capitalize(), name)
-        self.views.setToolTip("Look at the scene from here.")
+        self.views.setToolTip("Choose a viewpoint.")
         self.views.activated.connect(self._choose_view)
         self.parts = QToolButton(self)
         self.parts.setText("Show")
-        self.parts.setToolTip("Which parts of the scene are drawn.")
+        self.parts.setToolTip("Choose what is shown.")
         self.parts.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.parts.setMenu(self._parts_menu())
         head = QHBoxLayout()
@@ -131,7 +131,7 @@ class ScenePanel(QWidget):
         self.views.setCurrentIndex(0)
 
     def show_result(self, result: FrameResult) -> None:
-        """Show the hands of a result; new ones are brought into sight, unless the person has moved the view."""
+        """Show the hands of a result; new ones are brought into sight, unless the user has moved the view."""
         self._hands = result.hands
         placed = sum(hand.degenerate is None for hand in result.hands)
         if placed > self._most_hands:

@@ -37,9 +37,9 @@ class SettingsPanel(QWidget):
 
     Signals:
         changed(str): the setting of this name has a new value.
-        webcam_changed(): size or rate asked of the webcam changed: the webcam must be opened anew.
-        calibrate(), measure_hand(): the person wants that wizard.
-        load_calibration(), load_model(), choose_recordings(): the person wants to choose a file or folder.
+        webcam_changed(): size or rate asked of the webcam changed: the webcam must be reopened.
+        calibrate(), measure_hand(): the user wants that wizard.
+        load_calibration(), load_model(), choose_recordings(): the user wants to choose a file or folder.
     """
 
     changed = pyqtSignal(str)
@@ -115,11 +115,11 @@ class SettingsPanel(QWidget):
         self.hand_length_enabled = self._check(form, "hand_length_enabled")
         self.hand_length_mm = self._number(form, "hand_length_mm", step=1.0)
         measure = QPushButton("Measure…", self)
-        measure.setToolTip("Measure your hand on the calibration board, or choose another person.")
+        measure.setToolTip("Measure your hand on the calibration board, or choose another user.")
         measure.clicked.connect(self.measure_hand)
         form.addRow("", measure)
         self._refreshers.append(lambda: self.hand_length_mm.setEnabled(self._settings.hand_length_enabled))
-        self.max_hands = self._whole_number(form, "max_hands")
+        self.max_hands = self._whole_number(form, "max_hands", title="Max. hands")
 
     def _add_camera(self) -> None:
         form = self._group("Camera")
@@ -131,12 +131,12 @@ class SettingsPanel(QWidget):
         self.load_button.setToolTip("Load a calibration: camera_info YAML (ROS) or OpenCV YAML.")
         self.load_button.clicked.connect(self.load_calibration)
         self.clear_button = QPushButton("Clear", self)
-        self.clear_button.setToolTip("Go back to an assumed field of view.")
+        self.clear_button.setToolTip("Use an assumed field of view again.")
         self.clear_button.clicked.connect(lambda: self._set("calibration_path", ""))
         form.addRow("Calibration", self.calibration)
         form.addRow("", _row(self.load_button, self.clear_button))
         calibrate = QPushButton("Calibrate…", self)
-        calibrate.setToolTip("Measure this camera with a printed board.")
+        calibrate.setToolTip("Calibrate this camera with a printed board.")
         calibrate.clicked.connect(self.calibrate)
         form.addRow("", calibrate)
         self.assumed_fov_deg = self._number(form, "assumed_fov_deg", step=1.0, title="Field of view")
@@ -155,8 +155,8 @@ class SettingsPanel(QWidget):
     def _add_smoothing(self) -> None:
         form = self._group("Smoothing")
         self.smoothing_enabled = self._check(form, "smoothing_enabled")
-        self.steadiness = self._slider(form, "steadiness", "quick", "calm")
-        self.depth_steadiness = self._slider(form, "depth_steadiness", "quick", "calm", title="Depth")
+        self.steadiness = self._slider(form, "steadiness", "less", "more", title="Smoothing")
+        self.depth_steadiness = self._slider(form, "depth_steadiness", "less", "more", title="Depth smoothing")
 
         def refresh() -> None:
             for slider in (self.steadiness, self.depth_steadiness):
@@ -168,7 +168,7 @@ class SettingsPanel(QWidget):
         form = self._group("Overlay")
         for name in ("show_mesh", "show_wireframe", "show_keypoints", "show_residuals", "show_labels"):
             self._check(form, name)
-        self.mesh_opacity = self._slider(form, "mesh_opacity", "clear", "solid", title="Opacity")
+        self.mesh_opacity = self._slider(form, "mesh_opacity", "transparent", "opaque", title="Opacity")
 
     def _add_model(self) -> None:
         form = self._group("Model")
@@ -194,13 +194,13 @@ class SettingsPanel(QWidget):
         form = self._group("Webcam")
         self.webcam_size = QComboBox(self)
         self.webcam_size.addItems(_SIZES)
-        self.webcam_size.setToolTip("Picture size asked of the webcam; it may give another.")
+        self.webcam_size.setToolTip("Requested resolution; the camera may use another.")
         self.webcam_size.textActivated.connect(self._set_webcam_size)
         self.webcam_rate = QComboBox(self)
         self.webcam_rate.addItems(_RATES)
         self.webcam_rate.setToolTip(describe("webcam_fps")["description"])
         self.webcam_rate.textActivated.connect(self._set_webcam_rate)
-        form.addRow("Picture size", self.webcam_size)
+        form.addRow("Resolution", self.webcam_size)
         form.addRow("Frames per second", self.webcam_rate)
         self.lock_focus = QCheckBox(describe("webcam_lock_focus")["title"], self)
         self.lock_focus.setToolTip(describe("webcam_lock_focus")["description"])
@@ -228,13 +228,13 @@ class SettingsPanel(QWidget):
 
         def refresh() -> None:
             chosen = self._settings.recordings_folder
-            folder.setToolTip(f"Where recordings are kept: {chosen or 'HandDGP Live/recordings in your home folder'}.")
+            folder.setToolTip(f"Recordings are saved in: {chosen or 'HandDGP Live/recordings in your home folder'}.")
 
         self._refreshers.append(refresh)
 
     def _add_appearance(self) -> None:
         form = self._group("Appearance")
-        self.theme = self._choice(form, "theme")
+        self.theme = self._choice(form, "theme", title="Theme")
 
     # Rows
 
@@ -271,24 +271,24 @@ class SettingsPanel(QWidget):
         self._refreshers.append(lambda: box.setValue(getattr(self._settings, name)))
         return box
 
-    def _whole_number(self, form: QFormLayout, name: str) -> QSpinBox:
+    def _whole_number(self, form: QFormLayout, name: str, *, title: str | None = None) -> QSpinBox:
         about = describe(name)
         box = QSpinBox(self)
         box.setRange(int(about["low"]), int(about["high"]))
         box.setToolTip(about["description"])
         box.valueChanged.connect(lambda value: self._set(name, value))
-        form.addRow(about["title"], box)
+        form.addRow(title or about["title"], box)
         self._refreshers.append(lambda: box.setValue(getattr(self._settings, name)))
         return box
 
-    def _choice(self, form: QFormLayout, name: str) -> QComboBox:
+    def _choice(self, form: QFormLayout, name: str, *, title: str | None = None) -> QComboBox:
         about = describe(name)
         box = QComboBox(self)
         for choice in about["choices"]:
             box.addItem(choice.capitalize() if len(choice) > 4 else choice, choice)
         box.setToolTip(about["description"])
         box.activated.connect(lambda index: self._set(name, box.itemData(index)))
-        form.addRow(about["title"], box)
+        form.addRow(title or about["title"], box)
         self._refreshers.append(lambda: box.setCurrentIndex(box.findData(getattr(self._settings, name))))
         return box
 

@@ -19,8 +19,8 @@ class SourceBox(QComboBox):
     """What can be looked at.
 
     Signals:
-        chosen(str): the person chose this source.
-        asked(str): the person wants to name one: OPEN_VIDEO, OPEN_FOLDER or OPEN_URL.
+        chosen(str): the user chose this source.
+        asked(str): the user wants to name one: OPEN_VIDEO, OPEN_FOLDER or OPEN_URL.
     """
 
     chosen = pyqtSignal(str)
@@ -28,7 +28,7 @@ class SourceBox(QComboBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setToolTip("Where the pictures come from.")
+        self.setToolTip("Image source.")
         self.setAccessibleName("Source")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -61,12 +61,12 @@ class SourceBox(QComboBox):
         self._fill()
 
     def _fill(self) -> None:
-        """All entries anew: the list is short, and each part of it changes at its own time."""
+        """All entries again: the list is short, and each part of it changes at its own time."""
         self.blockSignals(True)
         self.clear()
         for webcam in self._webcams:
             self._add(webcam.name, str(webcam.index), f"Webcam {webcam.index}: {webcam.name}")
-        self._add("Demo (rendered)", "demo", "A clip rendered by this project, with the true hand beside it.")
+        self._add("Demo (rendered)", "demo", "A clip rendered by this project, with known ground truth.")
         self.insertSeparator(self.count())
         known = {str(webcam.index) for webcam in self._webcams} | {"demo"}
         others = [spec for spec in dict.fromkeys((self._current, *self._recent)) if spec and spec not in known]

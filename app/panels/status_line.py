@@ -1,6 +1,8 @@
-"""The status bar: source, rates, what was left out, model and device, and who draws the 3D view."""
+"""The status bar: source, rates, skipped frames, model and device, and the 3D renderer."""
 
 from __future__ import annotations
+
+from functools import cache
 
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
@@ -15,12 +17,12 @@ class StatusLine(QStatusBar):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizeGripEnabled(False)
-        self.source = self._field("Source and the size of its pictures", stretch=1)
-        self.rates = self._field("Frames per second: captured by the source · shown on screen")
-        self.inference = self._field("Milliseconds that the estimate of one frame takes")
-        self.left_out = self._field("Frames that were never shown, because a newer one was there first")
+        self.source = self._field("Source and resolution", stretch=1)
+        self.rates = self._field("Frames per second: received from the source, shown on screen")
+        self.inference = self._field("Inference time per frame")
+        self.skipped = self._field("Frames skipped because a newer one had already arrived")
         self.model = self._field("Model and device")
-        self.scene = self._field("Who draws the 3D view")
+        self.scene = self._field("3D renderer")
 
     def _field(self, tooltip: str, stretch: int = 0) -> QLabel:
         label = QLabel(self)
@@ -35,21 +37,21 @@ class StatusLine(QStatusBar):
         """Show the figures of this moment."""
         _set(self.source, _source_text(status, result))
         running = status.phase is Phase.RUNNING
-        _set(self.rates, f"{rates.captured_fps:.0f} captured · {shown_fps:.0f} shown fps" if running else "")
+        _set(self.rates, f"{rates.captured_fps:.0f} fps in, {shown_fps:.0f} fps shown" if running else "")
         _set(self.inference, _inference_text(result))
-        _set(self.left_out, f"{rates.left_out} left out" if rates.left_out else "")
+        _set(self.skipped, f"{rates.left_out} skipped" if rates.left_out else "")
         _set(self.model, _model_text(status, device))
 
     def show_scene(self, text: str) -> None:
-        """Show who draws the 3D view."""
+        """Show the 3D renderer."""
         _set(self.scene, text)
 
 
 def _inference_text(result: FrameResult | None) -> str:
     if result is None or result.preview:
         return ""
-    if result.frames_ago:  # the model left this frame out while it was recorded
-        return f"result of {result.frames_ago} frame{'s' if result.frames_ago > 1 else ''} earlier"
+    if result.frames_ago:  # the model skipped this frame while it was recorded
+        return f"result from {result.frames_ago} frame{'s' if result.frames_ago > 1 else ''} earlier"
     return f"{result.inference_ms:.0f} ms"
 
 
@@ -64,9 +66,19 @@ def _source_text(status: Status, result: FrameResult | None) -> str:
 
 
 def _model_text(status: Status, device: str) -> str:
+    """`device` as in the settings: "auto" is shown as what it stands for on this machine."""
     if status.model_phase is ModelPhase.LOADING:
-        return "loading the model…"
-    return "no model" if status.model_phase is ModelPhase.FAILED else f"{status.model_name} on {device}"
+        return "Loading the model…"
+    if status.model_phase is ModelPhase.FAILED:
+        return "No model"
+    return f"Model: {status.model_name}, {_auto_device() if device == 'auto' else device.upper()}"
+
+
+@cache
+def _auto_device() -> str:
+    from handdgp_core.estimation.models import choose_device  # brings PyTorch, which the loaded model has anyway
+
+    return choose_device("auto").type.upper()
 
 
 def _set(label: QLabel, text: str) -> None:

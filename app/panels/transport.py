@@ -47,17 +47,17 @@ class TransportBar(QWidget):
         self.popup = SeekPopup(self)
         self.time = QLabel(self)
         self.time.setFont(figures_font(9))
-        self.time.setToolTip("Time and number of the frame that is shown, and how long all is.")
+        self.time.setToolTip("Time and number of the current frame, and total length.")
         self.speed = QComboBox(self)
         for speed in SPEEDS:
             self.speed.addItem(f"{speed:g}×", speed)
-        self.speed.setToolTip("How fast it is played; 1× is as it was.")
+        self.speed.setToolTip("Playback speed; 1× is real time.")
         self.modes = QComboBox(self)
         for mode in ReplayMode:
             self.modes.addItem(mode.value, mode)
         self.modes.setToolTip(
-            "Recorded: the results as they were. Run anew: the model of the settings runs on the recorded pictures, "
-            "with their calibration and hand length. Both: one beside the other, the recorded one in orange."
+            "Recorded: original results. Re-run: the selected model on the recorded frames, with their calibration and "
+            "hand length. Both: side by side, the recorded one in orange."
         )
         self._lay_out(actions)
         self.track.sought.connect(playback.seek)
@@ -87,7 +87,7 @@ class TransportBar(QWidget):
         self.clear = QToolButton(self)
         self.clear.setText("A–B ×")
         self.clear.setAutoRaise(True)
-        self.clear.setToolTip("Forget A and B.")
+        self.clear.setToolTip("Clear A and B.")
         self.clear.clicked.connect(self._playback.clear_part)
         row.addWidget(self.clear)
         row.addStretch(1)

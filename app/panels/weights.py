@@ -29,7 +29,7 @@ class WeightsPanel(QWidget):
     """Bars, mute buttons, and how far muting moves the root.
 
     Signals:
-        muted_changed(frozenset): the keypoints (0 to 20) that the person has muted.
+        muted_changed(frozenset): the keypoints (0 to 20) that the user has muted.
     """
 
     muted_changed = pyqtSignal(object)
@@ -45,7 +45,7 @@ class WeightsPanel(QWidget):
         self.shift.setMinimumHeight(2 * self.fontMetrics().lineSpacing() + 2)
         self.shift.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.unmute_all = QPushButton("Unmute all", self)
-        self.unmute_all.setToolTip("Give every keypoint its say again.")
+        self.unmute_all.setToolTip("Use all keypoints again.")
         self.unmute_all.clicked.connect(lambda: self._set_muted(frozenset()))
         for bar in self.bars:
             bar.clicked.connect(lambda checked, keypoint=bar.keypoint: self._set_muted(self._muted ^ {keypoint}))
@@ -101,7 +101,7 @@ class WeightsPanel(QWidget):
 
     def show_hand(self, hand: Hand | None) -> None:
         """Show the weights of this hand; None empties the bars."""
-        self.hand_name.setText("No hand yet" if hand is None else f"{hand.handedness.capitalize()} hand")
+        self.hand_name.setText("No hand detected" if hand is None else f"{hand.handedness.capitalize()} hand")
         for keypoint, bar in enumerate(self.bars):
             bar.set_weight(None if hand is None else float(hand.weights[keypoint]))
         self.shift.setText(_shift_text(hand, self._muted))
@@ -128,14 +128,14 @@ class WeightsPanel(QWidget):
 
 def _shift_text(hand: Hand | None, muted: frozenset[int]) -> str:
     if not muted:
-        return "Click a bar to mute its keypoint and see how the root moves."
+        return "Click a bar to mute its keypoint and see how the root shifts."
     if hand is not None and hand.degenerate is not None:
         return f"No root: {hand.degenerate}."
     shift = mute_shift_mm(hand) if hand is not None else None
     if shift is None:
         return f"{len(muted)} muted."
     x, y, z = (signed(value, 1) for value in shift)
-    text = f"{len(muted)} muted. Root moves by x_{x}, y_{y}, z_{z}_mm."
+    text = f"{len(muted)} muted. Root shifts by x_{x}, y_{y}, z_{z}_mm."
     return text.replace("_", "\N{NO-BREAK SPACE}")
 
 
@@ -170,7 +170,7 @@ class KeypointBar(QAbstractButton):
             self.update()
 
     def set_muted(self, muted: bool) -> None:
-        """Show that the keypoint has no say."""
+        """Show that the keypoint is not used."""
         if muted != self._muted:
             self._muted = muted
             self._describe()

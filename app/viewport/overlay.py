@@ -12,7 +12,7 @@ from app.viewport.protocol import RenderRequest
 
 __all__ = ["EMPTY_TEXT", "draw_overlay"]
 
-EMPTY_TEXT = "No hand yet: hold a hand in front of the camera"
+EMPTY_TEXT = "No hand detected: hold a hand in front of the camera"
 _MARGIN = 12.0
 
 

@@ -85,7 +85,7 @@ class SceneHand:
         truth_root_m: (3,) the true root, where the source knows it (the demo does).
         trail_m: (T, 4) where the root was lately, oldest first: x, y, z and age (1 about to vanish, 0 new).
         track_id: as in `Hand`.
-        recorded: a hand of a recording, shown beside the one made anew: in another colour, and with every second
+        recorded: a hand of a recording, shown beside the re-run one: in another colour, and with every second
             triangle of its mesh left out, so that both can be seen where they overlap.
         distance_m: the distance that is written beside the hand, the same as everywhere in the window; None for none.
     """
@@ -141,21 +141,21 @@ class SceneState:
         truth_roots_m: Sequence[Floats | None] = (),
         recorded: Sequence[Hand] = (),
     ) -> SceneState:
-        """The scene of a frame's hands. Degenerate ones are left out and their reason becomes the note.
+        """The scene of a frame's hands. Degenerate ones are skipped and their reason becomes the note.
 
         Args:
             hands: the estimator's answer; beyond the first two they are not shown.
             camera: the frame's camera.
             stamp_ns: the frame's time.
             raw_roots_m, truth_roots_m: beside `hands`, each (3,) or None; may be shorter than `hands`.
-            recorded: hands of a recording, to be compared with the others; degenerate ones are left out.
+            recorded: hands of a recording, to be compared with the others; degenerate ones are skipped.
         """
         shown, note = [], ""
         for index, hand in enumerate(hands):
             finite = all(np.all(np.isfinite(part)) for part in (hand.root_m, hand.vertices_m, hand.keypoints_m))
             if hand.degenerate is not None or not finite:
                 reason = hand.degenerate or "its mesh is not finite"
-                note = note or f"{hand.handedness.capitalize()} hand not placed: {reason}"
+                note = note or f"{hand.handedness.capitalize()} hand has no position: {reason}"
                 continue
             raw = raw_roots_m[index] if index < len(raw_roots_m) else None
             truth = truth_roots_m[index] if index < len(truth_roots_m) else None
@@ -173,7 +173,7 @@ def _recorded_hand(hand: Hand) -> SceneHand:
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """What the person wants to see."""
+    """What the user wants to see."""
 
     mesh: bool = True
     skeleton: bool = True
@@ -230,8 +230,8 @@ class RenderBlock:
             ShapeError: more hands, vertices, triangles or pixels than the block holds, or arrays of wrong shape.
         """
         if len(request.scene.hands) > MAX_HANDS or request.width * request.height > MAX_PIXELS:
-            found = f"{len(request.scene.hands)} hands, {request.width} x {request.height} pixels"
-            raise ShapeError(f"at most {MAX_HANDS} hands and {MAX_PIXELS} pixels", found)
+            actual = f"{len(request.scene.hands)} hands, {request.width} x {request.height} pixels"
+            raise ShapeError(f"A scene has at most {MAX_HANDS} hands and {MAX_PIXELS} pixels, not {actual}.")
         assert self._hands is not None
         hands = [_write_hand(self._hands[i], hand) for i, hand in enumerate(request.scene.hands)]
         camera = None if request.scene.camera is None else asdict(request.scene.camera)
@@ -266,8 +266,8 @@ class RenderBlock:
 def _write_hand(slot: NDArray[np.void], hand: SceneHand) -> dict[str, Any]:
     vertices, faces, trail = hand.vertices_m, hand.faces, hand.trail_m[-TRAIL_POINTS:]
     if len(vertices) > MAX_VERTICES or len(faces) > MAX_FACES:
-        found = f"{len(vertices)} vertices, {len(faces)} triangles"
-        raise ShapeError(f"a hand mesh of at most {MAX_VERTICES} vertices and {MAX_FACES} triangles", found)
+        actual, limit = f"{len(vertices)} vertices, {len(faces)} triangles", f"{MAX_VERTICES} and {MAX_FACES}"
+        raise ShapeError(f"The hand mesh is too large: {actual} (at most {limit}).")
     try:
         slot["vertices"][: len(vertices)] = vertices
         slot["faces"][: len(faces)] = faces
@@ -277,7 +277,7 @@ def _write_hand(slot: NDArray[np.void], hand: SceneHand) -> dict[str, Any]:
         slot["raw_root"] = np.nan if hand.raw_root_m is None else hand.raw_root_m
         slot["truth_root"] = np.nan if hand.truth_root_m is None else hand.truth_root_m
     except ValueError as error:
-        raise ShapeError("hand arrays of the documented shapes", str(error)) from error
+        raise ShapeError(f"The arrays of a hand have the wrong shape: {error}.") from error
     return {
         "side": hand.side, "vertices": len(vertices), "faces": len(faces), "trail": len(trail),
         "recorded": hand.recorded,

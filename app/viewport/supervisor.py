@@ -89,10 +89,10 @@ class RenderSupervisor:
     def status(self) -> str:
         """One line for the status bar."""
         if self._given_up:
-            return f"3D: software painter ({self._reason or 'Open3D is switched off'})"
+            return f"3D: basic renderer ({self._reason or 'Open3D is turned off'})"
         if self._child is not None and self._child.state == "ready":
             return STATUS_OPEN3D
-        return "3D: starting Open3D" if not self._deaths_s else "3D: Open3D crashed, starting it again"
+        return "3D: starting Open3D" if not self._deaths_s else "3D: Open3D crashed, restarting"
 
     @property
     def child_pid(self) -> int | None:
@@ -185,7 +185,7 @@ class RenderSupervisor:
         if self._rungs:
             self._child = self._new_child()
         else:
-            self._give_up("OpenGL does not work here; install libgl1, libegl1 and the graphics driver")
+            self._give_up("OpenGL is not available; install libgl1, libegl1 and the graphics driver")
 
     def _died(self, child: RenderChild) -> None:
         self._retire(child)
@@ -198,7 +198,7 @@ class RenderSupervisor:
         now = time.monotonic()
         self._deaths_s = [then for then in self._deaths_s if now - then < DEATH_MEMORY_S] + [now]
         if len(self._deaths_s) >= MAX_DEATHS:
-            self._give_up("Open3D crashed twice; restart the program to try it again")
+            self._give_up("Open3D crashed twice; restart the program to try again")
 
     def _give_up(self, reason: str) -> None:
         self._given_up, self._reason = True, reason
@@ -206,7 +206,7 @@ class RenderSupervisor:
             if child is not None:
                 self._retire(child)
         self._child = self._spare = None
-        log.warning("3D: the software painter takes over: %s", reason)
+        log.warning("3D: basic renderer in use: %s", reason)
 
     def _new_child(self) -> RenderChild | None:
         try:

@@ -32,7 +32,7 @@ class TrailMemory:
         self._points.clear()
 
     def with_trails(self, scene: SceneState) -> SceneState:
-        """The scene with every hand's trail up to now. A time that runs backwards starts all trails anew; the same
+        """The scene with every hand's trail up to now. A time that runs backwards restarts all trails; the same
         time again (a redraw of a paused source) replaces the newest point."""
         if scene.stamp_ns < self._last_ns:
             self.clear()

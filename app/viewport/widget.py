@@ -32,9 +32,9 @@ _STILL_AFTER_S = 0.3
 _MAX_LIVE_PIXELS, _MAX_STILL_PIXELS = 1_000_000, 2_600_000
 _ZOOM_PER_NOTCH = 0.88
 _TIP = (
-    "<b>3D view</b>: the camera, the hand in metric space, and a grid of 10 cm squares.<br>"
-    "Left drag: turn &nbsp; Right drag or Shift+drag: shift &nbsp; Wheel: zoom &nbsp; Double-click: home<br>"
-    "The ellipses around the root show where it lies with about 95 % per axis (2 sigma)."
+    "<b>3D view</b>: the camera, the hand in metric space and a 10 cm grid.<br>"
+    "Left drag: rotate &nbsp; Right drag or Shift+drag: pan &nbsp; Wheel: zoom &nbsp; Double-click: reset view<br>"
+    "The ellipses around the root show about 95 % confidence per axis (2 sigma)."
 )
 
 
@@ -262,7 +262,7 @@ class ViewportWidget(QWidget):
         self._timer.stop()
 
     def resizeEvent(self, event: Any) -> None:
-        """Render anew at the new size."""
+        """Render again at the new size."""
         super().resizeEvent(event)
         self._touch()
 

@@ -38,57 +38,59 @@ COMMANDS: dict[str, Command] = {
     "open": Command("Open video…", ("Ctrl+O",), "Open a video file.", "File", "open", in_tool_bar=True),
     "open_folder": Command("Open folder of images…", ("Ctrl+Shift+O",), "Open a folder of images.", "File"),
     "open_url": Command("Open stream URL…", ("Ctrl+U",), "Open a network camera or stream.", "File"),
-    "open_demo": Command("Open the demo", ("Ctrl+D",), "Open the rendered demo, whose truth is known.", "File"),
+    "open_demo": Command("Open the demo", ("Ctrl+D",), "Open the rendered demo, with known ground truth.", "File"),
     "open_session": Command("Open recording…", ("Ctrl+Alt+O",), "Replay a recorded session.", "File"),
     "record": Command(
-        "Record", ("Ctrl+R",), "Record the source with all results, or end the recording. Never on by itself.",
+        "Record", ("Ctrl+R",), "Record the source with all results, or stop recording. Never starts on its own.",
         "File", "record", checkable=True, in_tool_bar=True,
     ),
     "burst": Command(
-        "Record lossless burst", ("Ctrl+Shift+R",), "Record a few seconds with every bit of every picture.", "File",
+        "Record lossless burst", ("Ctrl+Shift+R",), "Record a few seconds as lossless images.", "File",
     ),
-    "recordings_folder": Command("Choose recordings folder…", (), "Where recordings are kept.", "File"),
-    "repair": Command("Repair recording…", (), "Rescue a recording that is damaged or was never finished.", "File"),
+    "recordings_folder": Command("Choose recordings folder…", (), "Choose where recordings are saved.", "File"),
+    "repair": Command("Repair recording…", (), "Recover a recording that is damaged or was never finished.", "File"),
     "snapshot": Command(
         "Snapshot", ("S",), "Save the picture with its overlay as PNG.", "File", "snapshot", in_tool_bar=True
     ),
     "export": Command(
         "Export mesh", ("E",), "Save the hands on screen as OBJ, in metres.", "File", "export", in_tool_bar=True
     ),
-    "snapshot_folder": Command("Choose snapshot folder…", (), "Where snapshots are saved.", "File"),
-    "export_folder": Command("Choose export folder…", (), "Where meshes are saved.", "File"),
+    "snapshot_folder": Command("Choose snapshot folder…", (), "Choose where snapshots are saved.", "File"),
+    "export_folder": Command("Choose export folder…", (), "Choose where meshes are saved.", "File"),
     "quit": Command("Quit", ("Ctrl+Q",), "Close the program.", "File"),
     "pause": Command(
-        "Pause", ("Space",), "Hold the picture or go on; at the end, play again.", "Source", "pause", in_tool_bar=True
+        "Pause", ("Space",), "Pause or resume; restarts at the end.", "Source", "pause", in_tool_bar=True
     ),
-    "step": Command("Step", (".", "Right"), "One frame further, while paused.", "Source", "step", in_tool_bar=True),
-    "refresh": Command("Find webcams", ("F5",), "Look again which webcams are connected.", "Source", "refresh"),
-    "step_back": Command("Step back", (",", "Left"), "One frame back, in files and recordings.", "Source", "back"),
-    "loop": Command("Repeat", ("L",), "Play the part between A and B, or all, again and again.", "Source", "loop",
+    "step": Command("Next frame", (".", "Right"), "Next frame, while paused.", "Source", "step", in_tool_bar=True),
+    "refresh": Command("Rescan for webcams", ("F5",), "Rescan for webcams.", "Source", "refresh"),
+    "step_back": Command("Previous frame", (",", "Left"), "Previous frame, in files and recordings.", "Source", "back"),
+    "loop": Command("Repeat", ("L",), "Repeat the part between A and B, or the whole recording.", "Source", "loop",
                     checkable=True),
-    "mark_a": Command("Set A", ("[",), "The part to repeat begins here.", "Source"),
-    "mark_b": Command("Set B", ("]",), "The part to repeat ends here.", "Source"),
+    "mark_a": Command("Set A", ("[",), "Start of the part to repeat.", "Source"),
+    "mark_b": Command("Set B", ("]",), "End of the part to repeat.", "Source"),
     "reset": Command(
-        "Reset tracking", ("R",), "Forget the followed hands and start afresh.", "Source", "reset", in_tool_bar=True
+        "Reset tracking", ("R",), "Clear tracked hands and restart tracking.", "Source", "reset", in_tool_bar=True
     ),
-    "unmute": Command("Unmute all keypoints", ("U",), "Give every keypoint its say again.", "Source"),
+    "unmute": Command("Unmute all keypoints", ("U",), "Use all keypoints again.", "Source"),
     "calibrate": Command(
-        "Calibrate…", ("Ctrl+K",), "Measure this camera with a printed board: two minutes, once for all.", "Camera"
+        "Calibrate…", ("Ctrl+K",), "Calibrate this camera with a printed board: takes two minutes, needed once.",
+        "Camera",
     ),
     "check_calibration": Command(
-        "Check the calibration…", (), "See with one view of a tilted board whether it still holds.", "Camera"
+        "Check calibration…", (), "Check with one view of a tilted board whether it is still valid.", "Camera"
     ),
     "hand_size": Command(
-        "Hand size…", ("Ctrl+H",), "Measure your hand on the board, or with a ruler: it makes depth exact.", "Camera"
+        "Hand size…", ("Ctrl+H",), "Measure your hand on the board or with a ruler: it makes depth more accurate.",
+        "Camera",
     ),
     "mirror": Command(
-        "Mirror", ("M",), "Show the picture like a mirror. Results do not change.", "View", "mirror",
+        "Mirror", ("M",), "Mirror the picture. Results do not change.", "View", "mirror",
         checkable=True, in_tool_bar=True,
     ),
-    "full_screen": Command("Full screen", ("F", "F11"), "Use the whole screen.", "View", checkable=True),
-    "reset_layout": Command("Reset layout", (), "Put all panels where they were at first.", "View"),
+    "full_screen": Command("Full screen", ("F", "F11"), "Toggle full screen.", "View", checkable=True),
+    "reset_layout": Command("Reset layout", (), "Restore the default layout of the panels.", "View"),
     "help": Command("Keyboard shortcuts", ("F1",), "Show all shortcuts.", "Help"),
-    "log": Command("Open log folder", (), "Show the folder with the log of the program.", "Help"),
+    "log": Command("Open log folder", (), "Open the folder with the program's log files.", "Help"),
     "about": Command("About HandDGP Live", (), "Version and licences.", "Help"),
 }  # fmt: skip
 MENUS = ("File", "Source", "Camera", "View", "Help")
@@ -105,11 +107,17 @@ def make_actions(window: QMainWindow) -> dict[str, QAction]:
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setCheckable(command.checkable)
         action.setToolTip(tooltip(command))
-        if command.icon:
-            action.setIcon(icon(command.icon))
         window.addAction(action)
         actions[name] = action
+    set_icons(actions)
     return actions
+
+
+def set_icons(actions: dict[str, QAction]) -> None:
+    """Give the actions their icons in the colours of the present theme."""
+    for name, command in COMMANDS.items():
+        if command.icon:
+            actions[name].setIcon(icon(command.icon))
 
 
 def tooltip(command: Command) -> str:

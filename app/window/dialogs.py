@@ -11,10 +11,10 @@ from app.style.theme import css, tones
 from app.window.actions import COMMANDS, MENUS
 
 _MOUSE = (
-    ("Left drag in 3D", "Turn the view."),
-    ("Right drag in 3D", "Shift the view."),
-    ("Wheel in 3D", "Zoom to the pointer."),
-    ("Double click in 3D", "Back to the first view."),
+    ("Left drag in 3D", "Rotate the view."),
+    ("Right drag in 3D", "Pan the view."),
+    ("Wheel in 3D", "Zoom towards the pointer."),
+    ("Double click in 3D", "Reset the view."),
     ("Click a weight bar", "Mute or unmute that keypoint."),
     ("Drop a file", "Open a video, a recording or a folder of images."),
 )
@@ -88,9 +88,9 @@ class AboutDialog(QDialog):
         self.setWindowTitle("About HandDGP Live")
         text = QLabel(
             f"<h3>HandDGP Live {version_of()}</h3>"
-            "<p>An ordinary webcam as a metric hand scanner: meshes of hands in camera space, live.</p>"
+            "<p>A metric hand scanner from an ordinary webcam: hand meshes in camera space, live.</p>"
             "<p>Licence: Apache-2.0. The method is patent pending; see the file NOTICE for that and for the "
-            "licences of every part.</p>",
+            "licences of all components.</p>",
             self,
         )
         text.setWordWrap(True)

@@ -1,4 +1,4 @@
-"""Where the parts of the window stand at first, and how the person's own arrangement is kept in the settings."""
+"""Where the parts of the window stand at first, and how the user's own arrangement is kept in the settings."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import QTimer, QUrl
+from PyQt6.QtCore import QEvent, QTimer, QUrl
 from PyQt6.QtGui import QAction, QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import QApplication, QMainWindow, QWidget
 
@@ -30,7 +30,7 @@ from app.settings import save_settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
-from app.window.actions import fill_menus, make_actions
+from app.window.actions import fill_menus, make_actions, set_icons
 from app.window.dialogs import AboutDialog, ShortcutsDialog
 from app.window.key_guard import KeyGuard
 from app.window.layout import (
@@ -233,7 +233,7 @@ class MainWindow(QMainWindow):
             self.weights.show_hand(None if index is None else self._result.hands[index])
 
     def _tell_camera_problem(self, result: FrameResult) -> None:
-        """A calibration that does not fit is told once, not with every frame."""
+        """A calibration that does not fit is reported once, not with every frame."""
         problem = str(result.problem) if result.problem else ""
         if problem == self._problem:
             return
@@ -259,11 +259,9 @@ class MainWindow(QMainWindow):
         self.form.show_profile(self._controller.profile.match.kind)
         self.sources.set_recent(self._settings.current.recent_sources)
         self.sources.set_current(status.spec)
-        pause = self._action("pause")
         running = status.phase is Phase.RUNNING
-        pause.setText("Pause" if running else "Play")
-        pause.setIcon(icon("pause" if running else "play"))
-        pause.setEnabled(status.phase in (Phase.RUNNING, Phase.PAUSED, Phase.ENDED))
+        self._show_pause(running)
+        self._action("pause").setEnabled(status.phase in (Phase.RUNNING, Phase.PAUSED, Phase.ENDED))
         playable = self._playback.player is not None
         self._action("step").setEnabled(status.phase is Phase.PAUSED or (running and playable))
         settings = self._settings.current
@@ -271,6 +269,17 @@ class MainWindow(QMainWindow):
         self._action("mirror").setChecked(mirror)
         self.setWindowTitle(f"{status.source_name} – HandDGP Live" if status.source_name else "HandDGP Live")
         self._refresh_figures()
+
+    def _show_pause(self, running: bool) -> None:
+        self._action("pause").setText("Pause" if running else "Play")
+        self._action("pause").setIcon(icon("pause" if running else "play"))
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Icons follow the theme."""
+        if event is not None and event.type() == QEvent.Type.PaletteChange:
+            set_icons(self.actions_by_name)
+            self._show_pause(self._controller.status.phase is Phase.RUNNING)
+        super().changeEvent(event)
 
     def _refresh_figures(self) -> None:
         status, rates = self._controller.status, self._controller.rates
@@ -301,7 +310,7 @@ class MainWindow(QMainWindow):
         elif isinstance(result, Path):
             self.notices.add(saved_notice(name, result))
 
-    # What the person asks for
+    # What the user asks for
 
     def open_source(self, spec: str) -> None:
         """Show this source."""
@@ -323,8 +332,8 @@ class MainWindow(QMainWindow):
             self.notices.add(
                 Notice(
                     Severity.INFO,
-                    "No webcam was found, so the rendered demo is shown.",
-                    "Connect a webcam, press F5 and choose it in the list of sources; or open a video with Ctrl+O.",
+                    "No webcam found; showing the rendered demo.",
+                    "Connect a webcam, press F5 and choose it in the list of sources, or open a video with Ctrl+O.",
                     topic="demo",
                 )
             )
@@ -386,7 +395,7 @@ class MainWindow(QMainWindow):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._log_folder)))
 
     def load_calibration(self, path: str) -> None:
-        """Use this calibration; a file that cannot be read is told and left out."""
+        """Use this calibration; a file that cannot be read is reported and not used."""
         self._settings.change(calibration_path=path)
         self._on_setting("calibration_path")
         self.form.refresh()

@@ -44,11 +44,11 @@ class Saver:
     def export_mesh(self, result: FrameResult | None) -> Notice | None:
         """Write the hands as OBJ; a notice where there is none."""
         if result is None or all(hand.degenerate is not None for hand in result.hands):
-            cure = "Hold a hand in view until its mesh is shown."
-            return Notice(Severity.WARNING, "No hand to export.", cure, topic="mesh")
+            hint = "Hold a hand in front of the camera until its mesh is shown."
+            return Notice(Severity.WARNING, "No hand to export.", hint, topic="mesh")
         if result.frames_ago:
-            cure = "Step to a frame that has one, or run the model anew."
-            return Notice(Severity.WARNING, "Nothing was recorded for this very frame.", cure, topic="mesh")
+            hint = "Go to a frame that has one, or re-run the model."
+            return Notice(Severity.WARNING, "This frame has no recorded result.", hint, topic="mesh")
         folder, stem = self.folder("export_folder"), self._stem(result)
         self._controller.submit("mesh", lambda: save_mesh(result, folder, stem))
         return None
@@ -111,7 +111,7 @@ def write_png(picture: NDArray[np.uint8], folder: Path, stem: str) -> Path:
     """
     done, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not done:
-        raise OutputError("a picture that PNG can hold", f"one of {picture.shape[1]}x{picture.shape[0]} pixels")
+        raise OutputError(f"Could not write a PNG of {picture.shape[1]}x{picture.shape[0]} pixels.")
     path = _free_file(folder, stem, ".png")
     with whole_file(path) as part:
         part.write_bytes(encoded.tobytes())

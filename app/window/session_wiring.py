@@ -128,7 +128,7 @@ class SessionParts(QObject):
         self._controller.submit(FIND, self._record.unfinished)
 
     def repair(self, path: Path) -> None:
-        """Finish or rescue a recording in the background; a notice tells what became of it."""
+        """Finish or rescue a recording in the background; a notification shows the outcome."""
         self._tell(Notice(Severity.INFO, f"Repairing {path.name}…", topic=REPAIR))
 
         def run() -> Any:
@@ -180,11 +180,11 @@ class SessionParts(QObject):
 
     def _offer_repair(self, paths: list[Path]) -> None:
         newest = paths[-1]
-        more = f" There are {len(paths) - 1} more in that folder." if len(paths) > 1 else ""
+        more = f" Unfinished recordings there: {len(paths)}." if len(paths) > 1 else ""
         self._tell(
             Notice(
-                Severity.WARNING, f"The recording {newest.name} was never finished: the program or machine stopped.",
-                f"It can be repaired; all but its last moment is there. {newest.parent}.{more}",
+                Severity.WARNING, f"{newest.name} was never finished: the program or the computer stopped.",
+                f"It can be repaired; only its last moment is missing. Folder: {newest.parent}.{more}",
                 action=Action.REPAIR, path=newest, topic=REPAIR,
             )
         )  # fmt: skip
@@ -199,7 +199,7 @@ class SessionParts(QObject):
             self.comparison.show_result(result)
 
     def on_setting(self, name: str) -> None:
-        """The person changed a setting."""
+        """The user changed a setting."""
         if name in _MATTERS and self._playback.session is not None:
             self.cancel_comparison()
             self.comparison.clear()
@@ -268,8 +268,8 @@ class SessionParts(QObject):
                 self._controller.tell(progress.error)
 
     def _make_picture(self, result: FrameResult) -> None:
-        recorded, anew = result.recorded or [], result.raw_hands
-        self._controller.submit(PICTURE, lambda: comparison_picture(result.frame, result.camera, recorded, anew))
+        recorded, again = result.recorded or [], result.raw_hands
+        self._controller.submit(PICTURE, lambda: comparison_picture(result.frame, result.camera, recorded, again))
 
     def _save_picture(self) -> None:
         picture = self.comparison.picture

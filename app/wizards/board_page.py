@@ -57,10 +57,10 @@ class BoardPage(QWidget):
         self.camera = QComboBox(self)
         for webcam in webcams:
             self.camera.addItem(webcam.name, str(webcam.index))
-        self.camera.setToolTip("The camera to calibrate.")
+        self.camera.setToolTip("Camera to calibrate.")
         self.camera.activated.connect(lambda index: self.source_chosen.emit(self.camera.itemData(index)))
         self.focus = QCheckBox("Lock the focus", self)
-        self.focus.setToolTip("A calibration holds for one focus only: autofocus changes the focal length.")
+        self.focus.setToolTip("A calibration is valid for one focus setting only: autofocus changes the focal length.")
         self.focus.setChecked(settings.current.webcam_lock_focus)
         self.focus.toggled.connect(self.focus_lock)
         self.lens = _faint(self)
@@ -100,11 +100,11 @@ class BoardPage(QWidget):
         form.addRow(self.lens)
         form.addRow("Board", self.board)
         form.addRow(self.problem)
-        form.addRow("Its 100 mm line", self.ruler)
+        form.addRow("Printed 100 mm line measures", self.ruler)
         prints, shows = QHBoxLayout(), QHBoxLayout()
-        for paper, title in (("a4", "Print on A4…"), ("letter", "Print on Letter…")):
+        for paper, title in (("a4", "Save A4 PDF…"), ("letter", "Save Letter PDF…")):
             button = QPushButton(title, self)
-            button.setToolTip("Write the board as PDF, true to scale; print it at 100 %.")
+            button.setToolTip("Save the board as PDF, true to scale; print it at 100 %.")
             button.clicked.connect(lambda checked=False, name=paper: self.print_wanted.emit(name))
             prints.addWidget(button)
         screens = QGuiApplication.screens()
@@ -112,13 +112,13 @@ class BoardPage(QWidget):
             button = QPushButton(
                 f"Show on {screen.name() or 'screen'}" if len(screens) > 1 else "Show on this screen", self
             )
-            button.setToolTip("The board over the whole screen; move the camera instead of the board.")
+            button.setToolTip("Show the board full screen; move the camera instead of the board.")
             button.clicked.connect(lambda checked=False, index=number: self.screen_wanted.emit(index))
             shows.addWidget(button)
         text = QLabel(
             "<b>1.</b> Print the board at 100 % and glue it flat on something stiff: cardboard or a clip board. "
-            "A bend is measured, too, but it must not change.<br><b>2.</b> Hold it where your hands will be, "
-            "25 to 60 cm from the camera.<br><b>3.</b> Follow the yellow outline. Pictures are taken by themselves.",
+            "A slight bend is fine as long as it stays the same.<br><b>2.</b> Hold it where your hands will be, "
+            "25 to 60 cm from the camera.<br><b>3.</b> Follow the yellow outline. Views are captured automatically.",
             self,
         )
         text.setWordWrap(True)
@@ -163,7 +163,7 @@ class BoardPage(QWidget):
         board = self.nominal_board()
         self.problem.setVisible(board is None)
         if board is None:
-            text = "No such board. Examples: charuco:10x7:26:19 or chessboard:9x6:25."
+            text = "Unknown board. Examples: charuco:10x7:26:19 or chessboard:9x6:25."
             self.problem.setText(text)
             self.problem.setStyleSheet(f"color: {css(tones().error)};")
         else:
@@ -176,15 +176,12 @@ def _lens_text(key: CameraKey | None, wanted: bool) -> str:
         return "This source is a file: its calibration can be saved to a file."
     size = f"{key.width} × {key.height}{' ' + key.pixel_format if key.pixel_format else ''}. "
     if key.autofocus is None:
-        return (
-            size
-            + "Its driver does not say whether it focuses by itself: if it does, switch that off in its own settings."
-        )
+        return size + "Its driver does not report autofocus: if it has one, turn it off in the camera's own settings."
     if key.autofocus == 0:
         return size + "The focus is locked."
     if wanted:
-        return size + "It will not give up its autofocus: keep the board at the distance of your hands (25 to 50 cm)."
-    return size + "It focuses by itself: lock it, or the calibration will wander."
+        return size + "Autofocus cannot be turned off: keep the board at the distance of your hands (25 to 50 cm)."
+    return size + "Autofocus is on: lock the focus, or the calibration will drift."
 
 
 def _faint(parent: QWidget) -> QLabel:

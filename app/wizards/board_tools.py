@@ -36,7 +36,7 @@ class BoardTools(QObject):
         if board is None:
             return
         name = str(Path.home() / f"board-{paper}.pdf")
-        path = QFileDialog.getSaveFileName(self._window, "Write the board", name, "PDF (*.pdf)")[0]
+        path = QFileDialog.getSaveFileName(self._window, "Save the board", name, "PDF (*.pdf)")[0]
         if not path:
             return
         try:
@@ -44,7 +44,7 @@ class BoardTools(QObject):
         except HandDGPError as error:
             self._say(error.message, True)
             return
-        self._say(f"Wrote {path}. Print it at 100 %.", False)
+        self._say(f"Saved {path}. Print it at 100 %.", False)
         QDesktopServices.openUrl(QUrl.fromLocalFile(path))
 
     def show(self, number: int) -> None:
@@ -58,11 +58,11 @@ class BoardTools(QObject):
         self._say("Measure the width of the board on that screen, from outer edge to outer edge.", False)
 
     def ask_width(self, likely_mm: float) -> None:
-        """The screen's own word on its size is often wrong, so the person has the last one."""
+        """The screen's own word on its size is often wrong, so the user has the last one."""
         board = self._page.nominal_board()
         if board is None or not self._window.isVisible():
             return
-        question = "How wide was the whole board on the screen, in millimetres? (Only hand size needs it.)"
+        question = "Width of the whole board on the screen, in millimetres (only needed for hand size):"
         width_mm, accepted = QInputDialog.getDouble(
             self._window, "Size of the board", question, likely_mm or board.size_mm[0], 20.0, 2500.0, 1
         )

@@ -66,7 +66,7 @@ class BoardWindow(QWidget):
         painter.setPen(QColor("#8a8f99"))
         painter.setFont(figures_font(9))
         foot = QRect(0, self.height() - 24, self.width(), 20)
-        painter.drawText(foot, int(Qt.AlignmentFlag.AlignCenter), "Esc or a click closes this board")
+        painter.drawText(foot, int(Qt.AlignmentFlag.AlignCenter), "Press Esc or click to close")
         painter.end()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:

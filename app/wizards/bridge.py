@@ -1,4 +1,4 @@
-"""Carries the nudges of a wizard's worker into the GUI thread."""
+"""Carries the notifications of a wizard's worker into the GUI thread."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Bridge(QObject):
 
     ready = pyqtSignal()
     failed = pyqtSignal(object)
-    _nudge = pyqtSignal()
+    _notification = pyqtSignal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._under_way = threading.Event()
-        self._nudge.connect(self._on_nudge)
+        self._notification.connect(self._on_notification)
 
     def report(self, event: Event) -> None:
         """Called in the worker's thread."""
@@ -33,10 +33,10 @@ class Bridge(QObject):
                 self.failed.emit(event)
             elif isinstance(event, ResultReady) and not self._under_way.is_set():
                 self._under_way.set()
-                self._nudge.emit()
+                self._notification.emit()
         except RuntimeError:  # the dialog is gone: nobody is left to tell
             pass
 
-    def _on_nudge(self) -> None:
+    def _on_notification(self) -> None:
         self._under_way.clear()
         self.ready.emit()

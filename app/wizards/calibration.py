@@ -1,4 +1,4 @@
-"""The calibration wizard: board, capture, review. Shows what its worker leaves, tells it what the person wants."""
+"""The calibration wizard: board, capture, review. Shows what its worker leaves, tells it what the user wants."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class CalibrationDialog(QDialog):
         }
         self.next.setEnabled(ready[step])
         self.next.setVisible(step != REVIEW)
-        tip = {BOARD: "A board and a running camera are needed.", CAPTURE: "Three views are needed, eight are better."}
+        tip = {BOARD: "Needs a board and a running camera.", CAPTURE: "Needs three views; eight are better."}
         self.next.setToolTip("" if ready[step] else tip.get(step, ""))
 
     # The worker
@@ -253,13 +253,13 @@ class CalibrationDialog(QDialog):
         if camera is None:
             return
         path, chosen = QFileDialog.getSaveFileName(
-            self, "Write a camera file", str(Path.home() / "camera.yaml"), ";;".join(_FORMATS)
+            self, "Save a camera file", str(Path.home() / "camera.yaml"), ";;".join(_FORMATS)
         )
         if path:
             self.write_file(path, _FORMATS.get(chosen, "ros"))
 
     def write_file(self, path: str, format: str) -> bool:
-        """Write a camera file; False and a message where that fails."""
+        """Save a camera file; False and a message where that fails."""
         camera = self._camera()
         if camera is None:
             return False
@@ -269,7 +269,7 @@ class CalibrationDialog(QDialog):
             self._say(error.message, error=True)
             return False
         self._unsaved = False
-        self._say(f"Wrote {path}.")
+        self._say(f"Saved {path}.")
         return True
 
     def _camera(self) -> Camera | None:
@@ -283,7 +283,7 @@ class CalibrationDialog(QDialog):
         if solution is None or verdict is None or not verdict.usable or camera is None:
             return
         if key is None:
-            path = QFileDialog.getSaveFileName(self, "Write a camera file", str(Path.home() / "camera.yaml"))[0]
+            path = QFileDialog.getSaveFileName(self, "Save a camera file", str(Path.home() / "camera.yaml"))[0]
             if path and self.write_file(path, "ros"):
                 self.file_written.emit(path)
             return
@@ -296,9 +296,7 @@ class CalibrationDialog(QDialog):
         if name == "save calibration" and isinstance(result, Profile):
             self._unsaved = False
             self._controller.refresh_profile()
-            self._say(
-                f"Saved. It is used whenever this camera gives {result.key.width} × {result.key.height} pictures."
-            )
+            self._say(f"Saved. It is used whenever this camera runs at {result.key.width} × {result.key.height}.")
             self.saved.emit(result)
             self.told.emit(
                 Notice(Severity.INFO, "The camera is calibrated.", result.headline + ".", topic="calibration")
@@ -327,7 +325,7 @@ class CalibrationDialog(QDialog):
     def _may_leave(self) -> bool:
         count = len(self._snapshot.taken)
         answer = QMessageBox.question(
-            self, "Leave the calibration?", f"{count} views are not saved. Close and lose them?",
+            self, "Close calibration?", f"{count} view{'s are' if count != 1 else ' is'} not saved. Close and discard?",
             QMessageBox.StandardButton.Close | QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Cancel,
         )  # fmt: skip
         return answer == QMessageBox.StandardButton.Close

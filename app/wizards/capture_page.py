@@ -14,10 +14,10 @@ from calib.guidance import VIEWS_GOAL
 from calib.session import State
 
 _BARS = (
-    ("views", "Views", f"{VIEWS_GOAL} views are enough to check one half against the other."),
-    ("tilt", "Tilts", "Tilted views tell the focal length; frontal ones cannot."),
-    ("focal", "Focal length", "Full when its uncertainty is small enough."),
-    ("map", "Whole picture", "Full when the lens is known in the corners, too."),
+    ("views", "Views", f"{VIEWS_GOAL} views are enough for cross-validation."),
+    ("tilt", "Tilts", "Tilted views determine the focal length; frontal ones cannot."),
+    ("focal", "Focal length", "Full when the focal length is certain enough."),
+    ("map", "Whole picture", "Full when the corners of the picture are covered, too."),
 )
 
 
@@ -25,8 +25,8 @@ class CapturePage(QWidget):
     """What to do, what happened, progress.
 
     Signals:
-        take, undo: the person wants it.
-        automatic(bool): take pictures by itself, or not.
+        take, undo: requested by the user.
+        automatic(bool): capture automatically, or not.
     """
 
     take = pyqtSignal()
@@ -49,16 +49,14 @@ class CapturePage(QWidget):
         self.figure = QLabel("", self)
         self.figure.setWordWrap(True)
         self.figure.setFont(figures_font(10))
-        self.take_button = QPushButton("Take now (Space)", self)
-        self.take_button.setToolTip(
-            "Take the picture on screen, whatever the automatic thinks of it. Space does the same."
-        )
+        self.take_button = QPushButton("Capture now (Space)", self)
+        self.take_button.setToolTip("Capture the picture on screen, even if auto-capture would not (Space).")
         self.take_button.clicked.connect(self.take)
         self.undo_button = QPushButton("Undo", self)
-        self.undo_button.setToolTip("Take the last view back (Ctrl+Z).")
+        self.undo_button.setToolTip("Remove the last view (Ctrl+Z).")
         self.undo_button.clicked.connect(self.undo)
-        self.auto = QCheckBox("Take pictures by itself", self)
-        self.auto.setToolTip("When the board is sharp, still and somewhere new.")
+        self.auto = QCheckBox("Capture automatically", self)
+        self.auto.setToolTip("Captures when the board is sharp, still and in a new position.")
         self.auto.setChecked(True)
         self.auto.toggled.connect(self.automatic)
         for key, signal in (("Space", self.take), ("Ctrl+Z", self.undo)):
@@ -104,14 +102,14 @@ class CapturePage(QWidget):
         """Show this moment."""
         enough = snapshot.verdict is not None and snapshot.verdict.enough
         words = swap_sides(snapshot.words) if self._mirrored else snapshot.words
-        _set(self.words, "Done: more views would help little. Go on to the review." if enough else words)
+        _set(self.words, "Done: more views would help little. Continue to the review." if enough else words)
         text, colour = _state_text(snapshot)
         _set(self.state, text)
         self.state.setStyleSheet(f"color: {css(colour)};")
         for name, bar in self.bars.items():
             bar.setValue(round(100 * getattr(snapshot.bars, name)))
         used = sum(view.used for view in snapshot.taken)
-        self.bars["views"].setFormat(f"{used} of {VIEWS_GOAL}")
+        self.bars["views"].setFormat(f"{used} ({VIEWS_GOAL} needed)")
         self.undo_button.setEnabled(bool(snapshot.taken))
         self.take_button.setEnabled(snapshot.look is not None and snapshot.look.view is not None)
         self.heat.show_map(snapshot.heat)

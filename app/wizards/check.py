@@ -30,7 +30,7 @@ class CheckDialog(QDialog):
         profile: where it is stored, or None for one from a file.
 
     Signals:
-        calibrate(): the person wants to calibrate anew.
+        calibrate(): the user wants to recalibrate.
     """
 
     calibrate = pyqtSignal()
@@ -45,7 +45,7 @@ class CheckDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Check the calibration")
+        self.setWindowTitle("Check calibration")
         self.resize(860, 600)
         self._controller = controller
         self._ended = False
@@ -56,7 +56,7 @@ class CheckDialog(QDialog):
         self.answer.setFont(figures_font(12, bold=True))
         self.answer.setWordWrap(True)
         self.answer.setMinimumHeight(56)
-        again = QPushButton("Calibrate anew…", self)
+        again = QPushButton("Recalibrate…", self)
         again.clicked.connect(self._again)
         close = QPushButton("Close", self)
         close.clicked.connect(self.close)

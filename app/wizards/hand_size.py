@@ -38,7 +38,7 @@ from handdgp_core.detection.landmarker import HandFinder, MediaPipeHandFinder
 from handdgp_core.errors import HandDGPError
 
 _RULER_PERCENT = 3.0  # where a crease ends is a matter of taste
-_NO_CAMERA = "To measure on the board, calibrate the camera first (Camera menu). A ruler will do, too: below."
+_NO_CAMERA = "To measure on the board, calibrate the camera first (Camera menu), or use a ruler below."
 
 
 class HandSizeDialog(QDialog):
@@ -85,7 +85,7 @@ class HandSizeDialog(QDialog):
         self.view.mirrored = self._controller.status.is_live and self._settings.current.mirror_webcam
         self.person = QComboBox(self)
         self.person.setEditable(True)
-        self.person.setToolTip("Whose hand it is: choose a name, or type a new one.")
+        self.person.setToolTip("Whose hand: choose a name or type a new one.")
         self.person.activated.connect(lambda index: self._use(self.person.itemData(index)))
         self.state = QLabel("", self)
         self.state.setWordWrap(True)
@@ -96,7 +96,7 @@ class HandSizeDialog(QDialog):
         self.answer.setWordWrap(True)
         self.answer.setFont(figures_font(11))
         self.save_button = QPushButton("Save and use", self)
-        self.save_button.setToolTip("Keep the measured length under this name, and use it for every model.")
+        self.save_button.setToolTip("Save the measured length under this name and use it for all models.")
         self.save_button.clicked.connect(self.save_measured)
         self.ruler = QDoubleSpinBox(self)
         about = describe("hand_length_mm")
@@ -106,14 +106,14 @@ class HandSizeDialog(QDialog):
         self.ruler.setValue(self._settings.current.hand_length_mm)
         self.ruler.setToolTip(about["description"])
         self.ruler_button = QPushButton("Save and use", self)
-        self.ruler_button.setToolTip("Keep the typed length under this name, and use it for every model.")
+        self.ruler_button.setToolTip("Save the typed length under this name and use it for all models.")
         self.ruler_button.clicked.connect(self.save_ruler)
         self.message = QLabel("", self)
         self.message.setWordWrap(True)
 
     def _lay_out(self) -> None:
         who = QFormLayout()
-        who.addRow("Person", self.person)
+        who.addRow("User", self.person)
         board = QGroupBox("On the board", self)
         column = QVBoxLayout(board)
         for widget in (self.state, self.progress, self.answer, self.save_button):
@@ -165,7 +165,7 @@ class HandSizeDialog(QDialog):
         if camera is None:
             self.state.setText(_NO_CAMERA)
             self.progress.hide()
-            self.view.set_message("No calibrated camera", "Hand size on the board needs one.")
+            self.view.set_message("No calibrated camera", "Needed to measure your hand on the board.")
             return
         try:
             board = Board.parse(self._settings.current.board).scaled(self._settings.current.board_ruler_mm / 100.0)

@@ -24,7 +24,7 @@ class HeatMap(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(118)
         self.setToolTip(
-            f"How well the lens is known in each part of the picture: green is ±{MAP_GOAL_PX} pixels or better. "
+            f"Uncertainty of the lens in each part of the picture: green is ±{MAP_GOAL_PX} pixels or better. "
             "Show the board where it is red."
         )
         self.setAccessibleName("Uncertainty over the picture")
@@ -44,7 +44,7 @@ class HeatMap(QWidget):
             painter.fillRect(area, tones().raised)
             painter.setPen(tones().faint_ink)
             painter.setFont(figures_font(9))
-            painter.drawText(area, int(Qt.AlignmentFlag.AlignCenter), "fills after three views")
+            painter.drawText(area, int(Qt.AlignmentFlag.AlignCenter), "available after three views")
             painter.end()
             return
         rows, columns = self._std.shape

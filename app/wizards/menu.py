@@ -63,8 +63,8 @@ class Wizards(QObject):
             return
         camera = self._controller.options.calibration
         if camera is None or self._controller.status.phase is not Phase.RUNNING:
-            text = "Open a camera and calibrate it first (Camera menu)."
-            self._tell(Notice(Severity.INFO, "There is no calibration in use to check.", text, topic="calibration"))
+            text = "Calibrate a camera first (Camera menu)."
+            self._tell(Notice(Severity.INFO, "No calibration is in use.", text, topic="calibration"))
             return
         stored = self._controller.profile.match.profile
         profile = stored if stored is not None and stored.camera == camera else None
@@ -92,7 +92,7 @@ class Wizards(QObject):
             self.check()
 
     def close(self) -> bool:
-        """Close whatever is open, e.g. because the window closes; False if the person wants to stay in it."""
+        """Close whatever is open, e.g. because the window closes; False if the user wants to stay in it."""
         if self.dialog is not None and self.dialog.isVisible() and not self.dialog.close():
             return False
         self.dialog = None

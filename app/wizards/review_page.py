@@ -34,7 +34,7 @@ class ReviewPage(QWidget):
 
     Signals:
         used_changed(int, bool): drop this view or use it again.
-        save, export: the person wants it.
+        save, export: the user wants it.
     """
 
     used_changed = pyqtSignal(int, bool)
@@ -49,21 +49,23 @@ class ReviewPage(QWidget):
         self.notes = QLabel("", self)
         self.notes.setWordWrap(True)
         self.views = QTreeWidget(self)
-        self.views.setHeaderLabels(["View", "Tilt", "Error, px"])
+        self.views.setHeaderLabels(["View", "Tilt", "Error (px)"])
         self.views.setRootIsDecorated(False)
         self.views.setIconSize(_THUMBNAIL)
         self.views.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.views.setToolTip("Click a box to leave a view out, or to use it again; everything is solved anew at once.")
+        self.views.setToolTip("Uncheck a view to exclude it; the result updates immediately.")
         self.views.setItemDelegateForColumn(2, _BarDelegate(self.views))
         self.views.setColumnWidth(0, 168)
         self.views.setColumnWidth(1, 44)
         self.views.itemChanged.connect(self._on_item)
         self.heat = HeatMap(self)
         self.save_button = QPushButton("Save for this camera", self)
-        self.save_button.setToolTip("Keep it with its views; it is used whenever this camera is opened at this size.")
+        self.save_button.setToolTip(
+            "Save the calibration and its views; it is used whenever this camera is opened at this resolution."
+        )
         self.save_button.clicked.connect(self.save)
         self.export_button = QPushButton("Export…", self)
-        self.export_button.setToolTip("Write a camera file: ROS, OpenCV or Kalibr YAML.")
+        self.export_button.setToolTip("Save a camera file: ROS, OpenCV or Kalibr YAML.")
         self.export_button.clicked.connect(self.export)
         self._shown: tuple[TakenView, ...] = ()
         buttons = QHBoxLayout()
@@ -78,7 +80,7 @@ class ReviewPage(QWidget):
         column.addLayout(buttons)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Show this state; the list is made anew only where it changed."""
+        """Show this state; the list is rebuilt only where it changed."""
         verdict = snapshot.verdict
         if verdict is None:
             text = snapshot.error.message if snapshot.error is not None else "Fewer than three views are in use."

@@ -49,7 +49,7 @@ def crop_from_keypoints(
     """
     keypoints_px = np.asarray(keypoints_px, float)
     if keypoints_px.shape != (COUNT, 2) or not np.isfinite(keypoints_px).all():
-        raise ShapeError(f"finite keypoints ({COUNT}, 2)", f"{keypoints_px.shape}, or some that are not finite")
+        raise ShapeError(f"Keypoints must be finite and of shape ({COUNT}, 2), not {keypoints_px.shape} or NaN.")
     roll_rad = hand_roll(keypoints_px)
     cosine, sine = math.cos(roll_rad), math.sin(roll_rad)
     image_from_upright = np.array([[cosine, -sine], [sine, cosine]])

@@ -86,10 +86,10 @@ class MediaPipeHandFinder:
         hand_confidence: float = 0.5,
     ) -> None:
         if max_hands < 1:
-            raise UsageError("max_hands of 1 or more", f"{max_hands}", "choose 1 or 2")
+            raise UsageError(f"max_hands must be 1 or more, not {max_hands}.")
         for name, value in (("palm_confidence", palm_confidence), ("hand_confidence", hand_confidence)):
             if not 0 <= value <= 1:
-                raise UsageError(f"{name} from 0 to 1", f"{value}", "choose about 0.5")
+                raise UsageError(f"{name} must be from 0 to 1, not {value}.", hint="Choose about 0.5.")
         self._landmarker = _start(Path(path), max_hands, palm_confidence, hand_confidence)
         # MediaPipe's own destructor fails once the interpreter takes its modules down; this one runs before that.
         self._close = weakref.finalize(self, self._landmarker.close)
@@ -112,9 +112,9 @@ class MediaPipeHandFinder:
             UsageError: the finder is closed.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-            raise ShapeError("an RGB image (height, width, 3) of uint8", f"{image.shape} {image.dtype}")
+            raise ShapeError(f"Expected an RGB image (height, width, 3) of uint8, not {image.shape} {image.dtype}.")
         if not self._close.alive:
-            raise UsageError("an open hand finder", "one that was closed", "make a new one")
+            raise UsageError("This hand finder is closed.", hint="Make a new one.")
         return _detect(self._landmarker, image)
 
 

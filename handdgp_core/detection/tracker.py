@@ -117,7 +117,7 @@ class HandTracker:
     def __init__(self, finder: HandFinder, options: TrackerOptions | None = None) -> None:
         self.options = options or TrackerOptions()
         if self.options.max_hands < 1:
-            raise UsageError("max_hands of 1 or more", f"{self.options.max_hands}", "choose 1 or 2")
+            raise UsageError(f"max_hands must be 1 or more, not {self.options.max_hands}.")
         self.cost = SearchCost()
         self._finder = finder
         self._next_id = 0

@@ -69,7 +69,7 @@ class OverlayStyle:
             ("scale", 0.0 < self.scale < 100.0),
         ):
             if not good:
-                raise UsageError(f"an overlay {name} in its range", f"{getattr(self, name)}")
+                raise UsageError(f"The overlay's {name} is out of range: {getattr(self, name)}.")
 
 
 def draw_hands(
@@ -90,8 +90,11 @@ def draw_hands(
         ShapeError: the image is not 8-bit RGB, or not of the camera's size.
     """
     if image.shape != (camera.height, camera.width, 3) or image.dtype != np.uint8:
-        wanted = f"an image of shape ({camera.height}, {camera.width}, 3) and type uint8, as its camera has it"
-        raise ShapeError(wanted, f"{image.shape} {image.dtype}", "use Camera.scaled_to for images of another size")
+        expected = f"({camera.height}, {camera.width}, 3) and type uint8, as its camera has it"
+        raise ShapeError(
+            f"The image must be of shape {expected}, not {image.shape} {image.dtype}.",
+            hint="Use Camera.scaled_to for images of another size.",
+        )
     style = style or OverlayStyle()
     canvas = np.asarray(cv2.flip(image, 1), dtype=np.uint8) if style.mirrored else image.copy()
     far_first = sorted(hands, key=lambda hand: -np.nan_to_num(hand.root_m[2], nan=np.inf))

@@ -128,8 +128,8 @@ def _checked(source: ArrayLike, target: ArrayLike, weights: ArrayLike | None) ->
     source, target = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
     weights = np.ones(source.shape[:-1]) if weights is None else np.asarray(weights, dtype=np.float64)
     if source.ndim < 2 or source.shape[-1] != 3 or target.shape != source.shape or weights.shape != source.shape[:-1]:
-        found = f"source {source.shape}, target {target.shape}, weights {weights.shape}"
-        raise ShapeError("source and target of one shape (..., N, 3), weights (..., N)", found)
+        actual = f"source {source.shape}, target {target.shape}, weights {weights.shape}"
+        raise ShapeError(f"Source and target must have one shape (..., N, 3) and weights (..., N), not {actual}.")
     return source, target, weights
 
 

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 CameraSource = Literal["calibrated", "assumed"]
 
 _SAME_ASPECT = 0.01  # two scale factors closer than this count as one aspect ratio
-_RECALIBRATE = "calibrate the camera again, or leave the file out to run with an assumed field of view"
+_RECALIBRATE = "Calibrate the camera again, or omit the file to run with an assumed field of view."
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Camera:
         put("distortion", coefficients if coefficients.any() else _frozen(np.zeros(0)))
         put("std", _checked_std(self.std, coefficients.size, keep=4 + self.distortion.size))
         if self.source not in ("calibrated", "assumed"):
-            raise CameraError('a camera source of "calibrated" or "assumed"', repr(self.source))
+            raise CameraError(f'A camera is "calibrated" or "assumed", not {self.source!r}.')
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Camera:
@@ -78,7 +78,9 @@ class Camera:
         try:
             return cls(**fields)
         except CameraError as error:
-            raise CameraError(error.wanted, f"{error.found} in {os.fspath(path)}", error.cure) from None
+            raise CameraError(
+                f"Could not use the camera in {os.fspath(path)}. {error.problem}", hint=error.hint
+            ) from None
 
     def save(self, path: str | os.PathLike[str], format: camera_files.Format = "ros") -> None:
         """Write YAML that ROS, OpenCV's FileStorage ("opencv") or Kalibr reads; all come back whole with `load`.
@@ -99,7 +101,7 @@ class Camera:
         """
         width, height = _checked_length("width", width), _checked_length("height", height)
         if not 0.0 < horizontal_fov_deg < 180.0:
-            raise CameraError("a horizontal field of view between 0 and 180 degrees", f"{horizontal_fov_deg}")
+            raise CameraError(f"The field of view must be between 0 and 180 degrees, not {horizontal_fov_deg}.")
         focal = 0.5 * width / np.tan(0.5 * np.deg2rad(horizontal_fov_deg))
         matrix = np.array([[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1]])
         return cls(width, height, matrix, name=name, source="assumed")
@@ -183,10 +185,12 @@ class Camera:
             return self
         by_x, by_y = width / self.width, height / self.height
         if abs(by_x / by_y - 1.0) > _SAME_ASPECT:
+            name = f' "{self.name}"' if self.name else ""
+            turned = ", rotated by 90 degrees" if (height, width) == self.size else ""
             raise CameraError(
-                f"an image with the aspect ratio of its calibration ({self.width}x{self.height})",
-                f"{width}x{height}" + (", turned by 90 degrees" if (height, width) == self.size else ""),
-                f"set the camera to {self.width}x{self.height}, or calibrate it at {width}x{height}",
+                f"The calibration{name} for {self.width}x{self.height} does not fit the aspect ratio of images of "
+                f"{width}x{height}{turned}.",
+                hint=f"Set the camera to {self.width}x{self.height}, or calibrate it at {width}x{height}.",
             )
         matrix = resized_matrix(self.matrix, (by_x, by_y))
         std = None if self.std is None else self.std.copy()
@@ -222,12 +226,7 @@ def check_fits(camera: Camera, width: int, height: int) -> Camera:
     Raises:
         CameraError: the images have another aspect ratio than the calibration.
     """
-    try:
-        return camera.scaled_to(width, height)
-    except CameraError as error:
-        name = f' "{camera.name}"' if camera.name else ""
-        found = f"images of {error.found}, while the calibration{name} is for {camera.width}x{camera.height}"
-        raise CameraError("images that the calibration fits", found, error.cure) from None
+    return camera.scaled_to(width, height)
 
 
 def _frozen(array: Array) -> Array:
@@ -240,7 +239,7 @@ def _numbers(what: str, value: ArrayLike) -> Array:
     try:
         return _frozen(cast(Array, value))
     except (TypeError, ValueError):
-        raise CameraError(f"numbers for the camera's {what}", repr(value)[:80], _RECALIBRATE) from None
+        raise CameraError(f"The camera's {what} must be numbers, not {repr(value)[:80]}.", hint=_RECALIBRATE) from None
 
 
 def _checked_length(what: str, value: float) -> int:
@@ -249,24 +248,28 @@ def _checked_length(what: str, value: float) -> int:
     except (TypeError, ValueError, OverflowError):
         length = 0
     if length < 1 or length != value:
-        raise CameraError(f"an image {what} of at least 1 whole pixel", repr(value), _RECALIBRATE)
+        raise CameraError(f"The image {what} must be a positive whole number, not {value!r}.", hint=_RECALIBRATE)
     return length
 
 
 def _checked_matrix(value: ArrayLike) -> Array:
     matrix = _numbers("matrix", value)
     if matrix.shape != (3, 3):
-        raise CameraError("a camera matrix of shape (3, 3)", f"shape {matrix.shape}", _RECALIBRATE)
+        raise CameraError(f"The camera matrix must be of shape (3, 3), not {matrix.shape}.", hint=_RECALIBRATE)
     if not np.isfinite(matrix).all():
-        raise CameraError("a camera matrix of finite numbers", f"{matrix.tolist()}", _RECALIBRATE)
+        raise CameraError(f"The camera matrix must be finite, not {matrix.tolist()}.", hint=_RECALIBRATE)
     if min(matrix[0, 0], matrix[1, 1]) <= 0:
-        raise CameraError("positive focal lengths", f"fx = {matrix[0, 0]:g}, fy = {matrix[1, 1]:g}", _RECALIBRATE)
+        actual = f"fx = {matrix[0, 0]:g}, fy = {matrix[1, 1]:g}"
+        raise CameraError(f"The camera needs positive focal lengths, not {actual}.", hint=_RECALIBRATE)
     if abs(matrix[0, 1]) > 1e-6 * matrix[0, 0]:
-        cure = "calibrate with a model without skew (OpenCV's has none)"
-        raise CameraError("a camera matrix without skew", f"a skew of {matrix[0, 1]:g} px", cure)
+        hint = "Calibrate with a model without skew (OpenCV's has none)."
+        raise CameraError(f"The camera matrix has a skew of {matrix[0, 1]:g} px, which is not supported.", hint=hint)
     if np.abs(matrix[[1, 2, 2, 2], [0, 0, 1, 2]] - [0, 0, 0, 1]).max() > 1e-9:
-        cure = "give it row by row; perhaps it is transposed"
-        raise CameraError("a camera matrix [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]", f"{matrix.tolist()}", cure)
+        expected = "[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]"
+        raise CameraError(
+            f"The camera matrix must be {expected}, not {matrix.tolist()}.",
+            hint="Give it row by row; perhaps it is transposed.",
+        )
     clean = np.diag([matrix[0, 0], matrix[1, 1], 1.0])
     clean[:2, 2] = matrix[:2, 2]
     return _frozen(clean)
@@ -276,10 +279,15 @@ def _checked_distortion(value: ArrayLike) -> Array:
     coefficients = _numbers("distortion", value)
     coefficients = _frozen(coefficients.reshape(-1))
     if coefficients.size not in distortion.COUNTS:
-        wanted = f"{', '.join(map(str, distortion.COUNTS))} distortion coefficients"
-        raise CameraError(wanted, f"{coefficients.size}", "give them in OpenCV's order k1 k2 p1 p2 k3 ...")
+        counts = ", ".join(map(str, distortion.COUNTS))
+        raise CameraError(
+            f"A lens has {counts} distortion coefficients, not {coefficients.size}.",
+            hint="Give them in OpenCV's order k1 k2 p1 p2 k3 ...",
+        )
     if not np.isfinite(coefficients).all():
-        raise CameraError("finite distortion coefficients", f"{coefficients.tolist()}", _RECALIBRATE)
+        raise CameraError(
+            f"The distortion coefficients must be finite, not {coefficients.tolist()}.", hint=_RECALIBRATE
+        )
     return coefficients
 
 
@@ -289,6 +297,6 @@ def _checked_std(value: ArrayLike | None, distortion_count: int, keep: int) -> A
         return None
     std = _numbers("standard deviations", value).reshape(-1)
     if std.size not in (keep, 4 + distortion_count) or not (np.isfinite(std) & (std >= 0)).all():
-        wanted = f"{keep} standard deviations (fx fy cx cy, then the distortion's), none negative"
-        raise CameraError(wanted, f"{std.tolist()}", "leave them out, or calibrate again")
+        expected = f"{keep} standard deviations (fx fy cx cy, then the distortion's), none negative"
+        raise CameraError(f"A camera has {expected}, not {std.tolist()}.", hint="Omit them, or calibrate again.")
     return _frozen(std[:keep])

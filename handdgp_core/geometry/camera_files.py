@@ -26,7 +26,7 @@ __all__ = ["Format", "as_text", "read", "write"]
 Format = Literal["ros", "opencv", "kalibr"]
 
 _MAX_BYTES = 1_000_000  # a camera file has about 1 kB
-_CURE = "give a ROS camera_info, OpenCV or Kalibr YAML file, such as `calibrate` writes"
+_HINT = "Give a ROS camera_info, OpenCV or Kalibr YAML file, such as `calibrate` writes."
 # Our field: the names that it goes by in files, lower case and without underscores.
 _NAMES = {
     "width": ("imagewidth", "width"),
@@ -56,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     _check_model(found, path)
     width, height = _size(found, path)
     if "matrix" not in found:
-        raise CameraError("a camera matrix (camera_matrix, or K)", f"none in {path}", _CURE)
+        raise _unreadable(path, "it has no camera matrix (camera_matrix, or K)")
     fields = {
         "width": width,
         "height": height,
@@ -87,7 +87,7 @@ def as_text(camera: Camera, format: Format = "ros") -> str:
     """What `write` puts into a file. Raises UsageError and CameraError as that does."""
     texts = {"ros": _ros_text, "opencv": _opencv_text, "kalibr": _kalibr_text}
     if format not in texts:
-        raise UsageError('a camera file format of "ros", "opencv" or "kalibr"', repr(format))
+        raise UsageError(f'The format of a camera file is "ros", "opencv" or "kalibr", not {format!r}.')
     return texts[format](camera)
 
 
@@ -106,17 +106,21 @@ for _tag in ("opencv-matrix", "opencv-nd-matrix"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _mapping)
 
 
+def _unreadable(path: Path, reason: str, hint: str = _HINT) -> CameraError:
+    return CameraError(f"Could not read the camera file {path}: {reason}.", hint=hint)
+
+
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise CameraError("a camera file", f"{path}, which is too big to be one", _CURE)
+            raise _unreadable(path, "it is too big for a camera file")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise CameraError("a camera file", f"{path}, which is not text", _CURE) from None
+        raise _unreadable(path, "it is not a text file") from None
     except FileNotFoundError:
-        raise CameraError("a camera file", f"no file at {path}", "check the path") from None
+        raise _unreadable(path, "the file does not exist", "Check the path.") from None
     except OSError as error:
-        raise CameraError("a camera file that can be read", f"{path} ({error.strerror})", "check the path") from None
+        raise _unreadable(path, error.strerror or "unreadable", "Check the path.") from None
 
 
 def _parsed(text: str, path: Path) -> Mapping[str, Any]:
@@ -126,9 +130,9 @@ def _parsed(text: str, path: Path) -> Mapping[str, Any]:
         content = yaml.load(body, Loader=_Loader)  # a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         reason = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise CameraError("a camera file in YAML", f"{path}, which is not YAML ({reason})", _CURE) from None
+        raise _unreadable(path, f"it is not YAML ({reason})") from None
     if not isinstance(content, dict):
-        raise CameraError("a camera file", f"{path}, which holds no names and values", _CURE)
+        raise _unreadable(path, "it holds no names and values")
     return content
 
 
@@ -148,14 +152,14 @@ def _plain_kalibr(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     if not chain or not isinstance(content[chain[0]], Mapping):
         return content
     if len(chain) > 1:
-        cure = "keep the part of the camera that you use"
-        raise CameraError("a camera file of one camera", f"{', '.join(map(str, chain))} in {path}", cure)
+        several = ", ".join(map(str, chain))
+        raise _unreadable(path, f"it holds more than one camera ({several})", "Keep only the camera that you use.")
     camera = dict(content[chain[0]])
     if str(camera.get("camera_model", "pinhole")) != "pinhole":
-        raise CameraError("a pinhole camera", f'"{camera["camera_model"]}" in {path}', _CURE)
+        raise _unreadable(path, f'its camera model is "{camera["camera_model"]}", not pinhole')
     intrinsics = _floats(camera.get("intrinsics") or [], "intrinsics", path)
     if len(intrinsics) != 4:
-        raise CameraError("four intrinsics (fu fv pu pv)", f"{len(intrinsics)} in {path}", _CURE)
+        raise _unreadable(path, f"it has {len(intrinsics)} instead of four intrinsics (fu fv pu pv)")
     focal_u, focal_v, middle_u, middle_v = intrinsics
     plain = {key: value for key, value in camera.items() if key not in ("intrinsics", "resolution")}
     matrix = [focal_u, 0.0, middle_u, 0.0, focal_v, middle_v, 0.0, 0.0, 1.0]
@@ -166,9 +170,9 @@ def _check_model(found: Mapping[str, Any], path: Path) -> None:
     model = str(found.get("model", "")).strip().lower().replace(" ", "_")
     fisheye = str(found.get("fisheye", 0)).strip().lower() not in ("0", "false", "")
     if model not in _MODELS or fisheye:
-        wanted = "the lens model plumb_bob or rational_polynomial"
-        cure = "calibrate with the standard model; a fisheye calibration means other numbers"
-        raise CameraError(wanted, f'"{model or "fisheye"}" in {path}', cure)
+        reason = f'its lens model is "{model or "fisheye"}", not plumb_bob or rational_polynomial'
+        hint = "Calibrate with the standard model; the numbers of a fisheye calibration mean something else."
+        raise _unreadable(path, reason, hint)
 
 
 def _size(found: Mapping[str, Any], path: Path) -> tuple[Any, Any]:
@@ -177,14 +181,14 @@ def _size(found: Mapping[str, Any], path: Path) -> tuple[Any, Any]:
         return width, height
     if "size" in found:
         return _pair(found["size"], "image_size", path)
-    cure = "add image_width and image_height of the pictures that it was calibrated with"
-    raise CameraError("the image size (image_width, image_height)", f"none in {path}", cure)
+    hint = "Add image_width and image_height of the images that it was calibrated with."
+    raise _unreadable(path, "it has no image size (image_width, image_height)", hint)
 
 
 def _pair(value: Any, what: str, path: Path) -> tuple[Any, Any]:
     numbers = _floats(value, what, path)
     if len(numbers) != 2 or not all(number.is_integer() for number in numbers):
-        raise CameraError(f"two whole numbers for {what}", f"{numbers} in {path}", _CURE)
+        raise _unreadable(path, f"{what} must be two whole numbers, not {numbers}")
     return int(numbers[0]), int(numbers[1])
 
 
@@ -194,17 +198,17 @@ def _grid(numbers: list[float]) -> list[list[float]] | list[float]:
 
 def _floats(value: Any, what: str, path: Path) -> list[float]:
     """Numbers from one number, a list, a list of lists, or a mapping with `data` (as many as its rows x cols)."""
-    wanted = None
+    expected = None
     if isinstance(value, Mapping):
         rows, columns = value.get("rows"), value.get("cols")
-        wanted = (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else None
+        expected = (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else None
         value = value.get("data") or []
     rows_of = value if isinstance(value, list) else [value]
     flat = [item for row in rows_of for item in (row if isinstance(row, list) else [row])]
     numbers = [_float(item, what, path) for item in flat]
-    if wanted is not None and wanted[0] * wanted[1] != len(numbers):
-        found, cure = f"{len(numbers)} of them in {path}", "the file is damaged: write it again"
-        raise CameraError(f"{wanted[0]} x {wanted[1]} numbers for the {what}", found, cure)
+    if expected is not None and expected[0] * expected[1] != len(numbers):
+        reason = f"the {what} must have {expected[0]} x {expected[1]} numbers, not {len(numbers)}"
+        raise _unreadable(path, reason, "The file is damaged: write it again.")
     return numbers
 
 
@@ -213,7 +217,7 @@ def _float(value: Any, what: str, path: Path) -> float:
     try:
         return float(re.sub(r"\A([-+]?)\.(?=[a-zA-Z])", r"\1", value.strip()) if isinstance(value, str) else value)
     except (TypeError, ValueError, OverflowError):
-        raise CameraError(f"numbers for the {what}", f"{value!r:.60} in {path}", _CURE) from None
+        raise _unreadable(path, f"the {what} must be numbers, not {value!r:.60}") from None
 
 
 # Writing ------------------------------------------------------------------------------------------------------------
@@ -284,8 +288,10 @@ def _opencv_text(camera: Camera) -> str:
 def _kalibr_text(camera: Camera) -> str:
     lens = camera.distortion.tolist() or [0.0] * 4
     if any(lens[4:]):
-        wanted = "a lens of k1 k2 p1 p2 alone, as Kalibr's radtan model is"
-        raise CameraError(wanted, "one with k3 or more", "save it as ROS or OpenCV YAML, which hold the whole lens")
+        raise CameraError(
+            "Kalibr's radtan model (k1 k2 p1 p2) cannot hold a lens with k3 or more.",
+            hint="Save it as ROS or OpenCV YAML, which hold the whole lens.",
+        )
     content = {
         "cam0": {
             "camera_model": "pinhole",

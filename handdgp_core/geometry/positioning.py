@@ -131,7 +131,7 @@ def position(
         UsageError: another method.
     """
     if method not in ("published", "refined"):
-        raise UsageError('the method "published" or "refined"', repr(method))
+        raise UsageError(f'The method must be "published" or "refined", not {method!r}.')
     points, plane, factors = (np.asarray(a, dtype=np.float64) for a in (points_m, keypoints_normalised, weights))
     alone = points.ndim == plane.ndim == 2 and factors.ndim == 1
     points, plane, factors = _batched(points, plane, factors)
@@ -213,7 +213,9 @@ def _batched(points: NDArray[Any], plane: NDArray[Any], weights: NDArray[Any]) -
 
 
 def _check_shapes(points: tuple[int, ...], plane: tuple[int, ...], weights: tuple[int, ...]) -> None:
-    wanted = (*weights, 3), (*weights, 2)
-    if len(weights) != 2 or weights[1] < 1 or (tuple(points), tuple(plane)) != wanted:
-        found = f"{tuple(points)}, {tuple(plane)}, {tuple(weights)}"
-        raise ShapeError("points (B, K, 3), keypoints (B, K, 2) and weights (B, K) with K of at least 1", found)
+    expected = (*weights, 3), (*weights, 2)
+    if len(weights) != 2 or weights[1] < 1 or (tuple(points), tuple(plane)) != expected:
+        actual = f"{tuple(points)}, {tuple(plane)}, {tuple(weights)}"
+        raise ShapeError(
+            f"Points must be (B, K, 3), keypoints (B, K, 2) and weights (B, K) with K of at least 1, not {actual}."
+        )

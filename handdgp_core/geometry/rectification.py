@@ -86,7 +86,7 @@ class Rectification:
             to_virtual = _MIRROR @ to_virtual
         seen = rays @ to_virtual.T
         if (seen[:, 2] <= 0).any():
-            raise UsageError("a crop of less than half of all directions", f"{crop.half_size_px:g} px")
+            raise UsageError(f"The crop of half size {crop.half_size_px:g} px spans half of all directions or more.")
         reach = np.abs(seen[:, :2] / seen[:, 2:]).max()
         center = 0.5 * (size - 1)
         return cls(camera, size, _intrinsics(0.5 * fill * size / reach, center), to_virtual, square)
@@ -210,13 +210,15 @@ class Rectification:
         return plane * self.matrix[[0, 1], [0, 1]] + self.matrix[:2, 2]
 
     def _check_image(self, image: Pixels) -> None:
-        wanted = (self.camera.height, self.camera.width)
+        expected = (self.camera.height, self.camera.width)
         channels = image.shape[2] if image.ndim == 3 else 1
-        if image.shape[:2] != wanted or image.ndim not in (2, 3) or not 1 <= channels <= 4:
-            cure = "scale the camera to the image with check_fits"
-            raise ShapeError(f"an image of shape {wanted}, with 1 to 4 channels", f"shape {image.shape}", cure)
+        if image.shape[:2] != expected or image.ndim not in (2, 3) or not 1 <= channels <= 4:
+            raise ShapeError(
+                f"The image must be of shape {expected} with 1 to 4 channels, not {image.shape}.",
+                hint="Scale the camera to the image with check_fits.",
+            )
         if image.dtype not in (np.uint8, np.uint16, np.float32):
-            raise ShapeError("an image of uint8, uint16 or float32", f"{image.dtype}")
+            raise ShapeError(f"The image must be uint8, uint16 or float32, not {image.dtype}.")
 
     def _source_part(self, image: Pixels) -> tuple[Pixels, Array]:
         """The part of the image to sample from, averaged down where due, and (3, 3) image_from_part."""
@@ -270,19 +272,19 @@ def _rays(camera: Camera, crop: HandCrop) -> tuple[Array, Array]:
     offsets = np.concatenate([np.zeros((1, 2)), _CORNERS, _EDGES])
     rays = camera.rays(_around(crop, offsets))
     if not np.isfinite(rays[0]).all():
-        raise UsageError("a crop within what the lens shows", f"one centred at {np.round(crop.center_px, 1)} px")
+        raise UsageError(f"The crop centred at {np.round(crop.center_px, 1)} px is outside of what the lens shows.")
     if not np.isfinite(rays).all():  # a square that reaches beyond the lens goes on as straight as around its centre
         near = camera.rays(_around(crop, offsets / crop.half_size_px))
         rays = rays[0] + crop.half_size_px * (near - rays[0])
         if not np.isfinite(rays).all():
-            raise UsageError("a crop within what the lens shows", f"one centred at {np.round(crop.center_px, 1)} px")
+            raise UsageError(f"The crop centred at {np.round(crop.center_px, 1)} px is outside of what the lens shows.")
     return rays[0], rays[1:]
 
 
 def _square(crop: HandCrop) -> Array:
     numbers = np.array([*np.ravel(crop.center_px), crop.half_size_px, crop.roll_rad], dtype=np.float64)
     if numbers.shape != (4,) or not np.isfinite(numbers).all() or crop.half_size_px <= 0:
-        raise UsageError("a crop with a finite centre, roll and positive size", f"{crop}")
+        raise UsageError(f"A crop needs a finite centre, a finite roll and a positive size, not {crop}.")
     return _around(crop, _CORNERS)
 
 
@@ -305,10 +307,10 @@ def _polygon_area(corners: Array) -> float:
 
 def _check_positive(what: str, value: float) -> None:
     if not (np.isfinite(value) and value > 0):
-        raise UsageError(f"a positive {what}", f"{value}")
+        raise UsageError(f"The {what} must be positive, not {value}.")
 
 
 def _checked_size(size: int) -> int:
     if int(size) != size or size < 1:
-        raise UsageError("an image size of at least 1 pixel", f"{size}")
+        raise UsageError(f"The image size must be at least 1 pixel, not {size}.")
     return int(size)

@@ -37,10 +37,10 @@ def hand_length_m(keypoints_m: Array, which: str = DEFAULT_LENGTH) -> Array:
         ShapeError: keypoints of another shape.
     """
     if which not in _CHAINS:
-        raise UsageError("the name of a hand length", f"{which!r}", f"use one of: {', '.join(LENGTH_NAMES)}")
+        raise UsageError(f"There is no hand length {which!r}.", hint=f"Use one of: {', '.join(LENGTH_NAMES)}.")
     points = np.asarray(keypoints_m, dtype=np.float64)
     if points.shape[-2:] != (COUNT, 3):
-        raise ShapeError("keypoints_m (..., 21, 3)", f"{points.shape}")
+        raise ShapeError(f"keypoints_m must be of shape (..., 21, 3), not {points.shape}.")
     chain = points[..., list(_CHAINS[which]), :]
     length: Array = np.linalg.norm(np.diff(chain, axis=-2), axis=-1).sum(axis=-1)
     return length

@@ -64,7 +64,7 @@ def load_annotations(folder: str | Path) -> Annotations:
     arrays = _read(path)
     for key in ("image", "intrinsics"):
         if key not in arrays:
-            raise _bad(path, f"'{key}' in it", f"only {', '.join(sorted(arrays)) or 'nothing'}")
+            raise _bad(path, f"it has no '{key}', only {', '.join(sorted(arrays)) or 'nothing'}")
     names = _strings(path, "image", arrays["image"])
     count = len(names)
     keypoints, sides = arrays.get("keypoints_m"), arrays.get("handedness")
@@ -77,28 +77,30 @@ def load_annotations(folder: str | Path) -> Annotations:
     )
 
 
-def _bad(path: Path, wanted: str, found: str) -> SourceError:
-    return SourceError(f"{path} with {wanted}", found, "make the file anew, or remove it to use the images alone")
+def _bad(path: Path, reason: str) -> SourceError:
+    hint = "Create the file again, or remove it to use the images alone."
+    return SourceError(f"Could not use {path}: {reason}.", hint=hint)
 
 
 def _read(path: Path) -> dict[str, NDArray]:
     if not path.is_file():
-        raise SourceError(f"a file {path}", "none", "give a folder whose images are annotated")
+        raise SourceError(f"There is no file {path}.", hint="Give a folder whose images are annotated.")
     try:
         return read_npz(path)
     except ValueError as error:
-        raise _bad(path, "arrays that can be read", f"a damaged file ({error})") from error
+        raise _bad(path, f"the file is damaged ({error})") from error
 
 
 def _strings(path: Path, key: str, values: NDArray) -> tuple[str, ...]:
     if values.ndim != 1 or values.dtype.kind not in "US":
-        raise _bad(path, f"'{key}' as a list of text", f"{values.dtype} of shape {values.shape}")
+        raise _bad(path, f"'{key}' must be a list of text, not {values.dtype} of shape {values.shape}")
     return tuple(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values)
 
 
 def _numbers(path: Path, key: str, values: NDArray, shape: tuple[int, ...]) -> Array:
     if values.shape != shape or values.dtype.kind not in "fiu":
-        raise _bad(path, f"'{key}' as numbers of shape {shape}", f"{values.dtype} of shape {values.shape}")
+        actual = f"{values.dtype} of shape {values.shape}"
+        raise _bad(path, f"'{key}' must be numbers of shape {shape}, not {actual}")
     return values.astype(np.float64)
 
 
@@ -109,8 +111,9 @@ def _intrinsics(path: Path, values: NDArray, names: tuple[str, ...]) -> Array:
     good = np.isfinite(matrices).all((1, 2)) & (focal > 0).all(1) & (np.abs(off) < 1e-9).all(1)
     if not good.all():
         row = int(np.flatnonzero(~good)[0])
-        found = f"for {names[row]} {matrices[row].round(3).tolist()}"
-        raise _bad(path, "finite camera matrices [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] of positive focal length", found)
+        actual = f"that of {names[row]} is {matrices[row].round(3).tolist()}"
+        expected = "finite [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with positive focal lengths"
+        raise _bad(path, f"camera matrices must be {expected}, but {actual}")
     return matrices
 
 
@@ -118,5 +121,5 @@ def _sides(path: Path, values: NDArray, count: int) -> tuple[str, ...]:
     sides = _strings(path, "handedness", values)
     wrong = sorted(set(sides) - set(SIDES))
     if len(sides) != count or wrong:
-        raise _bad(path, f"'handedness' left or right, {count} times", f"{len(sides)} values {wrong}")
+        raise _bad(path, f"'handedness' must be {count} times left or right, not {len(sides)} values {wrong}")
     return sides

@@ -21,7 +21,7 @@ DEMO_FOLDER = bundled("assets/demo")
 CLIP_NAMES = ("demo.mp4", "demo.webm")
 TRUTH_NAME = "truth.npz"
 COUNT_SLACK = 2  # some containers only estimate their number of frames
-CURE = "install the program again, or rebuild the demo as assets/README.md says"
+_HINT = "Install the program again, or rebuild the demo as assets/README.md says."
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ def load_truth(folder: str | Path = DEMO_FOLDER) -> DemoTruth:
     """
     path = Path(folder) / TRUTH_NAME
     if not path.is_file():
-        raise AssetError("the truth of the bundled demo", f"no {path}", CURE)
+        raise AssetError(f"The ground truth of the bundled demo is missing: there is no {path}.", hint=_HINT)
     try:
         return _truth(read_npz(path))
     except (ValueError, TypeError, KeyError, CameraError) as error:
-        raise AssetError("the truth of the bundled demo", f"{path} damaged: {error}", CURE) from error
+        raise AssetError(f"The ground truth of the bundled demo in {path} is damaged: {error}.", hint=_HINT) from error
 
 
 def _truth(arrays: dict[str, NDArray]) -> DemoTruth:
@@ -138,18 +138,19 @@ class DemoSource(VideoSource):
     ) -> None:
         clip = next((path for name in CLIP_NAMES if (path := Path(folder) / name).is_file()), None)
         if clip is None:
-            raise AssetError("the clip of the bundled demo", f"none in {folder}", CURE)
+            raise AssetError(f"The clip of the bundled demo is missing: there is none in {folder}.", hint=_HINT)
         self.truth = load_truth(folder)
         camera = self.truth.camera
         try:
             super().__init__(clip, camera, loop, "demo (rendered)", capture_factory)
         except SourceError as error:
-            raise AssetError("the clip of the bundled demo", error.found, CURE) from error
+            raise AssetError(f"The clip of the bundled demo is damaged. {error.problem}", hint=_HINT) from error
         count = self.frame_count or 0
         last = int(self.truth.frame_index.max(initial=-1))
         if self.size != (camera.width, camera.height) or last >= count + COUNT_SLACK:
             self.close()
-            found = (
-                f"pictures {self.size} and {count} frames, truth for {(camera.width, camera.height)} and frame {last}"
+            clip_has, truth_has = f"{self.size} and {count} frames", f"{(camera.width, camera.height)} and frame {last}"
+            raise AssetError(
+                f"The demo clip ({clip_has}) does not match its ground truth ({truth_has}).",
+                hint=_HINT,
             )
-            raise AssetError("a demo clip that fits its truth", found, CURE)

@@ -42,23 +42,27 @@ def read_image(path: Path, use_exif: bool = True) -> NDArray[np.uint8]:
         (height, width, 3) uint8.
 
     Raises:
-        SourceError: unreadable, empty, or no image; `found` says which.
+        SourceError: unreadable, empty, or no image; `problem` says which.
     """
     flags = cv2.IMREAD_COLOR_RGB | (0 if use_exif else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         content = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
-        raise SourceError("an image", f"{path.name}: {error.strerror}", "check the file") from error
+        raise _bad_image(path, error.strerror or "unreadable", "Check the file.") from error
     if content.size == 0:
-        raise SourceError("an image", f"{path.name}: 0 bytes long", "copy it again")
+        raise _bad_image(path, "the file is empty", "Copy it again.")
     try:
         with quiet_opencv():
             image = cv2.imdecode(content, flags)
     except (cv2.error, MemoryError) as error:
-        raise SourceError("an image", f"{path.name}: {_brief(error)}", "save it in a smaller size") from error
+        raise _bad_image(path, _brief(error), "Save it in a smaller size.") from error
     if image is None:
-        raise SourceError("an image", f"{path.name}: not an image that can be decoded", "save it as PNG or JPEG")
+        raise _bad_image(path, "not an image that can be decoded", "Save it as PNG or JPEG.")
     return np.asarray(image, dtype=np.uint8)
+
+
+def _bad_image(path: Path, reason: str, hint: str) -> SourceError:
+    return SourceError(f"Could not read {path.name}: {reason}.", hint=hint)
 
 
 class ImageFolderSource(BaseSource):
@@ -97,9 +101,8 @@ class ImageFolderSource(BaseSource):
         self.missing = tuple(sorted(known - present, key=natural_key))
         self.unannotated = tuple(file.name for file in self._files if known and file.name not in known)
         if known and not known & present:
-            raise SourceError(
-                f"images named in {FILE_NAME} (e.g. {min(known)})", f"none of them in {self.path}", "check the names"
-            )
+            named = f"the images named in {FILE_NAME} (e.g. {min(known)})"
+            raise SourceError(f"None of {named} are in {self.path}.", hint="Check the names.")
         self._size = self._first_size()
 
     @property
@@ -128,9 +131,9 @@ class ImageFolderSource(BaseSource):
     def warning(self) -> str | None:
         parts = [f"{len(self.skipped)} files skipped (first: {self.skipped[0][0]})"] if self.skipped else []
         if self.missing:
-            parts.append(f"{len(self.missing)} annotated images are missing (first: {self.missing[0]})")
+            parts.append(f"annotated images missing: {len(self.missing)} (first: {self.missing[0]})")
         if self.unannotated:
-            parts.append(f"{len(self.unannotated)} images have no annotation (first: {self.unannotated[0]})")
+            parts.append(f"images without annotation: {len(self.unannotated)} (first: {self.unannotated[0]})")
         return "; ".join(parts) or None
 
     def read(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> Frame | None:
@@ -141,7 +144,7 @@ class ImageFolderSource(BaseSource):
             try:
                 image = read_image(file, use_exif=self.annotations is None)
             except SourceError as error:
-                self._skip(file.name, error.found.removeprefix(f"{file.name}: "))
+                self._skip(file.name, _reason(error, file.name))
                 continue
             height, width = image.shape[:2]
             self._size = (width, height)
@@ -165,11 +168,13 @@ class ImageFolderSource(BaseSource):
             if below.is_dir() and not any(entry.suffix.lower() in SUFFIXES for entry in entries):
                 entries = sorted(below.iterdir(), key=lambda entry: natural_key(entry.name))
         except OSError as error:
-            raise SourceError("a folder of images", f"{self.path}: {error.strerror}", "check the path") from error
+            raise SourceError(
+                f"Could not read the folder {self.path}: {error.strerror}.", hint="Check the path."
+            ) from error
         files = [entry for entry in entries if self._is_image(entry)]
         if not files:
-            cure = f"put images into it ({', '.join(sorted(SUFFIXES))})"
-            raise SourceError("a folder with images", f"in {self.path} {_contents(entries)}", cure)
+            hint = f"Supported images are {', '.join(sorted(SUFFIXES))}."
+            raise SourceError(f"There are no images in {self.path}, only {_contents(entries)}.", hint=hint)
         return files
 
     def _is_image(self, entry: Path) -> bool:
@@ -181,7 +186,7 @@ class ImageFolderSource(BaseSource):
         try:
             if entry.stat().st_size > 0:
                 return True
-            self._skip(entry.name, "0 bytes long")
+            self._skip(entry.name, "the file is empty")
         except OSError as error:
             self._skip(entry.name, error.strerror or "unreadable")
         return False
@@ -201,8 +206,9 @@ class ImageFolderSource(BaseSource):
             return (image.shape[1], image.shape[0])
         assert reason is not None
         count = len(self._files)
-        found = reason.found if count == 1 else f"{count} files and none of them can (first: {reason.found})"
-        raise SourceError("an image that can be decoded", found, reason.cure)
+        if count == 1:
+            raise reason
+        raise SourceError(f"None of the {count} images can be read. {reason.problem}", hint=reason.hint)
 
     def _camera_of(self, name: str, width: int, height: int) -> Camera | None:
         matrix = self.annotations.intrinsics_of(name) if self.annotations else None
@@ -216,9 +222,13 @@ class ImageFolderSource(BaseSource):
             self.skipped.append((name, reason))
 
 
+def _reason(error: SourceError, name: str) -> str:
+    return error.problem.removeprefix(f"Could not read {name}: ").removesuffix(".")
+
+
 def _contents(entries: list[Path]) -> str:
     if not entries:
-        return "nothing at all"
+        return "an empty folder"
     kinds = Counter("folders" if entry.is_dir() else f"{entry.suffix.lower() or 'nameless'} files" for entry in entries)
     return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
 

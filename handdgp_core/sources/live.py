@@ -17,6 +17,7 @@ from handdgp_core.types import Frame
 MAX_AGE_NS = 250_000_000  # an unread frame older than this is not shown: the camera has fallen silent since
 LOST_AFTER_NS = 3_000_000_000  # failing this long without one good frame means that the camera is gone
 RETRY_S = 0.02  # between two failed grabs, so that a dead device does not spin a core
+_RECONNECT = "Connect it again."
 JOIN_S = 0.3  # a thread stuck inside a driver is left to end by itself
 BLACK_LEVEL = 8
 BLACK_FRAMES = 30
@@ -96,7 +97,7 @@ class LiveSource(BaseSource):
     @property
     def warning(self) -> str | None:
         if self._black >= BLACK_FRAMES:
-            return f"{self.name} gives black pictures: is the lens covered, or its privacy shutter closed?"
+            return f"{self.name} sends black frames: is the lens covered, or its privacy shutter closed?"
         return None
 
     def read(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> Frame | None:
@@ -115,7 +116,7 @@ class LiveSource(BaseSource):
                 return frame
             if self._failure is not None:
                 raise self._failure
-        raise NoFrameYet(f"{self.name} gives no picture")
+        raise NoFrameYet(f"{self.name} sends no frames")
 
     def close(self) -> None:
         self._stop.set()
@@ -133,7 +134,8 @@ class LiveSource(BaseSource):
         except SourceError as error:
             self._fail(error)
         except Exception as error:  # whatever the backend throws must reach the reader, not die with this thread
-            self._fail(SourceLost(f"pictures from {self.name}", f"{type(error).__name__}: {error}", "connect it again"))
+            reason = f"{type(error).__name__}: {error}"
+            self._fail(SourceLost(f"Could not read from {self.name}: {reason}.", hint=_RECONNECT))
         finally:
             self._capture.release()
 
@@ -147,7 +149,7 @@ class LiveSource(BaseSource):
                 last_good_ns = self._clock_ns()
                 self._publish(frame, last_good_ns)
             elif self._is_gone() or self._clock_ns() - last_good_ns > LOST_AFTER_NS:
-                raise SourceLost(f"pictures from {self.name}", "that it has stopped giving any", "connect it again")
+                raise SourceLost(f"{self.name} has stopped sending frames.", hint=_RECONNECT)
             else:
                 self._stop.wait(RETRY_S)
 

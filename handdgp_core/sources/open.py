@@ -1,4 +1,4 @@
-"""From what a person types to a source."""
+"""From what a user types to a source."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def open_source(
     """
     spec = os.fspath(spec).strip()
     if not spec:
-        raise UsageError(f"a source: {ACCEPTED}", "nothing", "name one")
+        raise UsageError("No source is given.", hint=f"Give {ACCEPTED}.")
     if spec == "demo":
         return DemoSource(demo_folder, loop, capture_factory)
     if is_webcam(spec):
@@ -81,9 +81,7 @@ def _local_path(spec: str) -> Path:
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
     if "://" in spec:
-        raise UsageError(
-            f"a URL of a kind that can be read ({', '.join(SCHEMES)})", f"{parts.scheme}://", "use another"
-        )
+        raise UsageError(f"Cannot open {parts.scheme}:// URLs.", hint=f"Supported are {', '.join(SCHEMES)}.")
     return Path(spec).expanduser()
 
 
@@ -91,7 +89,9 @@ def _open_path(path: Path, loop: bool, capture_factory: CaptureFactory) -> Sourc
     if path.is_dir():
         return ImageFolderSource(path)
     if not path.exists():
-        raise SourceError(f"a source: {ACCEPTED}", f"no {path}", _suggestion(path))
+        raise SourceError(
+            f"Could not open {path}: it does not exist.", hint=f"{_suggestion(path)} A source is {ACCEPTED}."
+        )
     if path.suffix.lower() in SUFFIXES:
         return ImageFolderSource(path)
     if path.suffix.lower() in (".mcap", ".part"):
@@ -104,10 +104,10 @@ def _open_path(path: Path, loop: bool, capture_factory: CaptureFactory) -> Sourc
 def _suggestion(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
-        return f"check the path: there is no folder {folder} either"
+        return f"Check the path: there is no folder {folder} either."
     try:
         names = [entry.name for entry in folder.iterdir()]
     except OSError:
-        return "check the path"
+        return "Check the path."
     close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
-    return f"perhaps you meant {' or '.join(close)}" if close else f"check the name: {folder} holds nothing like it"
+    return f"Did you mean {' or '.join(close)}?" if close else f"Check the name: {folder} holds nothing like it."

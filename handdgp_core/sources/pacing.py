@@ -69,7 +69,7 @@ class PacedSource(BaseSource):
         hold_at_end: bool = False,
     ) -> None:
         if not inner.is_seekable:
-            raise UsageError("a file or folder to play", f"{inner.name}, which is live", "read it as it comes")
+            raise UsageError(f"Cannot pace {inner.name}: it is a live source.")
         super().__init__()
         self.inner = inner
         self._clock = clock or SystemClock()
@@ -145,7 +145,7 @@ class PacedSource(BaseSource):
                 check_index(part[0], self.frame_count or part[0] + 1, self.name)
                 check_index(part[1], self.frame_count or part[1] + 1, self.name)
                 if part[1] < part[0]:
-                    raise UsageError("a part to repeat that begins before it ends", f"{part[0]} to {part[1]}")
+                    raise UsageError(f"The part to repeat must begin before it ends, not {part[0]} to {part[1]}.")
             self._loop = part
             if part is not None and not self._paused and not part[0] <= self.position <= part[1]:
                 self._go(part[0])
@@ -304,5 +304,5 @@ class PacedSource(BaseSource):
 
 def _checked_speed(speed: float) -> float:
     if not SLOWEST <= speed <= FASTEST:
-        raise UsageError(f"a speed from {SLOWEST} to {FASTEST}", f"{speed}", "1 is real time")
+        raise UsageError(f"The speed must be from {SLOWEST} to {FASTEST}, not {speed}.", hint="1 is real time.")
     return speed

@@ -149,7 +149,7 @@ class BaseSource(ABC):
     def read(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> Frame | None: ...
 
     def seek(self, index: int) -> None:
-        raise SourceError("a source that can be wound", f"{self.name}, which is live", "use a video file or a folder")
+        raise SourceError(f"Cannot seek in {self.name}: it is a live source.", hint="Use a video file or a folder.")
 
     @abstractmethod
     def close(self) -> None: ...
@@ -166,9 +166,7 @@ class BaseSource(ABC):
 def check_index(index: int, count: int, name: str) -> None:
     """Raise SourceError unless 0 <= index < count."""
     if not 0 <= index < count:
-        raise SourceError(
-            f"a frame number from 0 to {count - 1}", f"{index}", f"choose a frame that is in {name or 'the source'}"
-        )
+        raise SourceError(f"There is no frame {index} in {name or 'the source'}: frames are 0 to {count - 1}.")
 
 
 def frames(

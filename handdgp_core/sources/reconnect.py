@@ -17,12 +17,12 @@ JOIN_S = 0.3
 
 
 class ReconnectingSource(BaseSource):
-    """Wraps a live source. While it is lost `read` raises `NoFrameYet` with the state of the search.
+    """Wraps a live source. While it is disconnected `read` raises `NoFrameYet` with the state.
 
     Frame numbers and time stamps go on rising over a loss. The picture size may differ afterwards.
 
     Args:
-        reopen: opens the source anew by its stable identity; called from a thread of its own after a loss, since
+        reopen: reopens the source by its stable identity; called from a thread of its own after a loss, since
             opening may block. Called once here, in the caller's thread, unless `source` is given.
         source: already opened.
         pauses_s: waits before the first, second, ... attempt.
@@ -79,7 +79,7 @@ class ReconnectingSource(BaseSource):
         """Next frame; None after `close` (a live source has no other end).
 
         Raises:
-            NoFrameYet: silent, or lost and being looked for: `status` tells which.
+            NoFrameYet: silent, or disconnected: the text says which.
         """
         deadline = time.monotonic() + timeout_s
         while not self._stop.is_set():
@@ -131,7 +131,7 @@ class ReconnectingSource(BaseSource):
             self._inner = None
             self.losses += 1
             self._index_offset = self._next_index
-            self._status = f"{self.name} is lost; looking for it"
+            self._status = f"{self.name} disconnected; waiting for it to return"
             self._search = threading.Thread(target=self._look, name=f"reopen {self.name}", daemon=True)
             self._search.start()
 
@@ -141,8 +141,8 @@ class ReconnectingSource(BaseSource):
             attempt += 1
             try:
                 source = self._reopen()
-            except HandDGPError as error:
-                self._status = f"{self.name} is lost; attempt {attempt} found {error.found}"
+            except HandDGPError:
+                self._status = f"{self.name} disconnected; waiting for it to return (attempt {attempt})"
                 continue
             self._deliver(source)
             return

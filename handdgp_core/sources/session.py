@@ -105,7 +105,7 @@ class SessionSource(BaseSource):
                 continue
             return width, height
         self.session.close()
-        raise SourceError("a recording with pictures", f"none that is whole in {self.name}", "choose another file")
+        raise SourceError(f"Could not open {self.name}: no frame in it is complete.", hint="Choose another file.")
 
     def _start_again(self) -> bool:
         count, fps = self.session.frame_count, self.session.nominal_fps or 30.0

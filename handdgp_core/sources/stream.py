@@ -27,7 +27,7 @@ def is_url(spec: str) -> bool:
     try:
         _ = urlsplit(spec).port  # checked only when asked for
     except ValueError as error:
-        raise UsageError("the address of a stream", f"{error}", "write it as rtsp://host:port/path") from error
+        raise UsageError(f"This is not a stream address: {error}.", hint="Use rtsp://host:port/path.") from error
     return True
 
 
@@ -76,14 +76,15 @@ def _connect(url: str, capture_factory: CaptureFactory) -> Capture:
 
 def _explain(url: str) -> SourceError:
     parts = urlsplit(url)
-    wanted = f"a video stream at {shown_url(url)}"
+    failed = f"Could not open the stream {shown_url(url)}"
     port = parts.port or _PORTS.get(parts.scheme.lower())
     if parts.hostname and port and parts.scheme.lower() not in ("udp", "rtp", "srt"):
         try:
             socket.create_connection((parts.hostname, port), timeout=2.0).close()
         except socket.gaierror:
-            return SourceError(wanted, f"no computer called {parts.hostname}", "check the address and the network")
+            return SourceError(f"{failed}: host {parts.hostname} not found.", hint="Check the address and the network.")
         except OSError as error:
             reason = error.strerror or "no answer"
-            return SourceError(wanted, f"{parts.hostname}:{port} not reachable ({reason})", "check that it is on")
-    return SourceError(wanted, "nothing there that can be decoded", "check the path, user name and password")
+            unreachable = f"{parts.hostname}:{port} is not reachable ({reason})"
+            return SourceError(f"{failed}: {unreachable}.", hint="Check that the camera or server is on.")
+    return SourceError(f"{failed}: no video that can be decoded.", hint="Check the path, user name and password.")

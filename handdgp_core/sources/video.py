@@ -268,5 +268,5 @@ class VideoSource(BaseSource):
         self._capture.release()
         self._capture = self._factory(self.path, cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
-            raise SourceError(f"to read {self.name} again from its start", "that it no longer opens", "open it anew")
+            raise SourceError(f"Could not rewind {self.name}: it can no longer be opened.", hint="Open it again.")
         self._next, self._grabbed_ms = 0, None

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from handdgp_core.errors import SourceError
 
-CURE_CODEC = "convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
-CURE_COPY = "copy or export it again"
+_CONVERT = "Convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4."
+_COPY = "Copy or export the file again."
 _HEAD = 4096
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _PICTURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
@@ -16,22 +16,21 @@ _CONTAINERS = {b"\x1aE\xdf\xa3": "Matroska or WebM", b"OggS": "Ogg", b"FLV": "Fl
 
 def explain_video(path: str, name: str, opened: bool = False) -> SourceError:
     """The error for a file that OpenCV does not open (or, `opened`, opens without giving one frame)."""
-    wanted = "a video that can be decoded"
     file = Path(path)
     if not file.is_file():
-        found = f"{path}, which is no file" if file.exists() else f"no file {path}"
-        return SourceError(wanted, found, "check the path")
+        reason = "it is not a file" if file.exists() else "the file does not exist"
+        return SourceError(f"Could not open {path}: {reason}.", hint="Check the path.")
     size = file.stat().st_size
     if size == 0:
-        return SourceError(wanted, f"{name}, which is 0 bytes long", CURE_COPY)
+        return SourceError(f"Could not open {name}: the file is empty.", hint=_COPY)
     try:
         head = _head(file)
-        found, cure = _explain_bytes(file, head)
+        reason, hint = _explain_bytes(file, head)
     except OSError as error:
-        found, cure = f"that it cannot be read ({error.strerror})", "check the file's permissions"
-    if opened and "codec" not in found:
-        found = f"not one frame in it that can be decoded ({size} bytes)"
-    return SourceError(wanted, f"{name}: {found}", cure)
+        reason, hint = f"the file cannot be read ({error.strerror})", "Check the file's permissions."
+    if opened and "codec" not in reason:
+        reason = f"it holds no frame that can be decoded ({size} bytes)"
+    return SourceError(f"Could not open {name}: {reason}.", hint=hint)
 
 
 def looks_like_text(head: bytes) -> bool:
@@ -84,32 +83,33 @@ def mp4_box(file: Path, kind: bytes) -> bytes | None:
 
 
 def _explain_bytes(file: Path, head: bytes) -> tuple[str, str]:
+    """The reason and the hint."""
     if looks_like_text(head):
-        return "a text file, whatever its name says", "choose a video file"
+        return "this is a text file, not a video", "Choose a video file."
     for magic, kind in _PICTURES.items():
         if head.startswith(magic):
-            return f"a {kind} picture", "give the folder that holds the pictures instead"
+            return f"this is a {kind} image, not a video", "Open the folder that holds the images instead."
     if head[4:8] in _MP4_BOXES:
         if mp4_box(file, b"moov") is None:
             return (
-                f"an MP4 file that was cut short after {file.stat().st_size} bytes (its index, the 'moov' part, is "
-                "missing), so that no frame can be read",
-                "copy it again; if the recording itself was interrupted, a repair tool such as untrunc may help",
+                f"the MP4 file is incomplete after {file.stat().st_size} bytes (its index, the 'moov' box, is missing)",
+                "Copy it again; if the recording itself was interrupted, a repair tool such as untrunc may help.",
             )
         return _explain_codec(file)
     if _is_avi(head):
         return _explain_codec(file)
     for magic, kind in _CONTAINERS.items():
         if head.startswith(magic):
-            return f"a {kind} file with a damaged start or an unsupported codec", CURE_CODEC
-    return "bytes of no video format", "choose a video (mp4, mov, avi, webm, mkv), an image, or a folder of images"
+            return f"the {kind} file is damaged at its start or its codec is not supported", _CONVERT
+    hint = "Choose a video (mp4, mov, avi, webm, mkv), an image, or a folder of images."
+    return "not a recognised video format", hint
 
 
 def _explain_codec(file: Path) -> tuple[str, str]:
     codec = video_codec(file)
     if codec is None:
-        return "no video track in it", "choose a file with pictures"
-    return f"video of codec '{codec}', which cannot be decoded here, or damaged", CURE_CODEC
+        return "it has no video track", "Choose a file with video."
+    return f"its codec '{codec}' cannot be decoded here, or the file is damaged", _CONVERT
 
 
 def _is_avi(head: bytes) -> bool:

@@ -72,11 +72,11 @@ class WebcamSettings:
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or not 0 < self.fps < 10_000:
-            raise UsageError("a positive picture size and frame rate", f"{self.size} at {self.fps}", "e.g. 1280x720")
+            raise UsageError(f"Resolution and frame rate must be positive, not {self.size} at {self.fps}.")
         if len(self.pixel_format) not in (0, 4):
-            raise UsageError("a pixel format of four characters", repr(self.pixel_format), "e.g. MJPG or YUYV")
+            raise UsageError(f"A pixel format has four characters (e.g. MJPG), not {self.pixel_format!r}.")
         if self.backend != "auto" and self.backend not in BACKENDS:
-            raise UsageError("a camera backend", repr(self.backend), f"use auto, {', '.join(BACKENDS)}")
+            raise UsageError(f"Unknown camera backend {self.backend!r}.", hint=f"Use auto, {', '.join(BACKENDS)}.")
 
 
 class WebcamSource(LiveSource):
@@ -134,7 +134,7 @@ class WebcamSource(LiveSource):
         width, height = self.size
         if (width, height) != self.settings.size:
             asked = f"{self.settings.size[0]}x{self.settings.size[1]}"
-            return super().warning or f"{self.name} gives {width}x{height} pictures instead of {asked}"
+            return super().warning or f"{self.name} uses {width}x{height} instead of the requested {asked}"
         return super().warning
 
 
@@ -161,8 +161,8 @@ def webcam_index(identity: str | int) -> int:
     number = node.removeprefix("video")
     if node.startswith("video") and number.isdigit():
         return int(number)
-    found = f"{text}, which is not one" if os.path.lexists(text) else f"no {text}"
-    raise SourceError("a webcam (a number, or a device file such as /dev/video0)", found, "connect it again")
+    reason = f"{text} is not a webcam" if os.path.lexists(text) else f"there is no {text}"
+    raise SourceError(f"Could not open the webcam: {reason}.", hint="Connect it, or give a number or /dev/video0.")
 
 
 def _open(index: int, settings: WebcamSettings, factory: CaptureFactory) -> Capture | None:

@@ -162,7 +162,7 @@ def test_no_hand_says_what_to_do(rig, monkeypatch: pytest.MonkeyPatch) -> None: 
     rig.estimator = ScriptedEstimator(hands=[])
     window = rig.show()
     rig.start()
-    rig.until(lambda: window.camera.view.message[0] == "No hand yet")
+    rig.until(lambda: window.camera.view.message[0] == "No hand detected")
     assert "20–80 cm" in window.camera.view.message[1]
 
 
@@ -179,10 +179,11 @@ def test_unplugging_shows_a_message_and_the_button_opens_again(rig, qtbot) -> No
 
 
 def test_a_silent_camera_says_that_it_is_being_looked_for(rig) -> None:  # type: ignore[no-untyped-def]
-    rig.sources["cam"] = lambda: ScriptedSource(silent="scripted is lost. Looking for it")
+    rig.sources["cam"] = lambda: ScriptedSource(silent="scripted disconnected; waiting for it to return")
     window = rig.show()
     rig.start("cam")
-    rig.until(lambda: window.camera.view.message == ("Waiting for the camera", "scripted is lost. Looking for it"))
+    waiting = "scripted disconnected; waiting for it to return"
+    rig.until(lambda: window.camera.view.message == ("Waiting for the camera", waiting))
 
 
 def test_a_black_picture_is_told_while_it_lasts(rig) -> None:  # type: ignore[no-untyped-def]

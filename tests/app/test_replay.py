@@ -81,9 +81,9 @@ def test_a_frame_that_the_model_left_out_shows_the_last_result_and_says_so(playe
     kept = show_frame(player, window, 19)  # nothing was recorded there
     assert kept.frames_ago == 1
     np.testing.assert_array_equal(kept.raw_hands[0].vertices_m, hand(0.318).vertices_m)
-    player.until(lambda: window.status_line.inference.text() == "result of 1 frame earlier")
+    player.until(lambda: window.status_line.inference.text() == "result from 1 frame earlier")
     notice = window._saver.export_mesh(kept)
-    assert notice is not None and "this very frame" in notice.title
+    assert notice is not None and "no recorded result" in notice.title
     window.motion.clear()
     window.motion.add(kept)
     assert not len(window.motion.history.motion["right"].rows)

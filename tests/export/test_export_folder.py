@@ -44,14 +44,14 @@ def test_a_file_in_the_way_is_named(tmp_path, below):
     blocker.write_text("mine")
     with pytest.raises(OutputError, match=f"a file at {blocker}") as caught:
         prepare_output(blocker / below)
-    assert "move that file" in caught.value.cure
+    assert "Move that file" in caught.value.hint
     assert blocker.read_text() == "mine"
 
 
 def test_too_little_room(tmp_path):
     with pytest.raises(OutputError, match="of free space") as caught:
         prepare_output(tmp_path, needed_bytes=10**18)
-    assert str(tmp_path) in caught.value.wanted
+    assert str(tmp_path) in caught.value.problem
 
 
 def test_a_full_disk(small_disk):
@@ -79,19 +79,19 @@ def test_a_forbidden_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "found"),
+    ("number", "reason"),
     [
-        (errno.ENOSPC, "a full disk"),
-        (errno.EDQUOT, "a full disk"),
-        (errno.EROFS, "a read-only file system"),
-        (errno.EACCES, "none"),
-        (errno.EIO, "an error: Input/output error"),
+        (errno.ENOSPC, " to a full disk"),
+        (errno.EDQUOT, " to a full disk"),
+        (errno.EROFS, " to a read-only file system"),
+        (errno.EACCES, ": permission denied"),
+        (errno.EIO, ": Input/output error"),
     ],
 )
-def test_what_the_system_says_becomes_a_message_with_a_cure(tmp_path, number, found):
+def test_what_the_system_says_becomes_a_message_with_a_hint(tmp_path, number, reason):
     error = as_output_error(tmp_path / "a", OSError(number, os.strerror(number)))
-    assert error.found == found
-    assert error.cure
+    assert error.problem == f"Could not write {tmp_path / 'a'}{reason}."
+    assert error.hint
 
 
 def test_the_temporary_name_keeps_the_ending(tmp_path):

@@ -140,7 +140,7 @@ def test_other_spellings(tmp_path):
         ("plumb_bob", "equidistant", "equidistant"),
         ("plumb_bob", "fisheye", "fisheye"),
         ("data: [0.09,", "data: [0.09, .nan,", "5 numbers"),
-        ("rows: 1\n  cols: 5\n  data: [0.09, -0.18, 8e-04, -6e-04, 0.05]", "data: [0.09]", "found 1"),
+        ("rows: 1\n  cols: 5\n  data: [0.09, -0.18, 8e-04, -6e-04, 0.05]", "data: [0.09]", "not 1"),
     ],
 )
 def test_damaged_ros_file_is_refused_with_file_and_reason(tmp_path, before, after, message):
@@ -175,12 +175,12 @@ def test_text_that_is_no_camera_is_refused(tmp_path, text):
 
 
 def test_things_that_are_no_camera_file_are_refused(tmp_path):
-    with pytest.raises(CameraError, match="no file"):
+    with pytest.raises(CameraError, match="does not exist"):
         Camera.load(tmp_path / "absent.yaml")
-    with pytest.raises(CameraError, match="can be read"):
+    with pytest.raises(CameraError, match="Could not read"):
         Camera.load(tmp_path)
     (tmp_path / "clip.mp4").write_bytes(bytes(range(256)) * 10)
-    with pytest.raises(CameraError, match="not text"):
+    with pytest.raises(CameraError, match="not a text file"):
         Camera.load(tmp_path / "clip.mp4")
     (tmp_path / "big.yaml").write_bytes(b"#" * 2_000_000)
     with pytest.raises(CameraError, match="too big"):
@@ -235,7 +235,7 @@ def test_a_camchain_of_kalibr_itself_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [("radtan", "equidistant", "equidistant"), ("pinhole", "omni", "omni"), ("921.25, ", "", "four intrinsics"),
-     ("cam_overlaps", "x: 1\ncam1:\n  a", "one camera")],
+     ("cam_overlaps", "x: 1\ncam1:\n  a", "more than one camera")],
 )  # fmt: skip
 def test_a_camchain_that_is_no_pinhole_of_ours_is_refused(tmp_path, old, new, said):
     with pytest.raises(CameraError, match=said):

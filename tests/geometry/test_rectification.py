@@ -262,7 +262,7 @@ def test_pictures_of_any_size():
     "image", [np.zeros((720, 1281, 3), np.uint8), np.zeros((720, 1280, 5), np.uint8), np.zeros((720, 1280, 3))]
 )
 def test_picture_that_does_not_fit_is_refused(image):
-    with pytest.raises(ShapeError, match=r"found"):
+    with pytest.raises(ShapeError, match=r"The image must be .*, not "):
         Rectification.fit(camera_with(), crop_at()).warp(image)
 
 

@@ -299,10 +299,10 @@ def test_assets_of_another_layout_say_what_is_wrong(tmp_path: Path) -> None:
 
     holes = arrays["vertices"].copy()
     holes[7] = np.nan
-    refused("finite numbers in vertices", vertices=holes)
-    refused("with dof_axis", dof_axis=None)
-    refused("skinning_weights of shape", skinning_weights=arrays["skinning_weights"][:-1])
-    refused("faces between", faces=arrays["faces"] + 1)
+    refused("vertices must be finite numbers", vertices=holes)
+    refused("has no dof_axis", dof_axis=None)
+    refused("skinning_weights must be of shape", skinning_weights=arrays["skinning_weights"][:-1])
+    refused("faces must be between", faces=arrays["faces"] + 1)
     refused("parents before children", bone_parents=arrays["bone_parents"][::-1].copy())
-    refused("dof_bone between", dof_bone=arrays["dof_bone"] + 9)
-    refused("numbers in vertices", vertices=arrays["vertices"].astype("U9"))
+    refused("dof_bone must be between", dof_bone=arrays["dof_bone"] + 9)
+    refused("vertices must be numbers", vertices=arrays["vertices"].astype("U9"))

@@ -100,7 +100,7 @@ def test_calls_are_refused(tmp_path: Path, function: Any, arguments: tuple[Any, 
     with pytest.raises(AssetError, match="so it is not read") as caught:
         read(file)
     assert not mark.exists()
-    assert "make it again" in caught.value.cure
+    assert "make it again" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -155,11 +155,11 @@ def test_damage_is_an_error_or_other_numbers_and_nothing_else(
     try:
         read(file)
     except AssetError as error:
-        assert str(file) in error.found
+        assert str(file) in error.problem
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AssetError, match="no file"):
+    with pytest.raises(AssetError, match="does not exist"):
         read(tmp_path / "nothing.pkl")
 
 

@@ -134,7 +134,7 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
         ((vertices[:, :2], faces, regressor), "vertices"),
         ((vertices, faces[:, :2], regressor), "faces"),
         ((vertices, faces, regressor[:, :-1]), "regressor"),
-        ((vertices, bad_faces, regressor), "faces from 0 to 161"),
+        ((vertices, bad_faces, regressor), "Faces must be from 0 to 161"),
         ((holes, faces, regressor), "finite"),
     ]:
         with pytest.raises(ShapeError, match=words):

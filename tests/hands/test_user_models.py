@@ -54,8 +54,8 @@ def test_missing_files_say_where_to_get_them_and_where_to_put_them(models: Path)
     ]:
         with pytest.raises(AssetError) as caught:
             read()
-        assert str(models / name) in caught.value.found
-        assert site in caught.value.cure and str(models_folder()) in caught.value.cure
+        assert str(models / name) in caught.value.problem
+        assert site in caught.value.hint and str(models_folder()) in caught.value.hint
 
 
 def test_files_of_another_layout_are_refused(models: Path) -> None:
@@ -68,13 +68,13 @@ def test_files_of_another_layout_are_refused(models: Path) -> None:
         ({"f": bad_faces}, "beyond its 778 vertices"),
         ({"J_regressor": np.zeros((15, 778))}, r"joint regressor of shape \(15, 778\)"),
         ({"v_template": np.zeros((778, 2))}, "vertices"),
-        ({"v_template": "text"}, "no arrays"),
+        ({"v_template": "text"}, "not arrays"),
     ]:
         file.write_bytes(pickle.dumps({**whole, **change}))
         with pytest.raises(AssetError, match=words):
             mano.read_mano()
     file.write_bytes(pickle.dumps({key: value for key, value in whole.items() if key != "f"}))
-    with pytest.raises(AssetError, match="without f"):
+    with pytest.raises(AssetError, match="has no f"):
         mano.read_mano()
     file.write_bytes(pickle.dumps([1, 2]))
     with pytest.raises(AssetError, match="instead of a dictionary"):

@@ -46,12 +46,12 @@ def matrices_with(row, column, value):
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"intrinsics": None}, "'intrinsics' in it"),
-        ({"image": None}, "'image' in it"),
-        ({"image": np.arange(3)}, "'image' as a list of text"),
+        ({"intrinsics": None}, "has no 'intrinsics'"),
+        ({"image": None}, "has no 'image'"),
+        ({"image": np.arange(3)}, "'image' must be a list of text"),
         ({"image": np.array(["a", "b"])}, r"shape \(2, 3, 3\)"),
         ({"intrinsics": np.eye(3)}, r"shape \(3, 3, 3\)"),
-        ({"intrinsics": np.full((3, 3, 3), "x")}, "as numbers"),
+        ({"intrinsics": np.full((3, 3, 3), "x")}, "must be numbers"),
         ({"intrinsics": matrices_with(0, 0, np.nan)}, r"b\.png"),
         ({"intrinsics": matrices_with(1, 1, -400.0)}, "positive focal"),
         ({"intrinsics": matrices_with(0, 1, 3.0)}, "camera matrices"),
@@ -68,7 +68,7 @@ def test_wrong_content_is_refused(tmp_path, changes, match):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(SourceError, match="none"):
+    with pytest.raises(SourceError, match="There is no file"):
         load_annotations(tmp_path)
 
 

@@ -83,7 +83,7 @@ def test_damaged_truth(demo, change):
     np.savez(demo / "truth.npz", **arrays)
     with pytest.raises(AssetError) as caught:
         DemoSource(demo)
-    assert "README" in caught.value.cure
+    assert "README" in caught.value.hint
 
 
 def test_cut_truth_and_cut_clip(demo):

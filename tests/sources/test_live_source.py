@@ -134,7 +134,7 @@ def test_stale_frame_is_never_shown(scripted_camera, wait_until):
         wait_until(lambda: (before := source._newest) and not threading.Event().wait(0.05) and source._newest is before)
         stale = source._newest
         clock.now_ns += MAX_AGE_NS + 1
-        with pytest.raises(NoFrameYet, match="gives no picture"):
+        with pytest.raises(NoFrameYet, match="sends no frames"):
             source.read(0.02)
         scripted_camera.silent.clear()
         assert source.read(WAIT_S).index > stale.index
@@ -192,7 +192,7 @@ def test_camera_that_only_fails_is_lost_after_a_while(scripted_camera):
     scripted_camera.plugged = True
     capture = scripted_camera(0, 0)
     scripted_camera.plugged = False
-    with LiveSource(capture, "cam", clock_ns=Jumping()) as source, pytest.raises(SourceLost, match="stopped giving"):
+    with LiveSource(capture, "cam", clock_ns=Jumping()) as source, pytest.raises(SourceLost, match="stopped sending"):
         source.read(WAIT_S)
 
 

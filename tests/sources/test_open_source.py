@@ -49,11 +49,11 @@ def test_files_and_folders(make_video, tmp_path):
 
 def test_unknown_name_suggests_close_ones(tmp_path):
     (tmp_path / "recording_1.mp4").touch()
-    with pytest.raises(SourceError, match=r"(?i)perhaps you meant recording_1\.mp4"):
+    with pytest.raises(SourceError, match=r"Did you mean recording_1\.mp4\?"):
         open_source(str(tmp_path / "recoding_1.mp4"))
     with pytest.raises(SourceError, match="holds nothing like it") as caught:
         open_source(str(tmp_path / "xyz"))
-    assert "demo" in caught.value.wanted and "/dev/video0" in caught.value.wanted
+    assert "demo" in caught.value.hint and "/dev/video0" in caught.value.hint
     with pytest.raises(SourceError, match="there is no folder"):
         open_source(str(tmp_path / "none" / "xyz.mp4"))
 

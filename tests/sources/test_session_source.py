@@ -72,7 +72,7 @@ def test_a_session_of_which_nothing_is_whole_is_refused(session: Path) -> None:
         if data[place : place + 3] == b"\xff\xd8\xff":
             data[place + 50] ^= 1
     session.write_bytes(data)
-    with pytest.raises(SourceError, match="whole"):
+    with pytest.raises(SourceError, match="no frame in it is complete"):
         open_source(str(session))
 
 

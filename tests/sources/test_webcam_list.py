@@ -68,11 +68,11 @@ def explain(system, index, platform="linux", **more):
 
 def test_missing_camera_lists_the_others(system):
     error = explain(system, 0)
-    assert "no " in error.found and "video0" in error.found
-    assert "2 (Cam Two)" in error.cure and "10 (Cam: Ten)" in error.cure
+    assert "there is no" in error.problem and "video0" in error.problem
+    assert "2 (Cam Two)" in error.hint and "10 (Cam: Ten)" in error.hint
     (system / "dev" / "video2").unlink()
     (system / "dev" / "video10").unlink()
-    assert "demo" in explain(system, 0).cure
+    assert "demo" in explain(system, 0).hint
 
 
 def test_busy_camera_names_who_has_it(system):
@@ -82,7 +82,7 @@ def test_busy_camera_names_who_has_it(system):
     (process / "fd" / "7").symlink_to(system / "dev" / "video2")
     (system / "proc" / "self").mkdir()
     error = explain(system, 2)
-    assert "in use by meeting (process 4242)" in error.found and "close" in error.cure
+    assert "in use by meeting (process 4242)" in error.problem and "Close" in error.hint
     assert processes_using(system / "dev" / "video10", system / "proc") == []
 
 
@@ -94,16 +94,16 @@ def test_own_process_is_not_blamed(system):
 
 
 def test_camera_that_does_not_open_for_no_visible_reason(system):
-    assert "another user's program" in explain(system, 2).found
+    assert "another user's program" in explain(system, 2).problem
 
 
 def test_permission_denied(system, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     error = explain(system, 2)
-    assert "not allowed" in error.found and "usermod" in error.cure
+    assert "not have permission" in error.problem and "usermod" in error.hint
 
 
 @pytest.mark.parametrize(("platform", "word"), [("darwin", "Privacy & Security"), ("win32", "Privacy")])
 def test_other_systems_name_their_privacy_settings(platform, word):
     error = explain_webcam(0, [WebcamInfo(1, "camera 1", None, "1")], platform)
-    assert word in error.cure and "1 (camera 1)" in error.found
+    assert word in error.hint and "1 (camera 1)" in error.problem

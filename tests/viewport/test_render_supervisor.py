@@ -125,7 +125,7 @@ def test_no_rung_left_means_painter_and_says_what_to_install(children):
         children[index].become("dead")
         supervisor.poll()
     assert len(children) == 3
-    assert "software painter" in supervisor.status and "install" in supervisor.status
+    assert "basic renderer" in supervisor.status and "install" in supervisor.status
     supervisor.request(REQUEST)
     assert picture_of(supervisor).backend == "painter"
     supervisor.stop()

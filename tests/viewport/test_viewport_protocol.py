@@ -112,7 +112,7 @@ def test_scene_of_solved_hands(hand):
     assert np.array_equal(state.hands[0].truth_root_m, truth)
     assert state.hands[0].distance_m == pytest.approx(0.4, abs=0.01)  # the palm is 40 cm away
     assert state.camera.pinhole_px == (500.0, 510.0, 320.0, 240.0)
-    assert state.note == "Left hand not placed: too few valid weights"
+    assert state.note == "Left hand has no position: too few valid weights"
 
 
 def test_a_mesh_that_is_not_finite_is_left_out(hand):

@@ -73,7 +73,7 @@ def test_shows_the_hand_where_it_is(painted, scene, qtbot):
     only_mesh(painted)
     painted.set_scene(scene)
     qtbot.waitUntil(lambda: has_hand(painted, scene), timeout=WAIT_MS)
-    assert painted.status.startswith("3D: software painter")
+    assert painted.status.startswith("3D: basic renderer")
 
 
 def test_the_newest_scene_wins(painted, scene, qtbot):
@@ -200,7 +200,7 @@ def test_survives_one_crash_then_paints_and_leaves_nothing_behind(make_widget, s
     qtbot.waitUntil(lambda: widget.statistics.backend == "painter" and has_hand(widget, scene), timeout=WAIT_MS)
     widget.shutdown()
     assert left_over() == []
-    assert "3D: Open3D crashed, starting it again" in statuses
+    assert "3D: Open3D crashed, restarting" in statuses
 
 
 @pytest.mark.gl
@@ -232,6 +232,6 @@ def test_open_gl_that_does_not_work_ends_with_the_painter(make_widget, scene, qt
     only_mesh(widget)
     widget.set_scene(scene)
     qtbot.waitUntil(lambda: has_hand(widget, scene), timeout=WAIT_MS)  # at once, by the painter
-    qtbot.waitUntil(lambda: "software painter" in widget.status, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "basic renderer" in widget.status, timeout=WAIT_MS)
     assert "install" in widget.status
     assert has_hand(widget, scene)

@@ -25,7 +25,7 @@ _NAMES = (
     "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl",
     "smpl/SMPL_NEUTRAL.pkl",
 )
-_ORIGIN = "register at https://smpl.is.tue.mpg.de, accept its licence and download the neutral model"
+_ORIGIN = "Register at https://smpl.is.tue.mpg.de, accept its licence and download the neutral model."
 
 
 def body_template(path: Path | str | None = None, hand_scale_m: float = HAND_SCALE_M, cache: bool = True) -> Template:
@@ -40,11 +40,12 @@ def body_template(path: Path | str | None = None, hand_scale_m: float = HAND_SCA
         AssetError: the file is missing (says where to get it and where to put it), damaged, not SMPL, or would run
             code.
     """
-    wanted = "SMPL's neutral body"
-    model = read_linear_model(find_model_file(path, _NAMES, wanted, _ORIGIN), wanted, _ORIGIN)
+    what = "SMPL's neutral body"
+    model = read_linear_model(find_model_file(path, _NAMES, what, _ORIGIN), what, _ORIGIN)
     if model.joint_regressor.shape != (JOINT_COUNT, VERTEX_COUNT):
-        found = f"{model.file} with a joint regressor of shape {model.joint_regressor.shape}"
-        raise AssetError(f"{wanted}, {JOINT_COUNT} joints and {VERTEX_COUNT} vertices", found, _ORIGIN)
+        expected = f"{JOINT_COUNT} joints and {VERTEX_COUNT} vertices"
+        actual = f"a joint regressor of shape {model.joint_regressor.shape}"
+        raise AssetError(f"{model.file} is not {what} of {expected}: it has {actual}.", hint=_ORIGIN)
     regressor = body_regressor(model.joint_regressor)
     return build_template("body", model.vertices, model.faces, regressor, hand_scale_m, cache)
 

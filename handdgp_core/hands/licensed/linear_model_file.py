@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
-from handdgp_core.errors import AssetError
-from handdgp_core.hands.licensed.restricted_pickle import read_pickle
+from handdgp_core.hands.licensed.restricted_pickle import read_pickle, unreadable
 
 __all__ = ["LinearModelFile", "read_linear_model"]
 
@@ -35,28 +34,28 @@ class LinearModelFile:
     content: dict[str, Any]
 
 
-def read_linear_model(file: Path, wanted: str, cure: str) -> LinearModelFile:
+def read_linear_model(file: Path, what: str, hint: str) -> LinearModelFile:
     """Read such a file without running anything in it.
 
     Raises:
         AssetError: the file is missing, damaged, of another layout, or would run code.
     """
-    content = read_pickle(file, wanted, cure)
+    content = read_pickle(file, what, hint)
     if not isinstance(content, dict):
-        raise AssetError(wanted, f"{file}, which holds {type(content).__name__} instead of a dictionary", cure)
+        raise unreadable(file, what, f"it holds {type(content).__name__} instead of a dictionary", hint)
     missing = [key for key in ("v_template", "f", "J_regressor") if key not in content]
     if missing:
-        raise AssetError(wanted, f"{file} without {', '.join(missing)}", cure)
+        raise unreadable(file, what, f"it has no {', '.join(missing)}", hint)
     try:
         vertices = np.asarray(content["v_template"], dtype=np.float64)
         faces = np.asarray(content["f"]).astype(np.int32)
         regressor = np.asarray(content["J_regressor"], dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise AssetError(wanted, f"{file} with values that are no arrays ({error})", cure) from error
+        raise unreadable(file, what, f"some values are not arrays ({error})", hint) from error
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
-        raise AssetError(wanted, f"{file} with vertices {vertices.shape} and faces {faces.shape}", cure)
+        raise unreadable(file, what, f"its vertices are {vertices.shape} and its faces {faces.shape}", hint)
     if regressor.ndim != 2 or regressor.shape[1] != len(vertices):
-        raise AssetError(wanted, f"{file} with a joint regressor {regressor.shape}", cure)
+        raise unreadable(file, what, f"its joint regressor is {regressor.shape}", hint)
     if faces.size and not (faces.min() >= 0 and faces.max() < len(vertices)):
-        raise AssetError(wanted, f"{file} with faces beyond its {len(vertices)} vertices", cure)
+        raise unreadable(file, what, f"it has faces beyond its {len(vertices)} vertices", hint)
     return LinearModelFile(file, vertices, faces, regressor, content)

@@ -14,6 +14,7 @@ import numpy as np
 from handdgp_core.arrays import Array, Handedness
 from handdgp_core.errors import AssetError
 from handdgp_core.hands.licensed.linear_model_file import LinearModelFile, read_linear_model
+from handdgp_core.hands.licensed.restricted_pickle import unreadable
 from handdgp_core.hands.licensed.user_models import find_model_file
 from handdgp_core.hands.topology.template import Template, build_template
 
@@ -21,8 +22,8 @@ __all__ = ["mano_layer", "mano_regressor", "mano_template", "read_mano"]
 
 VERTEX_COUNT, JOINT_COUNT = 778, 16
 _ORIGIN = (
-    "register at https://mano.is.tue.mpg.de, accept its licence and download mano_v1_2.zip, which holds "
-    "models/MANO_RIGHT.pkl"
+    "Register at https://mano.is.tue.mpg.de, accept its licence and download mano_v1_2.zip, which holds "
+    "models/MANO_RIGHT.pkl."
 )
 # FreiHAND's keypoint -> MANO's joint (wrist; index, middle, little, ring, thumb, three each)...
 _JOINT_OF_KEYPOINT = {0: 0, 1: 13, 2: 14, 3: 15, 5: 1, 6: 2, 7: 3, 9: 4, 10: 5, 11: 6, 13: 10, 14: 11, 15: 12}
@@ -43,14 +44,14 @@ def read_mano(path: Path | str | None = None, handedness: Handedness = "right") 
             code.
     """
     name = f"MANO_{handedness.upper()}.pkl"
-    wanted = f"MANO's {handedness} hand"
-    file = find_model_file(path, (name, f"mano/{name}", f"models/{name}"), wanted, _ORIGIN)
-    model = read_linear_model(file, wanted, _ORIGIN)
+    what = f"MANO's {handedness} hand"
+    file = find_model_file(path, (name, f"mano/{name}", f"models/{name}"), what, _ORIGIN)
+    model = read_linear_model(file, what, _ORIGIN)
     if model.joint_regressor.shape != (JOINT_COUNT, len(model.vertices)):
-        found = f"{file} with a joint regressor of shape {model.joint_regressor.shape}"
-        raise AssetError(f"{wanted} with {JOINT_COUNT} joints", found, _ORIGIN)
+        reason = f"it has a joint regressor of shape {model.joint_regressor.shape} instead of {JOINT_COUNT} joints"
+        raise unreadable(file, what, reason, _ORIGIN)
     if len(model.vertices) <= max(TIP_VERTICES.values()):
-        raise AssetError(f"{wanted} with {VERTEX_COUNT} vertices", f"{file} with {len(model.vertices)}", _ORIGIN)
+        raise unreadable(file, what, f"it has {len(model.vertices)} instead of {VERTEX_COUNT} vertices", _ORIGIN)
     return model
 
 
@@ -89,7 +90,7 @@ def mano_layer(path: Path | str | None = None, handedness: Handedness = "right",
         import smplx
         from smplx.utils import Struct
     except ImportError as error:
-        raise AssetError("the package smplx", "none installed", "pip install smplx") from error
+        raise AssetError("The package smplx is not installed.", hint="pip install smplx") from error
     model = read_mano(path, handedness)
     # The path is only read where no data is given, but it must name a file.
     content = Struct(**model.content)

@@ -26,31 +26,36 @@ __all__ = ["read_pickle"]
 _LARGEST_BYTES = 2 << 30
 
 
-def read_pickle(file: Path, wanted: str, cure: str) -> Any:
+def read_pickle(file: Path, what: str, hint: str) -> Any:
     """Numbers, text, lists, tuples, dictionaries and arrays out of a pickle; nothing of the file runs.
 
     Args:
         file: a pickle of Python 2 or 3.
-        wanted: what the file should be, for messages.
-        cure: what to do where it is not.
+        what: what the file should be, for messages.
+        hint: what to do where it is not.
 
     Raises:
         AssetError: a file that is missing, damaged, too large, or names something that is not on the list.
     """
     try:
         if file.stat().st_size > _LARGEST_BYTES:
-            raise AssetError(wanted, f"{file}, larger than {_LARGEST_BYTES >> 30} GiB", cure)
+            raise unreadable(file, what, f"it is larger than {_LARGEST_BYTES >> 30} GiB", hint)
         content = _Unpickler(io.BytesIO(file.read_bytes())).load()
         return _plain(content)
     except FileNotFoundError as error:
-        raise AssetError(wanted, f"no file {file}", cure) from error
+        raise unreadable(file, what, "the file does not exist", hint) from error
     except _RefusedError as error:
-        found = f"{file}, which names {error}: such a file could run any command, so it is not read"
-        raise AssetError(wanted, found, cure) from error
+        reason = f"it names {error}, and such a file could run any command, so it is not read"
+        raise unreadable(file, what, reason, hint) from error
     except AssetError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
-        raise AssetError(wanted, f"{file}, which cannot be read ({type(error).__name__}: {error})", cure) from error
+        raise unreadable(file, what, f"{type(error).__name__}: {error}", hint) from error
+
+
+def unreadable(file: Path, what: str, reason: str, hint: str) -> AssetError:
+    """The error for a model file that is not what it should be."""
+    return AssetError(f"Could not read {what} from {file}: {reason}.", hint=hint)
 
 
 class _RefusedError(pickle.UnpicklingError):

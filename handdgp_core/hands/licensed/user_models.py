@@ -18,14 +18,14 @@ def models_folder() -> Path:
     return Path(chosen).expanduser() if chosen else user_data_path("handdgp-live", appauthor=False) / "models"
 
 
-def find_model_file(path: Path | str | None, names: tuple[str, ...], wanted: str, origin: str) -> Path:
+def find_model_file(path: Path | str | None, names: tuple[str, ...], what: str, origin: str) -> Path:
     """The user's file: a path, a folder that holds it, or (None) the folder for model files.
 
     Args:
         path: file, folder or None.
         names: what the file may be called in a folder.
-        wanted: what it is.
-        origin: where to get it, a sentence without a full stop.
+        what: what it is.
+        origin: where to get it, a sentence.
 
     Raises:
         AssetError: there is none; says where to get it and where to put it.
@@ -35,5 +35,7 @@ def find_model_file(path: Path | str | None, names: tuple[str, ...], wanted: str
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    found = f"no file {' or '.join(str(candidate) for candidate in candidates)}"
-    raise AssetError(wanted, found, f"{origin}; put {names[0]} into {models_folder()}")
+    places = " or ".join(str(candidate) for candidate in candidates)
+    raise AssetError(
+        f"Could not find {what}: there is no file {places}.", hint=f"{origin} Put {names[0]} into {models_folder()}."
+    )

@@ -155,7 +155,7 @@ class OpenHand:
         dof, shape, scale = self._checked_pose(pose.dof_rad, pose.shape, pose.scale)
         rotation = np.asarray(pose.rotation, dtype=np.float64)
         if rotation.shape != (len(dof), 3, 3):
-            raise ShapeError(f"rotation of shape {(len(dof), 3, 3)}", f"{rotation.shape}")
+            raise ShapeError(f"The rotation must be of shape {(len(dof), 3, 3)}, not {rotation.shape}.")
         rotations, _ = self._rotations(dof)
         heads = self.bone_heads + np.tensordot(shape, self.bone_head_basis, 1)
         posed, _ = self._posed_heads(rotations, shape)
@@ -255,10 +255,10 @@ class OpenHand:
         dof, form = np.asarray(dof_rad, dtype=np.float64), np.asarray(shape, dtype=np.float64)
         size = np.asarray(scale, dtype=np.float64)
         hands = len(dof) if dof.ndim else 0
-        wanted = ((hands, self.dof_count), (hands, self.shape_count), (hands,))
-        found = (dof.shape, form.shape, size.shape)
-        if wanted != found:
-            raise ShapeError(f"dof_rad, shape, scale of shapes {wanted}", f"{found}")
+        expected = ((hands, self.dof_count), (hands, self.shape_count), (hands,))
+        actual = (dof.shape, form.shape, size.shape)
+        if expected != actual:
+            raise ShapeError(f"dof_rad, shape and scale must be of shapes {expected}, not {actual}.")
         return dof, form, size
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from handdgp_core.errors import AssetError
 from handdgp_core.hands.keypoints import COUNT
 
-_REBUILD = "restore the file, or rebuild it with: python -m tools.assets.build_open_hand"
+_REBUILD = "Restore the file, or rebuild it with: python -m tools.assets.build_open_hand"
 
 
 def read_open_hand(file: Path) -> dict[str, Any]:
@@ -26,14 +26,12 @@ def read_open_hand(file: Path) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, np.ndarray]:
     if not file.is_file():
-        raise AssetError("the open hand model", f"no file {file}", _REBUILD)
+        raise AssetError(f"The open hand model is missing: there is no file {file}.", hint=_REBUILD)
     try:
         with np.load(file) as arrays:
             return {key: arrays[key] for key in arrays.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise AssetError(
-            "the open hand model as a NumPy archive", f"{file} cannot be read ({error})", _REBUILD
-        ) from error
+        raise AssetError(f"The open hand model {file} cannot be read ({error}).", hint=_REBUILD) from error
 
 
 # Shapes by named dimension; a name stands for the same number everywhere.
@@ -71,36 +69,40 @@ _TEXT = frozenset({"bone_names", "dof_names", "provenance"})
 
 def _checked(arrays: dict[str, np.ndarray], file: Path) -> dict[str, Any]:
     sizes: dict[str, int] = {}
-    for key, wanted in _LAYOUT.items():
+    for key, layout in _LAYOUT.items():
         if key not in arrays:
-            raise AssetError(f"an open hand model with {key}", f"{file} without it", _REBUILD)
-        found = arrays[key].shape
-        expected = tuple(sizes.get(n, n) if isinstance(n, str) else n for n in wanted)
-        if len(found) != len(wanted) or any(
-            isinstance(e, int) and e != f for e, f in zip(expected, found, strict=True)
+            raise _damaged(file, f"it has no {key}")
+        actual = arrays[key].shape
+        expected = tuple(sizes.get(n, n) if isinstance(n, str) else n for n in layout)
+        if len(actual) != len(layout) or any(
+            isinstance(e, int) and e != a for e, a in zip(expected, actual, strict=True)
         ):
-            raise AssetError(f"{key} of shape {expected}", f"{found} in {file}", _REBUILD)
-        sizes.update({n: f for n, f in zip(wanted, found, strict=True) if isinstance(n, str)})
+            raise _damaged(file, f"{key} must be of shape {expected}, not {actual}")
+        sizes.update({n: a for n, a in zip(layout, actual, strict=True) if isinstance(n, str)})
         _check_values(key, arrays[key], file)
     _check_indices(arrays, sizes, file)
     return {key: _converted(arrays[key]) for key in _LAYOUT}
 
 
+def _damaged(file: Path, reason: str) -> AssetError:
+    return AssetError(f"The open hand model {file} is damaged: {reason}.", hint=_REBUILD)
+
+
 def _check_values(key: str, values: np.ndarray, file: Path) -> None:
     if (values.dtype.kind == "U") != (key in _TEXT):
-        raise AssetError(f"{'text' if key in _TEXT else 'numbers'} in {key}", f"{values.dtype} in {file}", _REBUILD)
+        raise _damaged(file, f"{key} must be {'text' if key in _TEXT else 'numbers'}, not {values.dtype}")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise AssetError(f"finite numbers in {key}", f"NaN or infinity in {file}", _REBUILD)
+        raise _damaged(file, f"{key} must be finite numbers")
 
 
 def _check_indices(arrays: dict[str, np.ndarray], sizes: dict[str, int], file: Path) -> None:
     """Indices that point outside their table would only fail much later, and obscurely."""
     for key, limit in (("faces", "V"), ("uv_faces", "T"), ("dof_bone", "B")):
         if arrays[key].min() < 0 or arrays[key].max() >= sizes[limit]:
-            raise AssetError(f"{key} between 0 and {sizes[limit] - 1}", f"other numbers in {file}", _REBUILD)
+            raise _damaged(file, f"{key} must be between 0 and {sizes[limit] - 1}")
     parents = arrays["bone_parents"]
     if parents[0] != -1 or (parents[1:] < 0).any() or (parents >= np.arange(len(parents))).any():
-        raise AssetError("bones with parents before children", f"another order in {file}", _REBUILD)
+        raise _damaged(file, "its bones must have parents before children")
 
 
 def _converted(array: np.ndarray) -> Any:

@@ -58,9 +58,9 @@ def decimate(mesh: Mesh, face_count: int) -> Mesh:
     )
     used, renumbered = np.unique(faces, return_inverse=True)
     if not len(faces) or len(faces) > 1.2 * face_count:
-        cure = "a mesh of many separate parts cannot shrink further: join or leave out parts, or use fewer levels"
         raise ShapeError(
-            f"a mesh that can be decimated to {face_count} triangles", f"one that stops at {len(faces)}", cure
+            f"The mesh cannot be decimated to {face_count} triangles: it stops at {len(faces)}.",
+            hint="A mesh of many separate parts cannot shrink further: join or drop parts, or use fewer levels.",
         )
     return Mesh(vertices[used].astype(np.float64), renumbered.reshape(-1, 3).astype(np.int32))
 

@@ -35,7 +35,7 @@ def spirals(vertices: Array, faces: NDArray[np.integer], length: int = LENGTH) -
         ShapeError: fewer than `length` vertices.
     """
     if len(vertices) < length:
-        raise ShapeError(f"a mesh of at least {length} vertices for spirals of length {length}", f"{len(vertices)}")
+        raise ShapeError(f"Spirals of length {length} need at least {length} vertices, not {len(vertices)}.")
     circles = neighbour_circles(faces, len(vertices))
     rows = [_spiral(vertex, circles, length) for vertex in range(len(vertices))]
     for row in rows:

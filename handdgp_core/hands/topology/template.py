@@ -79,7 +79,7 @@ class Template:
         return self.spirals[0].shape[1]
 
     def spirals_of_length(self, length: int) -> tuple[NDArray[np.int32], ...]:
-        """L arrays (V_l, length); other lengths than the stored one are computed anew."""
+        """L arrays (V_l, length); other lengths than the stored one are recomputed."""
         if length == self.spiral_length:
             return self.spirals
         return tuple(spirals(mesh.vertices, mesh.faces, length) for mesh in self.levels[:-1])
@@ -179,7 +179,7 @@ def _real(array: NDArray[Any]) -> Array:
 
 def _sparse(index: NDArray[Any], weight: NDArray[Any], shape: tuple[int, int]) -> csr_array:
     if index.ndim != 2 or index.shape[1] != 2 or len(index) != len(weight):
-        raise ShapeError("upsampling entries (N, 2) with N weights", f"{index.shape} with {weight.shape}")
+        raise ShapeError(f"Upsampling needs entries (N, 2) and N weights, not {index.shape} and {weight.shape}.")
     _check_index("upsampling entries", index[:, 0], shape[0])
     _check_index("upsampling entries", index[:, 1], shape[1])
     return csr_array((_real(weight), (index[:, 0].astype(np.int64), index[:, 1].astype(np.int64))), shape=shape)
@@ -187,16 +187,17 @@ def _sparse(index: NDArray[Any], weight: NDArray[Any], shape: tuple[int, int]) -
 
 def _check_index(what: str, index: NDArray[Any], limit: int) -> None:
     if index.size and not (int(index.min()) >= 0 and int(index.max()) < limit):
-        raise ShapeError(f"{what} from 0 to {limit - 1}", f"{int(index.min())} to {int(index.max())}")
+        actual = f"{int(index.min())} to {int(index.max())}"
+        raise ShapeError(f"{what.capitalize()} must be from 0 to {limit - 1}, not {actual}.")
 
 
 def _check_mesh(vertices: Array, faces: NDArray[Any], regressor: Array) -> None:
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
-        raise ShapeError("vertices (V, 3) and faces (F, 3)", f"{vertices.shape} and {faces.shape}")
+        raise ShapeError(f"A mesh has vertices (V, 3) and faces (F, 3), not {vertices.shape} and {faces.shape}.")
     if regressor.ndim != 2 or regressor.shape[1] != len(vertices) or not len(regressor):
-        raise ShapeError(f"a keypoint regressor (K, {len(vertices)})", f"{regressor.shape}")
+        raise ShapeError(f"The keypoint regressor must be (K, {len(vertices)}), not {regressor.shape}.")
     if not (np.isfinite(vertices).all() and np.isfinite(regressor).all()):
-        raise ShapeError("finite vertices and keypoint regressor", "NaN or infinity")
+        raise ShapeError("Vertices and keypoint regressor must be finite.")
     _check_index("faces", faces, len(vertices))
 
 
@@ -205,16 +206,16 @@ def _check(template: Template) -> None:
     _check_mesh(template.vertices, template.faces, template.keypoint_regressor)
     if not (len(template.upsampling) == len(template.spirals) == len(levels) - 1 >= 1):
         raise ShapeError(
-            f"{len(levels) - 1} (at least 1) upsampling matrices and spirals for {len(levels)} levels",
-            f"{len(template.upsampling)} and {len(template.spirals)}",
+            f"{len(levels)} levels need {len(levels) - 1} (at least 1) upsampling matrices and spirals, not "
+            f"{len(template.upsampling)} and {len(template.spirals)}."
         )
     for number, (fine, coarse) in enumerate(pairwise(levels)):
-        wanted, found = (len(fine.vertices), len(coarse.vertices)), template.upsampling[number].shape
-        if found != wanted:
-            raise ShapeError(f"an upsampling matrix {wanted} from level {number + 1}", f"{found}")
+        expected, actual = (len(fine.vertices), len(coarse.vertices)), template.upsampling[number].shape
+        if actual != expected:
+            raise ShapeError(f"The upsampling matrix from level {number + 1} must be {expected}, not {actual}.")
         order = template.spirals[number]
         if order.ndim != 2 or len(order) != len(fine.vertices):
-            raise ShapeError(f"{len(fine.vertices)} spirals on level {number}", f"{order.shape}")
+            raise ShapeError(f"Level {number} needs {len(fine.vertices)} spirals, not {order.shape}.")
         _check_index(f"spirals of level {number}", order, len(fine.vertices))
     if not (np.isfinite(template.hand_scale_m) and template.hand_scale_m > 0):
-        raise ShapeError("a positive hand scale", f"{template.hand_scale_m}")
+        raise ShapeError(f"The hand scale must be positive, not {template.hand_scale_m}.")

@@ -68,7 +68,7 @@ def test_from_the_badge_to_a_saved_profile(rig, person):
     dialog.next.click()
     assert dialog.pages.currentIndex() == CAPTURE
     follow(rig, dialog, person, 9)
-    assert dialog.capture.bars["views"].format() == "9 of 8"
+    assert dialog.capture.bars["views"].format() == "9 (8 needed)"
     assert "focal length known" in dialog.capture.figure.text()
     dialog.next.click()
     assert dialog.pages.currentIndex() == REVIEW
@@ -148,9 +148,9 @@ def test_the_frames_go_back_to_the_model(rig, person):
 def test_a_camera_that_will_not_lock_its_focus_is_told(rig, person):
     rig.sources["rendered"] = lambda: RenderedCamera(DEFAULT_BOARD, person, LensState(1.0, 30.0, 100.0))
     dialog = opened(rig)
-    assert "lock it" in dialog.boards.lens.text()
+    assert "lock the focus" in dialog.boards.lens.text()
     dialog.boards.focus.setChecked(True)
-    rig.until(lambda: "will not give up" in dialog.boards.lens.text())
+    rig.until(lambda: "cannot be turned off" in dialog.boards.lens.text())
     assert rig.settings.webcam_lock_focus
     dialog.close()
 

@@ -110,4 +110,4 @@ def test_the_panel_says_how_much_the_hand_length_moved_the_depth(rig):
     window = rig.show()
     readout = window.camera.readouts["right"]
     readout.show_hand(larger, palm_distance(larger), None)
-    assert "your hand's size: +30 mm" in readout.details.text()
+    assert "hand size: +30 mm" in readout.details.text()
