@@ -21,10 +21,6 @@ from handdgp_core.networks.checkpoints.weights import save_network
 
 TEMPLATE_FILE = "transform.pkl"
 _TEMPLATE_HINT = "Give the template folder of MobRecon (https://github.com/SeanChenxy/HandMesh), with transform.pkl."
-_TEMPLATE = "MobRecon's mesh template (transform.pkl)"
-_TEMPLATE_CURE = (
-    "give the template folder of MobRecon (https://github.com/SeanChenxy/HandMesh), which holds transform.pkl"
-)
 _CHECKPOINT_CURE = "Give the checkpoint of HandDGP as its authors publish it."
 
 
@@ -59,7 +55,7 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _read_levels(template_folder: Path) -> tuple[Mesh, ...]:
     file = template_folder / TEMPLATE_FILE if template_folder.is_dir() else template_folder
-    content = read_pickle(file, _TEMPLATE, _TEMPLATE_CURE)
+    content = read_pickle(file, "MobRecon's mesh template", _TEMPLATE_HINT)
     faces = _list(content, "face", file)
     vertices = _list(content, "vertices", file)
     if len(faces) != len(vertices):

@@ -18,7 +18,7 @@ def test_a_corner_that_was_left_out_is_ringed_where_it_was_found():
     moved[5] += (6.0, -4.0)
     views[2] = replace(views[2], corners_px=moved)
     solution = solve(BOARD, views)
-    assert solution.left_out == ((2, int(views[2].ids[5])),)
+    assert solution.dropped == ((2, int(views[2].ids[5])),)
     page = pictures_html(solution, [view_picture(GREY, view) for view in views[1:]])
     figures = page.split("<figure>")[1:]
     assert len(figures) == 5
