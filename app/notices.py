@@ -72,3 +72,8 @@ def notice_of_error(
         action,
         topic=topic,
     )
+
+
+def count_of(count: int, thing: str) -> str:
+    """A number with its noun: "1 frame", "20 frames"."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -135,6 +135,11 @@ class Board:
         return self.squares[0] * self.square_mm, self.squares[1] * self.square_mm
 
     @property
+    def half_height_m(self) -> float:
+        """Half of the board's second side, metres."""
+        return 0.0005 * self.size_mm[1]
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Inner corners (across, down)."""
         return self.squares[0] - 1, self.squares[1] - 1

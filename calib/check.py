@@ -104,14 +104,14 @@ class _Known:
     def of_camera(cls, board: Board, camera: Camera) -> _Known:
         """From the camera alone: its stated focal length and a sheet of paper that may be bent."""
         shared = np.zeros(SHARED)
-        shared[:4] = camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
+        shared[:4] = camera.pinhole
         shared[4 : 4 + min(5, camera.distortion.size)] = camera.distortion[:5]
         root = np.zeros((SHARED, SHARED))
         stated = _ASSUMED_FOCAL_STD if camera.std is None else float(np.max(camera.std[:2] / camera.focal_px))
         root[:2, 0] = stated * np.array(camera.focal_px)
         for index in range(INTRINSICS, SHARED - 1):
             root[index, index] = _ASSUMED_BEND * 1e-3 * max(board.size_mm)
-        root[-1, -1] = _ASSUMED_STRETCH * 0.0005 * board.size_mm[1]
+        root[-1, -1] = _ASSUMED_STRETCH * board.half_height_m
         return cls(shared, root, _LEAST_NOISE_PX, _ASSUMED_INFLATION)
 
 

@@ -52,8 +52,7 @@ class Solution:
         views: the views that took part, without the corners that were dropped.
         camera: with the standard deviations in `camera.std`.
         covariance: (13, 13) of the shared parameters: fx fy cx cy k1 k2 p1 p2 k3, bend x, bend y, twist,
-            stretch; from how much
-            each view moves them, see `calib.jackknife`.
+            stretch; from how much each view moves them, see `calib.jackknife`.
         information: (13, 13) inverse of the covariance that one pixel of independent noise would give; priors included.
         shape_m, shape_std_m: (3,) bends and twist of the board.
         stretch, stretch_std: by how much the print is too long along its columns, as a part of it.
@@ -86,10 +85,8 @@ class Solution:
         """(13,) the shared parameters."""
         lens = np.zeros(5)
         lens[: self.camera.distortion.size] = self.camera.distortion
-        half = 0.0005 * self.board.size_mm[1]
-        return np.concatenate(
-            [self.camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], lens, self.shape_m, [self.stretch * half]]
-        )
+        half = self.board.half_height_m
+        return np.concatenate([self.camera.pinhole, lens, self.shape_m, [self.stretch * half]])
 
     @property
     def distinct_count(self) -> int:
@@ -141,7 +138,7 @@ def solve(
     if start is not None and camera.source == "assumed":
         camera = start.camera
     problem = _Problem(board, list(views), _Prior.around(camera, board, bent, k3, square=True))
-    shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], _five(camera.distortion), np.zeros(SHAPES)])
+    shared = np.concatenate([camera.pinhole, _five(camera.distortion), np.zeros(SHAPES)])
     shared, poses = problem.minimise(shared, poses, robust=True)
     dropped = problem.drop_outliers(shared, poses)
     if abs(shared[0] / shared[1] - 1.0) > _NOT_SQUARE:
@@ -163,7 +160,7 @@ class _Prior:
         mean = np.concatenate([camera.focal_px, centre, np.zeros(SHARED - 4)])
         shape = _PRIOR_SHAPE_M if bent else 1e-9
         lens = _PRIOR_LENS if k3 else np.array([*_PRIOR_LENS[:4], 1e-9])
-        stretch = _PRIOR_STRETCH * 0.0005 * board.size_mm[1] if bent and square else 1e-9
+        stretch = _PRIOR_STRETCH * board.half_height_m if bent and square else 1e-9
         free = [_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, lens, [shape] * 3, [stretch]
         precision = np.diag((_NOISE_PX / np.concatenate(free)) ** 2)
         if square:
@@ -252,7 +249,7 @@ def _solution(
     covariance = by_view.merged(labels).covariance()
     std = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     camera = replace(camera, std=std[:INTRINSICS])
-    half = 0.0005 * problem.board.size_mm[1]
+    half = problem.board.half_height_m
     return Solution(
         problem.board,
         tuple(problem.views),

@@ -34,7 +34,7 @@ class UncertaintyMap:
         rays = camera.rays(self.nodes_px)
         self._known = np.asarray(np.isfinite(rays).all(axis=1))
         points = np.where(self._known[:, None], rays, (0.0, 0.0, 1.0)) * _DISTANCE_M
-        shared = np.concatenate([camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]], np.zeros(SHARED - 4)])
+        shared = np.concatenate([camera.pinhole, np.zeros(SHARED - 4)])
         shared[4 : 4 + min(5, camera.distortion.size)] = camera.distortion[:5]
         shapes = np.broadcast_to(_NO_SHAPE, (len(points), 3, SHAPES))
         _, by_shared, by_pose = project_view(points, shapes, np.zeros(6), shared)

@@ -12,18 +12,12 @@ class HandDGPError(Exception):
     """Bad input or a missing part, with a hint what to do about it.
 
     Args:
-        wanted: the sentence that says what failed and why, e.g. "Could not open clip.mp4: the file is empty."
+        problem: the sentence that says what failed and why, e.g. "Could not open clip.mp4: the file is empty."
         hint: what the user can do, a sentence too: "Copy the file again." Empty where nothing can be done.
-        found, cure: the older form, "Wanted {wanted}; found {found}. {cure}."
     """
 
-    def __init__(self, wanted: str, found: str | None = None, cure: str = "", *, hint: str = "") -> None:
-        if found is None:
-            self.problem, self.hint = wanted, hint
-        else:
-            self.problem = f"Wanted {wanted}; found {found}."
-            self.hint = f"{cure[0].upper()}{cure[1:]}." if cure else ""
-        self.wanted, self.found, self.cure = wanted, found or "", cure or hint
+    def __init__(self, problem: str, *, hint: str = "") -> None:
+        self.problem, self.hint = problem, hint
         super().__init__(self.message)
 
     @property

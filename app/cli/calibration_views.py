@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import TaskID
 
 from app.cli.console import progress_bar
+from app.notices import count_of
 from calib.boards import Board
 from calib.detection import BoardDetector, to_grey
 from calib.diagnosis import LikelyBoard, likely_board, measured_marker_mm
@@ -91,7 +92,7 @@ def collect(source: Source, board: Board, every: int, cancelled: threading.Event
     _keep_one_size(found)
     _remark_marker(board, found)
     if found.without:
-        found.remarks.append(f"No board found in {_count(found.without)}: {some(found.without)}.")
+        found.remarks.append(f"No board found in {count_of(len(found.without), 'picture')}: {some(found.without)}.")
     return found
 
 
@@ -114,7 +115,7 @@ def explain_few(board: Board, found: Collected) -> None:
             hint="Hold it still at every place for half a second.",
         )
     raise CalibrationError(
-        f"The board {board.spec} was found in none of {_count(range(found.frames))}.",
+        f"The board {board.spec} was found in none of {count_of(found.frames, 'picture')}.",
         hint="Check --board; show the whole board, sharp and well lit.",
     )
 
@@ -171,7 +172,7 @@ def _from_stream(board: Board, found: Collected) -> Callable[[Grey, int, str], N
 def _remark_damaged(source: ImageFolderSource, found: Collected) -> None:
     damaged = [f"{name} ({why})" for name, why in source.skipped if name.lower().endswith(tuple(SUFFIXES))]
     if damaged:
-        found.remarks.append(f"{_count(damaged, 'file')} could not be read: {some(damaged)}.")
+        found.remarks.append(f"{count_of(len(damaged), 'file')} could not be read: {some(damaged)}.")
 
 
 def _keep_one_size(found: Collected) -> None:
@@ -193,7 +194,3 @@ def _remark_marker(board: Board, found: Collected) -> None:
             f"Markers look {measured:.1f} mm wide on squares of {board.square_mm:g} mm, not {board.marker_mm:g} mm: "
             "measure both and correct --board."
         )
-
-
-def _count(things: Sequence[object], what: str = "picture") -> str:
-    return f"{len(things)} {what}" + ("" if len(things) == 1 else "s")

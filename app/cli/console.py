@@ -16,11 +16,6 @@ from rich.text import Text
 console = Console(stderr=True, highlight=False)
 
 
-def count_of(count: int, thing: str) -> str:
-    """A number with its noun: "1 frame", "20 frames"."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
 class _RateColumn(ProgressColumn):
     """Frames per second, measured."""
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from app.cli.console import cancellable, console, count_of, progress_bar
+from app.cli.console import cancellable, console, progress_bar
 from app.cli.options import CANCELLED, DONE, Axes, Calibration, Device, DeviceOption, HandLength, exports_help, metres
 from app.cli.process import hand_length_for
+from app.notices import count_of
 from handdgp_core.errors import UsageError
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.geometry.camera import Camera
@@ -156,7 +157,7 @@ def _tell(source: SessionSource, counts: _Counts, files: list[Path], request: Ex
     lost = describe_losses(source.session.losses)
     if lost or source.skipped:
         console.print(
-            f"Skipped: {len(source.skipped)} damaged {'frame' if len(source.skipped) == 1 else 'frames'}. {lost}",
+            f"Skipped: {count_of(len(source.skipped), 'damaged frame')}. {lost}",
             style="yellow",
             markup=False,
             soft_wrap=True,

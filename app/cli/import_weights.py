@@ -21,7 +21,7 @@ from handdgp_core.networks.checkpoints.weights import save_network
 
 TEMPLATE_FILE = "transform.pkl"
 _TEMPLATE_HINT = "Give the template folder of MobRecon (https://github.com/SeanChenxy/HandMesh), with transform.pkl."
-_CHECKPOINT_CURE = "Give the checkpoint of HandDGP as its authors publish it."
+_CHECKPOINT_HINT = "Give the checkpoint of HandDGP as its authors publish it."
 
 
 def import_weights(checkpoint: Path, template_folder: Path, output: Path, focal_px: float = 1000.0) -> None:
@@ -38,7 +38,7 @@ def import_weights(checkpoint: Path, template_folder: Path, output: Path, focal_
         AssetError: the template is missing, damaged, or would run code.
         OutputError: the output cannot be written.
     """
-    state = _without_prefix(read_state_dict(checkpoint, _CHECKPOINT_CURE))
+    state = _without_prefix(read_state_dict(checkpoint, _CHECKPOINT_HINT))
     levels = _read_levels(template_folder)
     name = "mano" if len(levels[0].vertices) == VERTEX_COUNT else "imported"
     network = build_published(state, levels, name, focal_px)

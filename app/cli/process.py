@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from app.cli.console import cancellable, console, count_of, progress_bar
+from app.cli.console import cancellable, console, progress_bar
 from app.cli.options import (
     CANCELLED,
     DONE,
@@ -28,6 +28,7 @@ from app.cli.options import (
     metres,
 )
 from app.environment import PROGRAM, version_of
+from app.notices import count_of
 from handdgp_core.errors import UsageError
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import prepare_output, write_json

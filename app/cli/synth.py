@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import cancellable, console, count_of, progress_bar
+from app.cli.console import cancellable, console, progress_bar
 from app.cli.options import CANCELLED, DONE
+from app.notices import count_of
 
 
 def synth(output: Path, count: int, seed: int, workers: int) -> bool:

@@ -21,7 +21,7 @@ from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, Rates, Status
 from app.live.truth import truth_of
 from app.live.workers import Event, JobDone, JobFailed, JobWorker, ResultReady, Worker, WorkerFailed
-from app.notices import Action, Notice, Severity, notice_of_error
+from app.notices import Action, Notice, Severity, count_of, notice_of_error
 from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
@@ -371,8 +371,7 @@ class Controller(QObject):
         count = len(source.skipped)
         if count:
             lines = "\n".join(f"{name}: {reason}" for name, reason in source.skipped)
-            what = "1 file" if count == 1 else f"{count} files"
-            title = f"{what} of {source.name} skipped: not a readable image."
+            title = f"{count_of(count, 'file')} of {source.name} skipped: not a readable image."
             self.notice.emit(Notice(Severity.INFO, title, details=lines, topic="skipped"))
 
     def _on_worker_failed(self, event: WorkerFailed) -> None:

@@ -10,7 +10,7 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from app.live.controller import Controller
 from app.live.settings_store import SettingsStore
 from app.live.state import Phase
-from app.notices import Action, Notice, Severity, notice_of_error
+from app.notices import Action, Notice, Severity, count_of, notice_of_error
 from app.sessions.session_tap import Recording, recorded_settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions.parts import find_unfinished, new_session_path
@@ -154,17 +154,13 @@ class RecordControl(QObject):
             self.notice.emit(_saved(status))
 
 
-def _frames(count: int) -> str:
-    return "1 frame" if count == 1 else f"{count} frames"
-
-
 def _saved(status: RecorderStatus) -> Notice:
     if status.frames == 0:
         return Notice(Severity.INFO, "Nothing was recorded: the source gave no frame.", topic="recorded")
     size = f"{status.bytes_written / 1e6:.0f} MB"
-    missed = f" The camera skipped {_frames(status.missed)}." if status.missed else ""
+    missed = f" The camera skipped {count_of(status.missed, 'frame')}." if status.missed else ""
     why = f" Stopped: {status.reason}." if status.reason and status.error is None else ""
-    title = f"Recorded {_frames(status.frames)}, {status.recorded_s:.0f} s, {size}; no frame was lost."
+    title = f"Recorded {count_of(status.frames, 'frame')}, {status.recorded_s:.0f} s, {size}; no frame was lost."
     action = Action.REPLAY if status.error is None else Action.OPEN_FOLDER
     return Notice(
         Severity.INFO, title, f"{status.path}.{missed}{why}", action=action, folder=status.path.parent,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.live.frame_result import Estimator, PipelineOptions
 from app.live.replay_view import Difference, ReplayView, differences
 from app.live.workers import Worker
+from app.notices import count_of
 from handdgp_core.arrays import Array
 from handdgp_core.drawing.examples import Example
 from handdgp_core.drawing.qualitative import draw_example
@@ -53,7 +54,7 @@ class DifferenceTable:
             return ""
         count = int(known.any(axis=1).sum())
         return (
-            f"{count} {'frame' if count == 1 else 'frames'}: roots {np.median(roots[known]):.1f} mm apart (worst "
+            f"{count_of(count, 'frame')}: roots {np.median(roots[known]):.1f} mm apart (worst "
             f"{roots[known].max():.0f}), depth {np.median(depths[known]):+.1f} mm, keypoints "
             f"{np.median(keypoints[known]):.1f} mm (medians)"
         )

@@ -183,7 +183,7 @@ class HandEstimator:
     def _frame_of(self, image: Frame | NDArray[np.uint8], bgr: bool, stamp_ns: int | None) -> Frame:
         if isinstance(image, Frame):
             if bgr or stamp_ns is not None:
-                raise UsageError("bgr and stamp_ns for a plain array alone", "them beside a Frame", "leave them out")
+                raise UsageError("bgr and stamp_ns are for a plain array, not for a Frame.", hint="Leave them out.")
             _check_image(image.image)
             return image
         _check_image(image)
@@ -319,10 +319,12 @@ def _known(value: float) -> float | None:
 
 def _check_image(image: object) -> None:
     if not isinstance(image, np.ndarray):
-        raise ShapeError("a Frame or an image array", f"a {type(image).__name__}", "numpy.asarray makes an array of it")
+        raise ShapeError(
+            f"An image must be a Frame or an array, not a {type(image).__name__}.",
+            hint="numpy.asarray makes an array of it.",
+        )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ShapeError(
-            "an RGB image (height, width, 3) of uint8",
-            f"shape {image.shape} of {image.dtype}",
-            "convert the picture to RGB first",
+            f"An RGB image must be (height, width, 3) of uint8, not {image.shape} of {image.dtype}.",
+            hint="Convert it to RGB first.",
         )

@@ -18,9 +18,9 @@ from handdgp_core.arrays import Array
 from handdgp_core.geometry.alignment import align_rigid
 from handdgp_core.geometry.positioning import position
 from handdgp_core.hands.measure import hand_length_m
-from handdgp_core.hands.open_hand.open_hand import OpenHand
+from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 
-# The landmark network's depths are in units of 0.4 crop pixels: MediaPipe divides them by that much.
+# Crop pixels in one unit of the landmark network's depths: MediaPipe divides them by 0.4.
 _DEPTH_UNIT = 2.5
 _NEAREST_M = 0.05
 _HELD_STD = 0.002  # of a length that is held, relative
@@ -66,6 +66,10 @@ class FittedPose(NamedTuple):
     def at(self, index: int) -> FittedPose:
         """The pose of one hand, still batched (H = 1)."""
         return FittedPose(*(part[index : index + 1] for part in self))
+
+    def turned(self, rotation: Array) -> HandPose:
+        """The hand model's pose, with another rotation (H, 3, 3)."""
+        return HandPose(rotation, self.dof_rad, self.shape, np.exp(self.log_scale))
 
 
 class Observation(NamedTuple):

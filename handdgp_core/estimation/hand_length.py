@@ -27,9 +27,9 @@ def check_hand_length(length_m: float | None) -> float | None:
     if length_m is None or (math.isfinite(length_m) and MIN_LENGTH_M <= length_m <= MAX_LENGTH_M):
         return length_m
     raise UsageError(
-        f"a hand length from {MIN_LENGTH_M * 1e3:.0f} to {MAX_LENGTH_M * 1e3:.0f} mm",
-        f"{length_m * 1e3:g} mm",
-        "measure from the wrist crease to the tip of the middle finger, in millimetres",
+        f"A hand length of {length_m * 1e3:g} mm is not possible: {MIN_LENGTH_M * 1e3:.0f} to "
+        f"{MAX_LENGTH_M * 1e3:.0f} mm are.",
+        hint="Measure from the wrist crease to the tip of the middle finger, in millimetres.",
     )
 
 

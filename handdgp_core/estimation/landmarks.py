@@ -16,13 +16,14 @@ from handdgp_core.arrays import Array
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import Observation
 from handdgp_core.estimation.hand_length import ADULT_LENGTH_M, ADULT_LENGTH_STD
+from handdgp_core.estimation.network_predictor import crop_batch
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.estimation.tracked_fit import TrackedFitter
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.hands.measure import scaled_to_length
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput, MediaPipeLandmarks
 
@@ -37,7 +38,7 @@ class Landmarks(NamedTuple):
 
     Attributes:
         pixels: (B, 21, 2) crop pixels.
-        depth: (B, 21) relative to the wrist, in MediaPipe's unit (0.4 crop pixels).
+        depth: (B, 21) relative to the wrist, in MediaPipe's own unit, 2.5 crop pixels.
         world_m: (B, 21, 3) metres, axes of the crop.
         presence: (B,) of a hand, 0 to 1.
         right: (B,) that it is a right one, 0 to 1.
@@ -94,8 +95,7 @@ class LandmarksPredictor:
     def landmarks(self, images: NDArray[np.uint8]) -> Landmarks:
         """Landmarks in (B, 224, 224, 3) uint8 RGB crops."""
         with torch.inference_mode():
-            batch = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
-            return landmarks_from(self._network(batch))
+            return landmarks_from(self._network(crop_batch(images, self._device)))
 
     def reset(self) -> None:
         self._fitter.reset()
@@ -110,15 +110,10 @@ def observation_of(landmarks: Landmarks, views: Sequence[View], length_m: float 
     """What the open hand is fitted to: landmarks of B crops, at the given hand length or about an adult's."""
     lengths_m = np.full(len(views), ADULT_LENGTH_M if length_m is None else length_m)
     return Observation(
-        scaled_to(landmarks.world_m, lengths_m),
+        scaled_to_length(landmarks.world_m, lengths_m),
         landmarks.pixels,
         np.stack([view.rectification.matrix for view in views]),
         landmarks.depth,
         lengths_m,
         np.full(len(views), ADULT_LENGTH_STD) if length_m is None else None,
     )
-
-
-def scaled_to(keypoints_m: Array, lengths_m: Array) -> Array:
-    """Hands (B, 21, 3) scaled to the given lengths (B,)."""
-    return np.asarray(keypoints_m * (lengths_m / hand_length_m(keypoints_m))[:, None, None], dtype=np.float64)

@@ -40,12 +40,11 @@ def choose_device(name: str) -> torch.device:
         UsageError: unknown name, or no CUDA device here.
     """
     if name not in DEVICE_NAMES:
-        raise UsageError(f"a device out of {', '.join(DEVICE_NAMES)}", repr(name))
+        raise UsageError(f"There is no device {name!r}.", hint=f"Choose one of {', '.join(DEVICE_NAMES)}.")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError(
-            "a CUDA device",
-            "none that this PyTorch can use",
-            "use --device auto or cpu, or install the GPU's driver and a CUDA build of PyTorch",
+            "There is no CUDA device that this PyTorch can use.",
+            hint="Use --device auto or cpu, or install the GPU's driver and a CUDA build of PyTorch.",
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -70,7 +69,10 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
         return RefinedPredictor.load_refined(path, where)
     if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
         return _of_network(load_network(path), where, name_or_path)
-    raise UsageError(f"a model out of {', '.join(MODEL_NAMES)}, or the path of a checkpoint", repr(name_or_path))
+    raise UsageError(
+        f"There is no model {name_or_path!r}.",
+        hint=f"Choose one of {', '.join(MODEL_NAMES)}, or give the path of a checkpoint.",
+    )
 
 
 def _of_network(

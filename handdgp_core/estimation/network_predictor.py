@@ -20,7 +20,7 @@ from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import RelativeOutput
 
-__all__ = ["NetworkPredictor"]
+__all__ = ["NetworkPredictor", "crop_batch"]
 
 
 class NetworkPredictor:
@@ -46,8 +46,11 @@ class NetworkPredictor:
         distance_error: DistanceError | None = None,
     ) -> None:
         if network.template.keypoint_count != COUNT:
-            found = f"one with {network.template.keypoint_count} (template {network.template.name})"
-            raise WeightsError(f"a network for hands, with {COUNT} keypoints", found, "choose another model")
+            raise WeightsError(
+                f"The network is not for hands: it has {network.template.keypoint_count} keypoints instead of {COUNT} "
+                f"(template {network.template.name}).",
+                hint="Choose another model.",
+            )
         self.name = name
         self.method: PositioningMethod = network.config.positioning
         self.faces: NDArray[np.int32] = network.template.faces
@@ -69,17 +72,13 @@ class NetworkPredictor:
         watch = Stopwatch()
         unknown = torch.full((len(images),), torch.nan)
         with torch.inference_mode():
-            prediction = self._prediction(self._network.relative(self._batch(images)), unknown, unknown)
+            prediction = self._prediction(self._network.relative(crop_batch(images, self._device)), unknown, unknown)
         watch.lap("network")
         self.stage_ms = watch.laps_ms
         return prediction
 
     def reset(self) -> None:
         """Every crop is predicted by itself."""
-
-    def _batch(self, images: NDArray[np.uint8]) -> torch.Tensor:
-        """(B, 3, size, size) 0 to 1 of (B, size, size, 3) uint8."""
-        return torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
 
     def _prediction(self, output: RelativeOutput, score: torch.Tensor, right: torch.Tensor) -> Prediction:
         vertices_m = output.vertices * self._network.template.hand_scale_m
@@ -91,6 +90,11 @@ class NetworkPredictor:
             score=_numpy(score),
             right=_numpy(right),
         )
+
+
+def crop_batch(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """(B, 3, size, size) float32 in [0, 1] of RGB crops (B, size, size, 3)."""
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
 
 
 def _numpy(tensor: torch.Tensor) -> Array:

@@ -13,11 +13,11 @@ from torch import Tensor
 from handdgp_core.arrays import Array
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation
-from handdgp_core.estimation.landmarks import Landmarks, LandmarksPredictor, scaled_to
+from handdgp_core.estimation.landmarks import Landmarks, LandmarksPredictor
 from handdgp_core.estimation.predictor import Prediction, View
 from handdgp_core.estimation.stopwatch import Stopwatch
-from handdgp_core.hands.measure import hand_length_m
-from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
+from handdgp_core.hands.measure import hand_length_m, scaled_to_length
+from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks.backbones.mediapipe_landmarks import MediaPipeLandmarks
 from handdgp_core.networks.checkpoints.refiner_file import load_refiner
 from handdgp_core.networks.pose_refiner import Evidence, PoseRefiner
@@ -69,7 +69,7 @@ class RefinedPredictor(LandmarksPredictor):
         with torch.inference_mode():
             found = self._refiner(evidence_of(self._hand, pose, observation, landmarks))
         rotation = found.rotation.double().numpy()
-        vertices, keypoints = self._hand.forward(HandPose(rotation, pose.dof_rad, pose.shape, np.exp(pose.log_scale)))
+        vertices, keypoints = self._hand.forward(pose.turned(rotation))
         watch.lap("refinement")
         self.stage_ms = watch.laps_ms
         pixels, weights = found.pixels.double().numpy(), found.weights.double().numpy()
@@ -92,7 +92,7 @@ def teacher_fit(landmarks: Landmarks, matrices: Array, fitter: HandFitter) -> tu
     hand = fitter.model
     limit, mean_m = _LARGEST_SIZE_SD * hand.scale_sd, hand_length_m(hand.keypoints)
     size = np.clip(np.log(hand_length_m(landmarks.world_m) / mean_m), -limit, limit)
-    observation = Observation(scaled_to(landmarks.world_m, mean_m * np.exp(size)), landmarks.pixels, matrices)
+    observation = Observation(scaled_to_length(landmarks.world_m, mean_m * np.exp(size)), landmarks.pixels, matrices)
     return observation, fitter.fit(observation)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from handdgp_core.arrays import Array
 from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation, stack
 from handdgp_core.estimation.predictor import Prediction
-from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
+from handdgp_core.hands.open_hand.open_hand import OpenHand
 
 __all__ = ["HALF_WEIGHT_PX", "TrackedFitter"]
 
@@ -59,9 +59,7 @@ class TrackedFitter:
     ) -> Prediction:
         """The fitted hands, for DGP: the observed 2D keypoints, and `weights` (H, 21) less where they do not agree."""
         pose = self.fit(observation, track_ids, stamp_ns)
-        vertices, keypoints = self._hand.forward(
-            HandPose(pose.rotation, pose.dof_rad, pose.shape, np.exp(pose.log_scale))
-        )
+        vertices, keypoints = self._hand.forward(pose.turned(pose.rotation))
         weights = weights * _agreement(keypoints + pose.translation_m[:, None], observation)
         return Prediction(observation.pixels, keypoints, vertices, weights, score, right)
 

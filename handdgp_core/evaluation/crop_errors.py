@@ -6,7 +6,7 @@ import numpy as np
 
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.positioning import position
-from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.hands.measure import hand_length_m, scaled_to_length
 
 __all__ = ["crop_errors"]
 
@@ -28,7 +28,7 @@ def crop_errors(
         keypoints relative to the root, true length. keypoints_px: 2D, crop pixels. NaN where DGP is degenerate.
     """
     root_m, relative_m = true_m[:, 0], true_m - true_m[:, :1]
-    sized = points_m * (hand_length_m(relative_m) / hand_length_m(points_m))[:, None, None]
+    sized = scaled_to_length(points_m, hand_length_m(relative_m))
     errors = {}
     for name, root_name, points, factors in (
         ("joint_mm", "", points_m, weights),

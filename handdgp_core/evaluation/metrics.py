@@ -123,17 +123,3 @@ def pck_auc(errors_mm: Array, range_mm: tuple[float, float]) -> float:
         return float("nan")
     low, high = range_mm
     return float(np.clip((high - errors) / (high - low), 0.0, 1.0).mean())
-
-
-def palm_angle_rad(true_m: Array) -> Array:
-    """(N,) angle between the palm's normal and the line of sight, 0 (palm or back face-on) to pi / 2 (edge-on).
-
-    Args:
-        true_m: (N, 21, 3) camera frame. The palm is the triangle of wrist and of the index' and little finger's MCP.
-    """
-    wrist, index, little = (true_m[:, joint] for joint in (0, 5, 17))
-    normal = np.cross(index - wrist, little - wrist)
-    sight = (wrist + index + little) / 3
-    cosine = np.abs(np.einsum("ni,ni->n", normal, sight))
-    length = np.linalg.norm(normal, axis=1) * np.linalg.norm(sight, axis=1)
-    return np.asarray(np.arccos(np.clip(cosine / np.where(length > 0, length, np.nan), 0.0, 1.0)))

@@ -13,6 +13,7 @@ from handdgp_core.arrays import Array
 from handdgp_core.evaluation import metrics
 from handdgp_core.evaluation.metrics import Spread
 from handdgp_core.hands.keypoints import COUNT, WRIST
+from handdgp_core.hands.palm import palm_angle_rad
 
 # Edges of the distance ranges of a report, metres from the camera.
 DISTANCE_EDGES_M = (0.0, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, float("inf"))
@@ -123,7 +124,7 @@ def summarise(pairs: Pairs, left_out: tuple[int, ...] = (WRIST,)) -> dict[str, A
     predicted, true = pairs.found()
     joints = [joint for joint in range(pairs.keypoint_count) if joint not in left_out]
     reference = joints.index(WRIST if WRIST in joints else _REFERENCE_JOINT)
-    angles = metrics.palm_angle_rad(true) if pairs.keypoint_count == COUNT else np.full(len(true), np.nan)
+    angles = palm_angle_rad(true) if pairs.keypoint_count == COUNT else np.full(len(true), np.nan)
     predicted, true = predicted[:, joints], true[:, joints]
     roots = pairs.found_roots()
     sides = pairs.handedness_right

@@ -117,6 +117,11 @@ class Camera:
         return float(self.matrix[0, 0]), float(self.matrix[1, 1])
 
     @property
+    def pinhole(self) -> Array:
+        """(4,) fx, fy, cx, cy in pixels."""
+        return np.asarray(self.matrix[[0, 1, 0, 1], [0, 1, 2, 2]])
+
+    @property
     def has_distortion(self) -> bool:
         """Whether straight lines bend."""
         return self.distortion.size > 0

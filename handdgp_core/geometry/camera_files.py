@@ -295,7 +295,7 @@ def _kalibr_text(camera: Camera) -> str:
     content = {
         "cam0": {
             "camera_model": "pinhole",
-            "intrinsics": camera.matrix[[0, 1, 0, 1], [0, 1, 2, 2]].tolist(),
+            "intrinsics": camera.pinhole.tolist(),
             "distortion_model": "radtan",
             "distortion_coeffs": lens[:4],
             "resolution": list(camera.size),

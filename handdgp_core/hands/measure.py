@@ -20,6 +20,11 @@ _CHAINS: dict[str, tuple[int, ...]] = {
 LENGTH_NAMES: tuple[str, ...] = tuple(_CHAINS)
 
 
+def scaled_to_length(keypoints_m: Array, length_m: Array) -> Array:
+    """Keypoints (N, 21, 3), scaled about their origin so that the default length of each is `length_m` (N,)."""
+    return np.asarray(keypoints_m * (length_m / hand_length_m(keypoints_m))[:, None, None], dtype=np.float64)
+
+
 def hand_length_m(keypoints_m: Array, which: str = DEFAULT_LENGTH) -> Array:
     """Length of a chain of keypoints.
 

@@ -140,7 +140,7 @@ class ScriptedSource(BaseSource):
         if self._closed.is_set() or self._index == self._count:
             return None
         if self._index == self._lost_at:
-            raise SourceError("pictures from scripted", "that it was unplugged", "connect it again")
+            raise SourceError("scripted was unplugged.", hint="Connect it again.")
         if self._silent:
             time.sleep(min(timeout_s, 0.01))
             raise NoFrameYet(self._silent)

@@ -121,7 +121,7 @@ def test_a_source_that_cannot_be_opened_is_told(rig) -> None:  # type: ignore[no
 
 
 def test_a_model_that_cannot_be_loaded_is_told_and_retried(rig) -> None:  # type: ignore[no-untyped-def]
-    rig.estimator = AssetError("the detector model", "none at assets/models", "install the program again")
+    rig.estimator = AssetError("There is no detector model at assets/models.", hint="Install the program again.")
     rig.start()
     rig.until(lambda: rig.controller.status.model_phase is ModelPhase.FAILED)
     assert "Install the program again" in rig.notices[-1].text

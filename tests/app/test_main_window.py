@@ -198,7 +198,7 @@ def test_a_black_picture_is_told_while_it_lasts(rig) -> None:  # type: ignore[no
 
 
 def test_errors_are_shown_as_text_and_not_as_markup(rig) -> None:  # type: ignore[no-untyped-def]
-    rig.sources["<b>x"] = SourceError("a video", "<b>x & more", "choose <another>")
+    rig.sources["<b>x"] = SourceError("No video: <b>x & more.", hint="Choose <another>.")
     window = rig.show()
     rig.start("<b>x")
     rig.until(lambda: window.notices.isVisible())

@@ -86,7 +86,7 @@ def test_what_is_no_rgb_image_is_refused(finder: MediaPipeHandFinder, bad: np.nd
 def test_a_missing_asset_has_a_cure(tmp_path: Path) -> None:
     with pytest.raises(AssetError, match="no such file") as caught:
         MediaPipeHandFinder(path=tmp_path / "nothing.task")
-    assert "hand_landmarker.task" in caught.value.cure
+    assert "hand_landmarker.task" in caught.value.hint
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", ASSET.read_bytes()[:5000]])
@@ -95,7 +95,7 @@ def test_a_damaged_asset_has_a_cure(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(AssetError, match="damaged") as caught:
         MediaPipeHandFinder(path=path)
-    assert caught.value.cure
+    assert caught.value.hint
 
 
 def test_a_path_with_other_letters_works(tmp_path: Path) -> None:

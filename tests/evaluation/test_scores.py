@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from handdgp_core.evaluation import metrics
 from handdgp_core.evaluation.summary import Pairs, summarise
+from handdgp_core.hands.palm import palm_angle_rad
 
 
 def slow_f_score(predicted: np.ndarray, true: np.ndarray, threshold_mm: float) -> float:
@@ -94,5 +95,5 @@ def test_palm_angles_of_known_hands() -> None:
     hand = np.zeros((1, 21, 3))
     hand[0, [0, 5, 17]] = [[0, 0.05, 0], [-0.03, -0.03, 0], [0.03, -0.02, 0]]
     edge = hand @ Rotation.from_euler("y", 90, degrees=True).as_matrix()
-    assert metrics.palm_angle_rad(hand + [0, 0, 0.5])[0] == pytest.approx(0.0, abs=0.01)
-    assert metrics.palm_angle_rad(edge + [0, 0, 0.5])[0] == pytest.approx(np.pi / 2, abs=0.02)
+    assert palm_angle_rad(hand + [0, 0, 0.5])[0] == pytest.approx(0.0, abs=0.01)
+    assert palm_angle_rad(edge + [0, 0, 0.5])[0] == pytest.approx(np.pi / 2, abs=0.02)

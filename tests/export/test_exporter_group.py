@@ -99,7 +99,7 @@ class Faulty:
 
     def close(self):
         """Fails."""
-        raise OutputError("a disk", "none")
+        raise OutputError("There is not a disk.")
 
 
 def test_one_exporter_that_fails_to_close_does_not_harm_the_others(tmp_path, make_frame, make_hand, camera):

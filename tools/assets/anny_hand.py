@@ -97,7 +97,7 @@ def load_anny_hand() -> AnnyHand:
         import anny
         import torch
     except ImportError as error:
-        raise AssetError("the package anny to build the open hand", str(error), "pip install '.[train]'") from error
+        raise AssetError(f"Anny, which the open hand is built from: {error}.", hint="pip install '.[train]'") from error
     model = anny.Anny(
         rig="anny-hand.R",
         topology="hand.R",

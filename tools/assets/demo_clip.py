@@ -284,7 +284,7 @@ def _pictures(stage: Stage, seed: int, every: int, rows: list[Row]) -> Iterator[
 def _write_clip(path: Path, pictures: Iterator[NDArray[np.uint8]]) -> int:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (WIDTH, HEIGHT))
     if not writer.isOpened():
-        raise OutputError("an MPEG-4 encoder in OpenCV", "none", "install opencv-contrib-python from PyPI")
+        raise OutputError("OpenCV has no MPEG-4 encoder here.", hint="Install opencv-contrib-python from PyPI.")
     count = 0
     for picture in pictures:
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

@@ -67,8 +67,8 @@ class LandmarkOutput(NamedTuple):
 
     Attributes:
         keypoints_px: (B, 21, 2) crop pixels, origin at the centre of the first pixel.
-        keypoints_z: (B, 21) depth relative to the wrist, in crop pixels (weak perspective), positive away from the
-            camera.
+        keypoints_z: (B, 21) depth relative to the wrist (weak perspective), in units of 2.5 crop pixels, positive away
+            from the camera.
         world_m: (B, 21, 3) metres, axes as the crop (x right, y down, z forward), origin near the hand's centre.
         presence: (B,) how sure it is that there is a hand, 0 to 1.
         right: (B,) how sure it is that the picture shows a right hand, 0 to 1.

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from handdgp_core.estimation.landmarks import landmarks_from
 from handdgp_core.estimation.refined_landmarks import evidence_of, teacher_fit, teacher_fitter
 from handdgp_core.geometry.positioning import position_refined
-from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
+from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.hands.topology.template import HAND_SCALE_M
 from handdgp_core.networks.backbones.mediapipe_landmarks import INPUT_SIZE, MediaPipeLandmarks
 from handdgp_core.networks.checkpoints.refiner_file import load_refiner
@@ -63,7 +62,7 @@ class Teacher:
         landmarks = landmarks_from(self._network.heads(self._network.from_trunk(trunk).pooled))
         observation, pose = teacher_fit(landmarks, intrinsics.double().numpy(), self._fitter)
         found = self._refiner(evidence_of(self._hand, pose, observation, landmarks))
-        turned = HandPose(found.rotation.double().numpy(), pose.dof_rad, pose.shape, np.exp(pose.log_scale))
+        turned = pose.turned(found.rotation.double().numpy())
         vertices, keypoints = (torch.from_numpy(part).float() for part in self._hand.forward(turned))
         plane = (found.pixels - intrinsics[:, None, :2, 2]) / intrinsics[:, 0, 0, None, None]
         return TeacherOutput(

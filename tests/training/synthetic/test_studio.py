@@ -108,7 +108,7 @@ def test_a_place_that_no_flat_picture_holds_is_drawn_again(studio: Studio, monke
     def view(camera: Camera, keypoints: np.ndarray) -> Rectification:
         if not refused:
             refused.append(camera)
-            raise UsageError("a crop of less than half of all directions", "540 px")
+            raise UsageError("A crop of 540 px takes half of all directions.")
         return look(camera, keypoints)
 
     monkeypatch.setattr(studio, "_view", view)
