@@ -23,4 +23,4 @@ def test_as_opencv_straightens_it(lens):
     inner = (slice(5, -5), slice(5, -5))
     assert np.abs(straight[inner].astype(int) - expected[inner]).max() <= 2
     point = np.array([0.1, -0.1, 0.5])
-    np.testing.assert_allclose(moved(camera.project(point)), (MATRIX @ point)[:2] / 0.5, atol=1e-9)
+    np.testing.assert_allclose(moved(camera.project(point)[None])[0], (MATRIX @ point)[:2] / 0.5, atol=1e-9)
