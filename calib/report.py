@@ -17,7 +17,7 @@ from handdgp_core.files import write_text
 
 __all__ = ["write_report"]
 
-_PARAMETERS = ("fx, px", "fy, px", "cx, px", "cy, px", "k1", "k2", "p1", "p2", "k3")
+_PINHOLE = ("fx, px", "fy, px", "cx, px", "cy, px")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1d2230; max-width: 1000px; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
@@ -89,16 +89,17 @@ def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[st
 
 def _parameters(solution: Solution) -> str:
     std = np.sqrt(np.diag(solution.covariance))
+    names = (*_PINHOLE, *solution.lens.coefficients)
+    digits_of = [2] * 4 + [5 if name in ("p1", "p2") else 4 for name in solution.lens.coefficients]
     rows = [
         (name, f"{value:.{digits}f}", f"± {2 * spread:.{digits}f}")
-        for name, value, spread, digits in zip(
-            _PARAMETERS, solution.shared, std, [2] * 4 + [4, 4, 5, 5, 4], strict=False
-        )
+        for name, value, spread, digits in zip(names, solution.shared, std, digits_of, strict=False)
     ]
     for name, value, spread in zip(BEND_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
         rows.append((f"board: {name}, mm", f"{value:.2f}", f"± {2 * spread:.2f}"))
     stretch = f"{100 * solution.stretch:.2f}", f"± {200 * solution.stretch_std:.2f}"
     rows.append(("board: stretch along the columns, %", *stretch))
+    rows.append(("lens model", solution.lens.name, ""))
     rows.append(("picture, px", f"{solution.camera.width} x {solution.camera.height}", ""))
     rows.append(("board", solution.board.spec, ""))
     rows.append(("rms of all corners, px", f"{solution.rms_px:.3f}", ""))
