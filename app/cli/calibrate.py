@@ -11,10 +11,10 @@ from typing import Annotated, Literal, cast
 import typer
 
 from app.cli.calibration_views import collect, explain_few
+from app.cli.compare import hand_differences
 from app.cli.console import cancellable, console
 from app.cli.options import CANCELLED, DONE
 from calib.boards import Board
-from calib.difference import hand_shift
 from calib.lens_models import LENS_MODELS, RADTAN, LensModel
 from calib.quality import Verdict, judge
 from calib.quality import calibrate as solve_and_judge
@@ -26,7 +26,6 @@ from handdgp_core.files import write_json
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.open import open_source
 
-_HAND_DISTANCES_M = (0.3, 0.6)  # at which two cameras are compared
 _MOST_OUTLIERS = 0.25  # of the views: where more do not fit, it is not they that are wrong
 
 
@@ -67,7 +66,7 @@ def calibrate(options: CalibrateOptions) -> bool:
         solution, verdict, remark = _without_k3(solution, [view for view in found.views if view.name not in dropped])
         remarks.append(remark)
     if before is not None:
-        remarks += [_compared(before, solution.camera, distance_m) for distance_m in _HAND_DISTANCES_M]
+        remarks += hand_differences(before, solution.camera)
     if options.report is not None:
         write_report(options.report, name, solution, verdict, [*remarks, *found.remarks], found.pictures)
     _say([*verdict.notes, *remarks])
@@ -125,15 +124,6 @@ def _write(options: CalibrateOptions, solution: Solution, verdict: Verdict, name
                 "notes": list(verdict.notes),
             },
         )
-
-
-def _compared(before: Camera, now: Camera, distance_m: float) -> str:
-    shift = hand_shift(now, before, distance_m)
-    text = (
-        f"The camera compared with puts a hand at {100 * distance_m:.0f} cm elsewhere by {shift.mean_mm:.1f} mm in the "
-        f"mean over the picture, {shift.largest_mm:.1f} mm at most."
-    )
-    return text + (f" It has no answer for {100 * shift.unknown:.0f} % of the picture." if shift.unknown else "")
 
 
 def _say(lines: Sequence[str]) -> None:
