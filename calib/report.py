@@ -85,12 +85,13 @@ def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[st
 
 
 def write_comparison(
-    path: Path, one: Camera, other: Camera, lines: Sequence[str], distances_m: Sequence[float]
+    path: Path, title: str, one: Camera, other: Camera, lines: Sequence[str], distances_m: Sequence[float]
 ) -> None:
     """Write a page about what two cameras differ by, whole or not at all.
 
     Args:
         path: of the HTML file.
+        title: which two they are.
         one, other: the cameras.
         lines: what is said of them in words.
         distances_m: of a hand, for which a map is drawn.
@@ -98,7 +99,6 @@ def write_comparison(
     Raises:
         OutputError: the place cannot be written.
     """
-    title = f"{one.name} against {other.name}"
     hands = "".join(plot_hand_shift(hand_shift(one, other, distance), one.size) for distance in distances_m)
     body = [
         f"<h1>{html.escape(title)}</h1>",

@@ -60,7 +60,7 @@ def command(
     if report is not None:
         from calib.report import write_comparison
 
-        write_comparison(report, first, second, lines, _HAND_DISTANCES_M)
+        write_comparison(report, f"{one.name} against {other.name}", first, second, lines, _HAND_DISTANCES_M)
         lines.append(f"Wrote {report}.")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)

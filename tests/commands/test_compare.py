@@ -23,7 +23,7 @@ def test_two_files_are_compared_without_pictures(tmp_path, capsys):
     means = [float(number) for number in re.findall(r"elsewhere by ([\d.]+) mm", said)]
     np.testing.assert_allclose(means, [3.0, 6.0], rtol=0.25)  # a focal length 1 % longer puts a hand 1 % further
     text = page.read_text(encoding="utf-8")
-    assert text.count("<svg") == 4 and "one against b" in text
+    assert text.count("<svg") == 4 and "one.yaml against b.yaml" in text
 
 
 def test_lenses_of_two_kinds_and_other_shapes(tmp_path, capsys):
