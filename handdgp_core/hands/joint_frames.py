@@ -67,7 +67,7 @@ class JointFrames:
 def joint_frames(hand: Hand) -> JointFrames:
     """The joints of a hand in the camera frame; none of a degenerate hand is valid."""
     positions_m, rotations = frames_from_keypoints(hand.keypoints_m, hand.handedness)
-    is_valid = np.isfinite(positions_m).all(axis=-1) & np.isfinite(rotations).all(axis=(-2, -1))
+    is_valid = np.asarray(np.isfinite(positions_m).all(axis=-1) & np.isfinite(rotations).all(axis=(-2, -1)))
     return JointFrames(
         np.where(is_valid[:, None], positions_m, np.nan),
         np.where(is_valid[:, None, None], rotations, np.nan),
