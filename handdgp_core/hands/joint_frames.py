@@ -21,7 +21,15 @@ from handdgp_core.errors import ShapeError
 from handdgp_core.hands.keypoints import COUNT, FINGERS, WRIST
 from handdgp_core.types import Hand
 
-__all__ = ["JOINTS", "JOINT_COUNT", "JointFrames", "finger_joints", "frames_from_keypoints", "joint_frames"]
+__all__ = [
+    "JOINTS",
+    "JOINT_COUNT",
+    "JointFrames",
+    "finger_joints",
+    "frames_from_keypoints",
+    "joint_frames",
+    "thumb_at_rest",
+]
 
 _PARTS = ("metacarpal", "proximal", "intermediate", "distal", "tip")
 JOINTS: tuple[str, ...] = (
@@ -105,7 +113,7 @@ def frames_from_keypoints(keypoints_m: Array, handedness: Handedness) -> tuple[A
         if finger != "thumb":
             places_m = np.concatenate([_metacarpal_base(points_m, palm, finger, handedness), places_m], axis=-2)
         positions_m[..., joints, :] = places_m
-        first = _thumb_at_rest(palm, handedness) if finger == "thumb" else palm
+        first = thumb_at_rest(palm, handedness) if finger == "thumb" else palm
         rotations[..., joints, :, :] = _along_chain(places_m, first)
     middle, next_joint = finger_joints("middle")[:2]
     positions_m[..., _PALM, :] = (positions_m[..., middle, :] + positions_m[..., next_joint, :]) / 2
@@ -137,7 +145,7 @@ def _metacarpal_base(points_m: Array, palm: Array, finger: str, handedness: Hand
     return np.asarray((wrist_m + size_m * (palm @ base))[..., None, :])
 
 
-def _thumb_at_rest(palm: Array, handedness: Handedness) -> Array:
+def thumb_at_rest(palm: Array, handedness: Handedness) -> Array:
     """(..., 3, 3) frame of the thumb's metacarpal if it pointed as at rest."""
     z, x = np.array(_THUMB_Z), np.array(_THUMB_X)
     thumb = _frame(z, np.cross(z, x))
