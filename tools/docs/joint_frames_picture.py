@@ -1,4 +1,4 @@
-"""Draws docs/images/joint-frames.png: the 26 joint frames of an open hand. `python tools/docs/joint_frames_picture.py`"""
+"""Draws docs/images/joint-frames.png: `PYTHONPATH=. python tools/docs/joint_frames_picture.py`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def main() -> None:
         for axis, colour in enumerate(COLOURS):
             axes.plot(*np.stack([place, place + AXIS_M * rotation[:, axis]]).T, color=colour, linewidth=1.8)
         axes.text(*(place + 0.004), str(joint), fontsize=8)
-    axes.legend([axes.lines[i] for i in range(3)], ["+x", "+y (back of the hand)", "+z (away from the tip)"], loc="lower left")
+    axes.legend(
+        [axes.lines[i] for i in range(3)], ["+x", "+y (back of the hand)", "+z (away from the tip)"], loc="lower left"
+    )
     axes.set_axis_off()
     axes.set_box_aspect(np.ptp(vertices_m, axis=0), zoom=1.45)
     axes.view_init(elev=-122, azim=-78, roll=180)
