@@ -1,4 +1,4 @@
-"""What turning, mirroring, stretching, cropping and binning an image does to its pixels and to its camera.
+"""What turning, mirroring and stretching an image does to its pixels and to its camera.
 
 A calibration is in the pixels of the sensor. A picture is often shown in another way than the sensor stored it: turned
 (EXIF, a video's display matrix) or stretched (pixels that are not square). The camera then has to follow the picture.
@@ -18,16 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.arrays import Array
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.pixels import resized_matrix
 
 __all__ = [
     "PictureTransform",
-    "binned_camera",
     "camera_of_picture",
-    "cropped_camera",
     "orientation_of_matrix",
     "oriented",
     "oriented_camera",
@@ -178,13 +175,15 @@ def oriented_camera(camera: Camera, orientation: int) -> Camera:
     """
     if orientation in _TRANSPOSES:
         camera = _transposed(camera)
-    matrix, signs = camera.matrix.copy(), np.ones(14)
+    matrix, signs = camera.matrix.copy(), np.ones(len(_SWAPPED))
     if orientation in _FLIPS_X:
         matrix[0, 2] = camera.width - 1 - matrix[0, 2]
         signs[_WITH_X] *= -1
     if orientation in _FLIPS_Y:
         matrix[1, 2] = camera.height - 1 - matrix[1, 2]
         signs[_WITH_Y] *= -1
+    if _is_symmetric(camera):
+        return replace(camera, matrix=matrix)
     return replace(camera, matrix=matrix, distortion=camera.distortion * signs[: camera.distortion.size])
 
 
@@ -197,54 +196,28 @@ def stretched_camera(camera: Camera, width: int, height: int) -> Camera:
     return replace(camera, width=width, height=height, matrix=resized_matrix(camera.matrix, by), std=std)
 
 
-def cropped_camera(camera: Camera, x: int, y: int, width: int, height: int) -> Camera:
-    """The camera of a window of its image whose first pixel is (x, y).
-
-    Raises:
-        CameraError: the window is not inside the image.
-    """
-    if min(x, y) < 0 or min(width, height) < 1 or x + width > camera.width or y + height > camera.height:
-        window = f"{width}x{height} at ({x}, {y})"
-        raise CameraError(f"The window of {window} is not inside the camera's {camera.width}x{camera.height} pixels.")
-    matrix = camera.matrix.copy()
-    matrix[:2, 2] -= (x, y)
-    return replace(camera, width=width, height=height, matrix=matrix)
-
-
-def binned_camera(camera: Camera, by_x: int, by_y: int) -> Camera:
-    """The camera of an image whose sensor joins `by_x` columns and `by_y` rows into one pixel; a rest is cut off.
-
-    Raises:
-        CameraError: a number below 1, or above the size of the image.
-    """
-    if min(by_x, by_y) < 1 or by_x > camera.width or by_y > camera.height:
-        raise CameraError(f"A camera of {camera.width}x{camera.height} pixels cannot join {by_x}x{by_y} of them.")
-    width, height = camera.width // by_x, camera.height // by_y
-    return stretched_camera(cropped_camera(camera, 0, 0, width * by_x, height * by_y), width, height)
-
-
 def _transposed(camera: Camera) -> Camera:
-    coefficients = _transposed_lens(camera.distortion)
-    matrix = camera.matrix[[1, 0, 2]][:, [1, 0, 2]]
-    std = camera.std
-    if std is not None:
-        std = np.concatenate([std[[1, 0, 3, 2]], std[4:][_order(camera.distortion.size)]])
-    return replace(
-        camera, width=camera.height, height=camera.width, matrix=matrix, distortion=coefficients, std=std
-    )  # fmt: skip
-
-
-def _transposed_lens(coefficients: Array) -> Array:
-    swapped = coefficients[_order(coefficients.size)]
-    if coefficients.size == 14:
+    count = camera.distortion.size
+    order = list(range(count)) if _is_symmetric(camera) else _SWAPPED[:count]
+    coefficients = camera.distortion[order]
+    if count == len(_SWAPPED):
         if coefficients[12:].all():
             raise CameraError(
                 "The calibration has a sensor tilted about both axes, which cannot be turned by 90 degrees.",
-                hint="Calibrate without the tilted model (CALIB_TILTED_MODEL), or with pictures as they are shown.",
+                hint="Calibrate without the tilted model (CALIB_TILTED_MODEL).",
             )
-        swapped[12:] *= -1  # a mirror turns rotations round
-    return swapped
+        coefficients[12:] *= -1  # a mirror turns rotations round
+    std = None if camera.std is None else np.concatenate([camera.std[[1, 0, 3, 2]], camera.std[4:][order]])
+    return replace(
+        camera,
+        width=camera.height,
+        height=camera.width,
+        matrix=camera.matrix[[1, 0, 2]][:, [1, 0, 2]],
+        distortion=coefficients,
+        std=std,
+    )
 
 
-def _order(count: int) -> list[int]:
-    return _SWAPPED[:count]
+def _is_symmetric(camera: Camera) -> bool:
+    """Whether the coefficients are of a lens that looks the same from every side: Kannala and Brandt's."""
+    return getattr(camera, "lens", "opencv") == "fisheye"

@@ -16,7 +16,7 @@ from handdgp_core.sources.annotations import FILE_NAME, Annotations, load_annota
 from handdgp_core.sources.file_kinds import head_of, image_format, still_format
 from handdgp_core.sources.images import IMAGE_FORMATS, read_stored
 from handdgp_core.sources.names import local_path, shown_name
-from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index
+from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index, skipped_in_words
 from handdgp_core.types import Frame
 
 NOMINAL_FPS = 30.0
@@ -94,7 +94,7 @@ class ImageFolderSource(BaseSource):
 
     @property
     def warning(self) -> str | None:
-        parts = [f"{len(self.skipped)} files skipped (first: {self.skipped[0][0]})"] if self.skipped else []
+        parts = [skipped_in_words(self.skipped)] if self.skipped else []
         if self.missing:
             parts.append(f"annotated images missing: {len(self.missing)} (first: {self.missing[0]})")
         if self.unannotated:

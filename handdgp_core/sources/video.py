@@ -15,7 +15,7 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.picture_transform import PictureTransform, transform_of
 from handdgp_core.sources.frame_times import FrameTimes
 from handdgp_core.sources.names import shown_name
-from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index
+from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index, skipped_in_words
 from handdgp_core.sources.urls import is_url
 from handdgp_core.sources.video_decoder import Decoder, DecoderFactory, VideoDecoder
 from handdgp_core.sources.video_faults import check_video, explain_video
@@ -130,7 +130,8 @@ class VideoSource(BaseSource):
 
     @property
     def warning(self) -> str | None:
-        return "; ".join(self._warnings) or None
+        parts = [*self._warnings, skipped_in_words(self.skipped)]
+        return "; ".join(part for part in parts if part) or None
 
     def read(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> Frame | None:
         """Next frame, None after the last one or `close`. `timeout_s` is not needed: decoding takes no waiting."""

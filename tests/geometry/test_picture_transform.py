@@ -9,9 +9,7 @@ from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.picture_transform import (
     PictureTransform,
-    binned_camera,
     camera_of_picture,
-    cropped_camera,
     orientation_of_matrix,
     oriented,
     oriented_camera,
@@ -127,27 +125,6 @@ def test_a_calibration_follows_the_sensor_and_one_of_shown_pictures_fits_too():
     np.testing.assert_allclose(camera_of_picture(upright, transform, 720, 1280).matrix, camera.matrix)
     with pytest.raises(CameraError, match="does not fit"):
         camera_of_picture(Camera.assumed(640, 480), transform, 720, 1280)
-
-
-def test_cropping_and_binning_keep_every_ray():
-    """A picture cropped and then joined 2 x 2, against the same operations on pixels."""
-    camera = camera_with(LENSES["five"])
-    small = binned_camera(cropped_camera(camera, 100, 50, 321, 201), 2, 2)
-    assert small.size == (160, 100)
-    point = np.array([0.03, -0.02, 0.5])
-    np.testing.assert_allclose(small.project(point), (camera.project(point) - (100, 50) + 0.5) / 2 - 0.5)
-
-
-@pytest.mark.parametrize("window", [(-1, 0, 10, 10), (0, 0, 641, 10), (630, 0, 20, 10), (0, 0, 0, 10)])
-def test_a_window_outside_the_image_is_refused(window):
-    with pytest.raises(CameraError, match="not inside"):
-        cropped_camera(camera_with(), *window)
-
-
-@pytest.mark.parametrize("by", [(0, 1), (641, 1)])
-def test_a_senseless_binning_is_refused(by):
-    with pytest.raises(CameraError, match="cannot join"):
-        binned_camera(camera_with(), *by)
 
 
 def test_stretching_is_what_opencv_resizes():

@@ -83,7 +83,7 @@ def test_others_are_skipped_with_a_reason(tmp_path):
         "a.jpg": "not an image",
         "c.jpg": "not an image that can be decoded",
     }
-    assert len(source.skipped) == 4 and "4 files skipped" in source.warning
+    assert len(source.skipped) == 4 and "4 skipped" in source.warning
 
 
 def test_cut_jpeg_is_read_or_skipped_but_never_stops_the_rest(tmp_path):
