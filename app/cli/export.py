@@ -13,11 +13,13 @@ import typer
 from app.cli.console import cancellable, console, progress_bar
 from app.cli.options import CANCELLED, DONE, Axes, Calibration, Device, DeviceOption, HandLength, exports_help, metres
 from app.cli.process import hand_length_for
+from app.cli.source_losses import warn
 from app.notices import count_of
 from handdgp_core.errors import UsageError
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import EstimatedFrame, estimated_frames
+from handdgp_core.sessions.reader import DamagedFrame
 from handdgp_core.sessions.scan import describe_losses
 from handdgp_core.sources.cameras import CameraChooser, with_camera
 from handdgp_core.sources.open import open_source
@@ -55,6 +57,7 @@ class ExportRequest:
 class _Counts:
     frames: int = 0
     without_result: int = 0
+    damaged: int = 0
     hands: int = 0
 
 
@@ -118,8 +121,12 @@ def _results(
         return
     fallback = CameraChooser()
     for frame in frames(source, **how):
-        recorded = source.session.hands(frame.index)
-        counts.without_result += recorded is None
+        try:
+            recorded = source.session.hands(frame.index)
+            counts.without_result += recorded is None
+        except DamagedFrame:
+            recorded = None
+            counts.damaged += 1
         if recorded is None:
             yield EstimatedFrame(fallback.choose(frame), [])
         else:
@@ -154,14 +161,11 @@ def _tell(source: SessionSource, counts: _Counts, files: list[Path], request: Ex
             "--model NAME runs a model on every frame.",
             soft_wrap=True,
         )
+    if counts.damaged:
+        warn(f"{count_of(counts.damaged, 'frame')} with a damaged result, exported without hands.")
     lost = describe_losses(source.session.losses)
     if lost or source.skipped:
-        console.print(
-            f"Skipped: {count_of(len(source.skipped), 'damaged frame')}. {lost}",
-            style="yellow",
-            markup=False,
-            soft_wrap=True,
-        )
+        warn(f"Skipped: {count_of(len(source.skipped), 'damaged frame')}. {lost}")
     if source.is_rendered:
         console.print("The recorded frames were rendered, not taken by a camera.")
 

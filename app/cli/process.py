@@ -27,6 +27,7 @@ from app.cli.options import (
     exports_help,
     metres,
 )
+from app.cli.source_losses import tell_losses, warn
 from app.environment import PROGRAM, version_of
 from app.notices import count_of
 from handdgp_core.errors import UsageError
@@ -126,7 +127,7 @@ def process(options: ProcessOptions) -> bool:
     summary = _summary(options, source, estimator, counts, elapsed_s, loaded_s - started_s)
     summary["cancelled"] = cancelled.is_set()
     write_json(output / "summary.json", summary)
-    _tell(counts, summary, output)
+    _tell(counts, summary, source, output)
     return not cancelled.is_set()
 
 
@@ -190,7 +191,7 @@ def _summary(
             "skipped": [list(entry) for entry in source.skipped],
         },
         "camera": camera_facts(counts.first_camera),
-        "model": estimator.model_name,
+        "model": Path(estimator.model_name).name,
         "positioning": estimator.method,
         "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
         "frames": counts.frames,
@@ -224,10 +225,11 @@ def camera_facts(camera: Camera | None) -> dict[str, object] | None:
         "height": camera.height,
         "matrix": camera.matrix.tolist(),
         "distortion": camera.distortion.tolist(),
+        "scaled_from": camera.derived_from,
     }
 
 
-def _tell(counts: RunCounts, summary: dict[str, object], output: Path) -> None:
+def _tell(counts: RunCounts, summary: dict[str, object], source: Source, output: Path) -> None:
     camera = summary["camera"]
     console.print(
         f"{count_of(counts.frames, 'frame')}, hands in {counts.frames_with_hands}, "
@@ -235,6 +237,11 @@ def _tell(counts: RunCounts, summary: dict[str, object], output: Path) -> None:
     )
     if isinstance(camera, dict) and camera["source"] == "assumed":
         console.print("The camera is not calibrated, so depth is a guess. Give --calibration FILE.")
+    elif isinstance(camera, dict) and camera["scaled_from"] is not None:
+        width, height = camera["scaled_from"]
+        size = f"{camera['width']}x{camera['height']}"
+        warn(f"The calibration is for {width}x{height} and was scaled to {size}: right if the camera crops nothing.")
+    tell_losses(source)
 
 
 def command(

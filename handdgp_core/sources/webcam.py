@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.sources.capture import Capture, CaptureFactory, open_capture
+from handdgp_core.sources.capture import Capture, CaptureFactory, frame_rate, open_capture
 from handdgp_core.sources.live import LiveSource
 from handdgp_core.sources.webcam_faults import explain_webcam
 from handdgp_core.sources.webcam_list import WebcamInfo, list_webcams
@@ -122,7 +122,7 @@ class WebcamSource(LiveSource):
         super().__init__(
             capture,
             info.name if info else f"webcam {index}",
-            _frame_rate(capture),
+            frame_rate(capture),
             is_gone=lambda: bool(path) and not os.path.exists(str(path)),
             clock_ns=clock_ns,
         )
@@ -208,8 +208,3 @@ def _lens_state(capture: Capture) -> LensState:
     if not any(values):
         return LensState()
     return LensState(autofocus, focus, zoom)
-
-
-def _frame_rate(capture: Capture) -> float | None:
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    return fps if math.isfinite(fps) and 0 < fps < 1000 else None
