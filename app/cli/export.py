@@ -17,6 +17,7 @@ from app.cli.source_losses import warn
 from app.notices import count_of
 from handdgp_core.errors import UsageError
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
+from handdgp_core.files import locked_output, prepare_output
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import EstimatedFrame, estimated_frames
 from handdgp_core.sessions.reader import DamagedFrame
@@ -90,7 +91,8 @@ def export(request: ExportRequest) -> bool:
             vertex_count=None if estimator is None else int(estimator.faces.max()) + 1,
         )
         try:
-            with open_exporters(request.formats, request.output, options) as exporters:
+            output = locked_output(prepare_output(request.output))
+            with output as folder, open_exporters(request.formats, folder, options) as exporters:
                 counts = _run(source, estimator, request, exporters, cancelled)
                 files = exporters
         finally:

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli.console import console
+from app.cli.console import console, orderly_end
 from app.cli.options import BAD_INPUT, CANCELLED, DONE, INTERNAL
 from app.environment import PROGRAM, missing_part, version_of
 from handdgp_core.errors import HandDGPError
@@ -76,7 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments.insert(0, "live")
     logging.basicConfig(level=os.environ.get("HANDDGP_LOG", "WARNING").upper())
     try:
-        return app(arguments, standalone_mode=False) or DONE
+        with orderly_end():
+            return app(arguments, standalone_mode=False) or DONE
     except HandDGPError as error:
         return _refuse(error)
     except typer.Abort:

@@ -6,6 +6,7 @@ import platform
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +33,7 @@ from app.environment import PROGRAM, version_of
 from app.notices import count_of
 from handdgp_core.errors import UsageError
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
-from handdgp_core.files import prepare_output, write_json
+from handdgp_core.files import locked_output, prepare_output, write_json
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
 from handdgp_core.sources.cameras import CameraChooser
@@ -100,6 +101,12 @@ def process(options: ProcessOptions) -> bool:
     for name, value in (("--every", options.every), ("--limit", options.limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} cannot be {value}.", hint="Give 1 or more.")
+    with ExitStack() as held:
+        return _process(options, held)
+
+
+def _process(options: ProcessOptions, held: ExitStack) -> bool:
+    """`held` keeps other runs out of the output folder until summary.json is written."""
     from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
     from handdgp_core.estimation.models import limit_threads
 
@@ -108,7 +115,7 @@ def process(options: ProcessOptions) -> bool:
     counts, started_s = RunCounts(), time.perf_counter()
     with open_source(options.source) as source, cancellable() as cancelled:
         chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(source, SessionSource))
-        output = prepare_output(options.output)
+        output = held.enter_context(locked_output(prepare_output(options.output)))
         length_m = hand_length_for(source, options.hand_length_m)
         estimator = HandEstimator.from_weights(options.model, options.device, length_m, options.max_hands)
         loaded_s = time.perf_counter()
