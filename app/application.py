@@ -46,6 +46,7 @@ class LiveOptions:
         calibration_path: a calibration file.
         model, device: as for `HandEstimator.from_weights`.
         hand_length_mm: the user's own hand.
+        hand_length_percent: two standard deviations of that.
         settings_path: where settings are kept; None for the user's own place.
         viewport: False for a window without the 3D view.
         loop: play files again and again.
@@ -56,6 +57,7 @@ class LiveOptions:
     model: str | None = None
     device: str | None = None
     hand_length_mm: float | None = None
+    hand_length_percent: float = 0.0
     settings_path: Path | None = None
     viewport: bool = True
     loop: bool = False
@@ -193,6 +195,7 @@ def _asked_for(options: LiveOptions) -> dict[str, Any]:
         "device": options.device,
         "hand_length_enabled": None if length_mm is None else True,
         "hand_length_mm": length_mm,
+        "hand_length_percent": None if length_mm is None else options.hand_length_percent,
     }
     return {name: value for name, value in asked.items() if value is not None}
 

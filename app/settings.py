@@ -104,6 +104,14 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         high=260,
         unit="mm",
     )
+    hand_length_percent: float = _setting(
+        0.0,
+        "Hand length ±",
+        "How far off the hand length may be; it goes into the ± of distances.",
+        low=0,
+        high=50,
+        unit="%",
+    )
     person: str = _setting("", "Person", "Whose hand length is in use.")
     max_hands: Whole = _setting(2, "Max. hands", "How many hands are tracked at most.", low=1, high=2)
     smoothing_enabled: bool = _setting(

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from app.cli.console import cancellable, console, progress_bar
-from app.cli.options import CANCELLED, DONE, Axes, Calibration, Device, DeviceOption, HandLength, exports_help, metres
+from app.cli.options import (
+    CANCELLED,
+    DONE,
+    Axes,
+    Bone,
+    Calibration,
+    Device,
+    DeviceOption,
+    HandLength,
+    exports_help,
+    measured_hand,
+)
 from app.cli.process import hand_length_for
 from app.cli.source_losses import warn
 from app.notices import count_of
@@ -52,6 +63,7 @@ class ExportRequest:
     device: str = "auto"
     calibration: Path | None = None
     hand_length_m: float | None = None
+    hand_length_std: float = 0.0
 
 
 @dataclass
@@ -110,7 +122,9 @@ def _estimator(request: ExportRequest, source: SessionSource) -> HandEstimator |
 
     limit_threads(request.model)
     length_m = hand_length_for(source, request.hand_length_m)
-    return HandEstimator.from_weights(request.model, request.device, length_m)
+    estimator = HandEstimator.from_weights(request.model, request.device, length_m)
+    estimator.hand_length_std = request.hand_length_std
+    return estimator
 
 
 def _results(
@@ -189,8 +203,10 @@ def command(
     device: DeviceOption = Device.auto,
     calibration: Calibration = None,
     hand_length_mm: HandLength = None,
+    bone: Bone = None,
 ) -> int:
     """A recorded session as meshes, one animated GLB with its camera, tables, video, or a FreiHAND-like folder."""
+    hand = measured_hand(hand_length_mm, bone)
     request = ExportRequest(
         session=session,
         output=output,
@@ -199,6 +215,7 @@ def command(
         model=model,
         device=device.value,
         calibration=calibration,
-        hand_length_m=metres(hand_length_mm),
+        hand_length_m=hand.length_m,
+        hand_length_std=hand.std,
     )
     return DONE if export(request) else CANCELLED

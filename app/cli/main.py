@@ -30,6 +30,7 @@ COMMANDS = {
     "repair": "Finish or rescue a recording.",
     "calibrate": "A camera from pictures of a board.",
     "board": "A calibration board to print.",
+    "check": "How far off hands are on your own desk.",
     "evaluate": "A model against labelled hands.",
     "bench": "Measure this machine.",
     "synth": "Render labelled images of hands for training.",

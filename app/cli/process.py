@@ -19,6 +19,7 @@ from app.cli.options import (
     CANCELLED,
     DONE,
     Axes,
+    Bone,
     Calibration,
     Device,
     DeviceOption,
@@ -26,7 +27,7 @@ from app.cli.options import (
     HandLength,
     Model,
     exports_help,
-    metres,
+    measured_hand,
 )
 from app.cli.source_losses import tell_losses, warn
 from app.environment import PROGRAM, version_of
@@ -59,6 +60,7 @@ class ProcessOptions:
     model: str = "open"
     device: str = "auto"
     hand_length_m: float | None = None
+    hand_length_std: float = 0.0
     max_hands: int = 2
     export: tuple[str, ...] = ()
     axes: str | None = None
@@ -118,6 +120,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
         output = held.enter_context(locked_output(prepare_output(options.output)))
         length_m = hand_length_for(source, options.hand_length_m)
         estimator = HandEstimator.from_weights(options.model, options.device, length_m, options.max_hands)
+        estimator.hand_length_std = options.hand_length_std
         loaded_s = time.perf_counter()
         try:
             export = ExportOptions(
@@ -201,6 +204,7 @@ def _summary(
         "model": Path(estimator.model_name).name,
         "positioning": estimator.method,
         "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
+        "hand_length_std": estimator.hand_length_std,
         "frames": counts.frames,
         "frames_with_hands": counts.frames_with_hands,
         "hands": counts.hands,
@@ -261,6 +265,7 @@ def command(
     model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
+    bone: Bone = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
     export: Annotated[
         list[str] | None,
@@ -273,6 +278,7 @@ def command(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many frames.")] = None,
 ) -> int:
     """A source through the whole pipeline, without a display. Writes predictions.npz and summary.json."""
+    hand = measured_hand(hand_length_mm, bone)
     options = ProcessOptions(
         source=source,
         output=output,
@@ -280,7 +286,8 @@ def command(
         horizontal_fov_deg=fov,
         model=model,
         device=device.value,
-        hand_length_m=metres(hand_length_mm),
+        hand_length_m=hand.length_m,
+        hand_length_std=hand.std,
         max_hands=max_hands,
         export=tuple(name.strip() for entry in export or [] for name in entry.split(",") if name.strip()),
         axes=None if axes is None else axes.value,

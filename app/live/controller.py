@@ -214,6 +214,7 @@ class Controller(QObject):
             calibration=self._calibration(),
             assumed_fov_deg=settings.assumed_fov_deg,
             hand_length_m=settings.hand_length_mm / 1e3 if settings.hand_length_enabled else None,
+            hand_length_std=settings.hand_length_percent / 200,
             max_hands=settings.max_hands,
             smoothing=smoothing_settings(settings),
             overlay=overlay_style(settings),

@@ -24,6 +24,7 @@ class Estimator(Protocol):
     """The part of `HandEstimator` that the program uses; its attributes may be set between frames."""
 
     hand_length_m: float | None
+    hand_length_std: float
     max_hands: int
     muted: frozenset[int]
     stage_ms: dict[str, float]
@@ -46,7 +47,7 @@ class PipelineOptions:
     Attributes:
         calibration: the measured camera, for any image size; None to assume one.
         assumed_fov_deg: horizontal field of view of the assumed camera.
-        hand_length_m, max_hands, muted: handed to the estimator.
+        hand_length_m, hand_length_std, max_hands, muted: handed to the estimator.
         smoothing: handed to the smoother.
         mirror: flip the shown picture.
         picture_size: (width, height) in device pixels that the picture is shown at; None for its own size.
@@ -59,6 +60,7 @@ class PipelineOptions:
     calibration: Camera | None = None
     assumed_fov_deg: float = DEFAULT_FOV_DEG
     hand_length_m: float | None = None
+    hand_length_std: float = 0.0
     max_hands: int = 2
     muted: frozenset[int] = frozenset()
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)

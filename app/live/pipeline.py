@@ -89,6 +89,7 @@ class HandPipeline:
 
     def _configure(self, options: PipelineOptions) -> None:
         self._estimator.hand_length_m = options.hand_length_m
+        self._estimator.hand_length_std = options.hand_length_std
         self._estimator.max_hands = options.max_hands
         self._estimator.muted = options.muted
         if self._smoother.settings != options.smoothing:

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 # What the result depends on: while a session is open the form shows these as they were when it was taken.
 CAPTURED = (
-    "model", "assumed_fov_deg", "hand_length_enabled", "hand_length_mm", "max_hands", "smoothing_enabled",
-    "steadiness", "depth_steadiness",
+    "model", "assumed_fov_deg", "hand_length_enabled", "hand_length_mm", "hand_length_percent", "max_hands",
+    "smoothing_enabled", "steadiness", "depth_steadiness",
 )  # fmt: skip
 
 

@@ -81,7 +81,12 @@ class Wizards(QObject):
         self._open(dialog)
 
     def _use_hand(self, person: PersonHand) -> None:
-        self._settings.change(person=person.name, hand_length_enabled=True, hand_length_mm=person.length_mm)
+        self._settings.change(
+            person=person.name,
+            hand_length_enabled=True,
+            hand_length_mm=person.length_mm,
+            hand_length_percent=min(person.percent, 50.0),
+        )
         self._refresh()
 
     def follow_badge(self) -> None:

@@ -34,6 +34,7 @@ class HandEstimator:
 
     Attributes:
         hand_length_m: the person's own hand length, or None; may be changed between frames.
+        hand_length_std: relative standard deviation of that length; it goes into `Hand.distance_std`.
         max_hands: how many hands are looked for; may be changed between frames.
         muted: keypoints (0..20) that get no say in DGP; may be changed between frames.
         method: "refined" or "published" DGP solve.
@@ -54,6 +55,7 @@ class HandEstimator:
     ) -> None:
         self.method: PositioningMethod = method or predictor.method
         self.muted: frozenset[int] = frozenset()
+        self.hand_length_std = 0.0
         self.stage_ms: dict[str, float] = {}
         self._predictor = predictor
         self._finder = finder
@@ -262,6 +264,7 @@ class HandEstimator:
         way, root = view.rectification, solution.root_m[index]
         keypoints_m, error = way.points_to_camera(seen.keypoints_m * scale + root), self._predictor.distance_error
         given_m, assumed_m = self._hand_length_m, self._predictor.assumed_length_m
+        size_std = 0.0 if given_m is None else self.hand_length_std
         return Hand(
             handedness=view.crop.handedness,
             score=view.crop.score if np.isnan(seen.score) else float(seen.score),
@@ -276,7 +279,9 @@ class HandEstimator:
             degenerate=solution.reasons[index],
             track_id=view.crop.track_id,
             root_unmuted_m=None if unmuted_m is None else way.points_to_camera(unmuted_m[index]),
-            distance_std=np.nan if error is None else error.relative(keypoints_m, way.camera, given_m is not None),
+            distance_std=np.nan
+            if error is None
+            else float(np.hypot(error.relative(keypoints_m, way.camera, given_m is not None), size_std)),
         )
 
 

@@ -170,6 +170,7 @@ class ScriptedEstimator:
 
     def __init__(self, hands: list[Hand] | None = None, fails_at: int | None = None, slow_s: float = 0.0) -> None:
         self.hand_length_m: float | None = None
+        self.hand_length_std = 0.0
         self.max_hands = 2
         self.muted: frozenset[int] = frozenset()
         self.stage_ms = {"detection": 1.0, "network": 2.0}
