@@ -26,6 +26,13 @@ from app.live.settings_store import SettingsStore
 from app.settings import Settings, describe
 
 _SIZES = ("640 × 480", "800 × 600", "1280 × 720", "1920 × 1080", "2560 × 1440", "3840 × 2160")
+# Places, memories and what belongs to one camera or person: no taste that one would want back as it was.
+NO_TASTES = frozenset(
+    {
+        "recent_sources", "board", "board_ruler_mm", "person", "calibration_path", "hand_length_enabled",
+        "hand_length_mm", "export_folder", "snapshot_folder", "recordings_folder", "window_geometry", "window_layout",
+    }
+)  # fmt: skip
 _RATES = ("15", "24", "25", "30", "50", "60", "90", "120")
 
 
@@ -55,6 +62,7 @@ class SettingsPanel(QWidget):
         self._store = settings
         self._refreshers: list[Callable[[], None]] = []
         self._own_camera = self._recorded_camera = ""
+        self._refreshing = False
         content = QWidget(self)
         self._column = QVBoxLayout(content)
         self._column.setContentsMargins(8, 8, 8, 8)
@@ -67,6 +75,7 @@ class SettingsPanel(QWidget):
         self._add_webcam()
         self._add_recording()
         self._add_appearance()
+        self._add_reset()
         self._column.addStretch(1)
         area = QScrollArea(self)
         area.setWidget(content)
@@ -84,9 +93,26 @@ class SettingsPanel(QWidget):
         return self._store.current
 
     def refresh(self) -> None:
-        """Show the settings as they are now, e.g. after a shortcut changed one."""
-        for refresher in self._refreshers:
-            refresher()
+        """Show the settings as they are now, e.g. after a shortcut changed one. Changes none of them."""
+        self._refreshing = True  # a box that cannot show a value to its last digit must not write back what it shows
+        try:
+            for refresher in self._refreshers:
+                refresher()
+        finally:
+            self._refreshing = False
+
+    def reset(self) -> None:
+        """Back to the defaults, but for the measured hand, the calibration, and folders."""
+        usual, now = Settings(), self._settings
+        changed = {name: value for name, value in usual if name not in NO_TASTES and value != getattr(now, name)}
+        if not changed:
+            return
+        self._store.change(**changed)
+        self.refresh()
+        for name in changed:
+            self.changed.emit(name)
+        if any(name.startswith("webcam_") for name in changed):
+            self.webcam_changed.emit()
 
     def show_profile(self, kind: str) -> None:
         """Say in the empty field of the file that the stored calibration ("exact" or "derived") is used, or none."""
@@ -236,6 +262,12 @@ class SettingsPanel(QWidget):
         form = self._group("Appearance")
         self.theme = self._choice(form, "theme", title="Theme")
 
+    def _add_reset(self) -> None:
+        button = self.reset_button = QPushButton("Reset to defaults", self)
+        button.setToolTip("Restore the default settings. The measured hand, the calibration and folders stay.")
+        button.clicked.connect(self.reset)
+        self._column.addWidget(button)
+
     # Rows
 
     def _group(self, title: str) -> QFormLayout:
@@ -259,9 +291,9 @@ class SettingsPanel(QWidget):
 
     def _number(self, form: QFormLayout, name: str, *, step: float, title: str | None = None) -> QDoubleSpinBox:
         about = describe(name)
-        box = QDoubleSpinBox(self)
+        box = _NumberBox(self)
         box.setRange(about["low"], about["high"])
-        box.setDecimals(1)
+        box.setDecimals(2)
         box.setSingleStep(step)
         box.setSuffix(_suffix(about["unit"]))
         box.setToolTip(about["description"])
@@ -308,7 +340,7 @@ class SettingsPanel(QWidget):
     # Changes
 
     def _set(self, name: str, value: object) -> None:
-        if getattr(self._settings, name) == value:
+        if self._refreshing or getattr(self._settings, name) == value:
             return
         self._store.change(**{name: value})
         with QSignalBlocker(self):
@@ -330,6 +362,15 @@ class SettingsPanel(QWidget):
         if float(text) != self._settings.webcam_fps:
             self._store.change(webcam_fps=float(text))
             self.webcam_changed.emit()
+
+
+class _NumberBox(QDoubleSpinBox):
+    """Shows no more decimals than the number has."""
+
+    def textFromValue(self, value: float) -> str:
+        text = super().textFromValue(value)
+        point = self.locale().decimalPoint()
+        return text.rstrip(self.locale().zeroDigit()).removesuffix(point) if point in text else text
 
 
 def _suffix(unit: str) -> str:

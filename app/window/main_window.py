@@ -24,6 +24,7 @@ from app.panels.settings_panel import SettingsPanel
 from app.panels.source_box import OPEN_FOLDER, OPEN_URL, OPEN_VIDEO, SourceBox
 from app.panels.status_line import StatusLine
 from app.panels.weights import WeightsPanel
+from app.panels.wheel_guard import WheelGuard
 from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
 from app.settings import save_settings
@@ -114,12 +115,13 @@ class MainWindow(QMainWindow):
             self, controller, record, playback, settings, self._saver, self.actions_by_name, self.form,
             self.open_source, self.notices.add,
         )  # fmt: skip
-        self._guard = KeyGuard(self)
+        self._guard, self._wheel_guard = KeyGuard(self), WheelGuard(self)
         self._compose()
         self._connect_actions()
         self._connect_panels()
         self._connect_controller()
         self._guard.watch(self)
+        self._wheel_guard.watch(self)
         self._first_layout = self.saveState(LAYOUT_VERSION)
         restore_layout(self, settings.current)
         self._timer = QTimer(self)
