@@ -333,6 +333,7 @@ class Controller(QObject):
         elif isinstance(event, ModelLoaded):
             if event.worker is self._inference:
                 self._set_status(model_phase=ModelPhase.READY, model_name=event.worker.model_name)
+                self._refresh_if_still()
         elif isinstance(event, SourceOpened):
             self._on_source_opened(event.worker)
         elif isinstance(event, SourceEnded):
@@ -390,8 +391,11 @@ class Controller(QObject):
     def _start_model(self) -> None:
         settings = self._settings.current
         self._model_key = (settings.model, settings.device)
-        previous = self._retire(self._inference)
-        self._inference = InferenceWorker(lambda: self._make_estimator(settings), self._options, self._report, previous)
+        previous = self._inference
+        self._retire(previous)
+        self._inference = InferenceWorker(
+            lambda: self._make_estimator(settings), self._options, self._report, previous, self._model_key
+        )
         self._inference.on_result = self._taps[1]
         self._attach()
         self._set_status(model_phase=ModelPhase.LOADING, model_name="")

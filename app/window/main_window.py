@@ -232,7 +232,8 @@ class MainWindow(QMainWindow):
     def _show_weights(self) -> None:
         if self._result is not None:
             index = pick_hand(self._result.hands, self.motion.side.currentData())
-            self.weights.show_hand(None if index is None else self._result.hands[index])
+            # Raw, as the root without muting is: between a smoothed and a raw one lies more than muting.
+            self.weights.show_hand(None if index is None else self._result.raw_hands[index])
 
     def _tell_camera_problem(self, result: FrameResult) -> None:
         """A calibration that does not fit is reported once, not with every frame."""
