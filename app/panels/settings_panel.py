@@ -29,8 +29,9 @@ _SIZES = ("640 × 480", "800 × 600", "1280 × 720", "1920 × 1080", "2560 × 14
 # Places, memories and what belongs to one camera or person: no taste that one would want back as it was.
 NO_TASTES = frozenset(
     {
-        "recent_sources", "board", "board_ruler_mm", "person", "calibration_path", "hand_length_enabled",
-        "hand_length_mm", "export_folder", "snapshot_folder", "recordings_folder", "window_geometry", "window_layout",
+        "recent_sources", "board", "board_ruler_mm", "person", "calibration_path", "calibration_camera",
+        "hand_length_enabled", "hand_length_mm", "export_folder", "snapshot_folder", "recordings_folder",
+        "window_geometry", "window_layout",
     }
 )  # fmt: skip
 _RATES = ("15", "24", "25", "30", "50", "60", "90", "120")
@@ -46,12 +47,14 @@ class SettingsPanel(QWidget):
         changed(str): the setting of this name has a new value.
         webcam_changed(): size or rate asked of the webcam changed: the webcam must be reopened.
         calibrate(), measure_hand(): the user wants that wizard.
+        clear_calibration(): the user wants no calibration file.
         load_calibration(), load_model(), choose_recordings(): the user wants to choose a file or folder.
     """
 
     changed = pyqtSignal(str)
     webcam_changed = pyqtSignal()
     load_calibration = pyqtSignal()
+    clear_calibration = pyqtSignal()
     calibrate = pyqtSignal()
     measure_hand = pyqtSignal()
     load_model = pyqtSignal()
@@ -62,7 +65,7 @@ class SettingsPanel(QWidget):
         self._store = settings
         self._refreshers: list[Callable[[], None]] = []
         self._own_camera = self._recorded_camera = ""
-        self._refreshing = False
+        self._refreshing, self._uses_file = False, True
         content = QWidget(self)
         self._column = QVBoxLayout(content)
         self._column.setContentsMargins(8, 8, 8, 8)
@@ -114,11 +117,18 @@ class SettingsPanel(QWidget):
         if any(name.startswith("webcam_") for name in changed):
             self.webcam_changed.emit()
 
-    def show_profile(self, kind: str) -> None:
-        """Say in the empty field of the file that the stored calibration ("exact" or "derived") is used, or none."""
+    def show_profile(self, kind: str, uses_file: bool) -> None:
+        """Say which calibration is in use.
+
+        Args:
+            kind: of the stored calibration of this camera: "exact", "derived" or "none".
+            uses_file: whether the file of the settings is for the present source.
+        """
+        self._uses_file = uses_file
         texts = {"exact": "stored for this camera", "derived": "derived for this camera"}
         self._own_camera = texts.get(kind, "")
         self._show_camera_in_use()
+        self.refresh()
 
     def show_recorded_camera(self, name: str | None) -> None:
         """Say which camera a session was taken with, where no other calibration is loaded; None for no session."""
@@ -158,7 +168,7 @@ class SettingsPanel(QWidget):
         self.load_button.clicked.connect(self.load_calibration)
         self.clear_button = QPushButton("Clear", self)
         self.clear_button.setToolTip("Use an assumed field of view again.")
-        self.clear_button.clicked.connect(lambda: self._set("calibration_path", ""))
+        self.clear_button.clicked.connect(self.clear_calibration)
         form.addRow("Calibration", self.calibration)
         form.addRow("", _row(self.load_button, self.clear_button))
         calibrate = QPushButton("Calibrate…", self)
@@ -170,7 +180,7 @@ class SettingsPanel(QWidget):
         self.mirror_files = self._check(form, "mirror_files")
 
         def refresh() -> None:
-            path = self._settings.calibration_path
+            path = self._settings.calibration_path if self._uses_file else ""
             self.calibration.setText(path.replace("\\", "/").rsplit("/", 1)[-1])
             self.calibration.setToolTip(path or describe("calibration_path")["description"])
             self.clear_button.setEnabled(bool(path))
