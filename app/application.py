@@ -191,6 +191,7 @@ def _asked_for(options: LiveOptions) -> dict[str, Any]:
     path, length_mm = options.calibration_path, options.hand_length_mm
     asked = {
         "calibration_path": None if path is None else str(path.expanduser().absolute()),
+        "calibration_camera": None if path is None else "",  # that of the source that is opened first
         "model": options.model,
         "device": options.device,
         "hand_length_enabled": None if length_mm is None else True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.cameras import DEFAULT_FOV_DEG, CameraChooser, CameraFrame
 from handdgp_core.sources.demo import DemoTruth
 from handdgp_core.types import Frame, Hand
+
+if TYPE_CHECKING:  # it brings PyTorch, which takes seconds to load
+    from handdgp_core.estimation.estimator import EstimatorState
 
 
 class Estimator(Protocol):
@@ -38,6 +41,12 @@ class Estimator(Protocol):
 
     def reset(self) -> None:
         """Forget tracked hands."""
+
+    def snapshot(self) -> EstimatorState:
+        """What is known of earlier frames, for `restore`."""
+
+    def restore(self, state: EstimatorState, /) -> None:
+        """Go back to a snapshot."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,7 @@ class FrameResult:
         preview: True for a bare picture shown while the model is loaded.
         recorded: of a session's frame, the recorded hands beside the re-run ones; None where only one of
             the two is shown, or nothing was recorded.
+        redrawn: the numbers are those of the result before; the picture alone was drawn again.
         frames_ago: of a session's frame without a recorded result: how many frames earlier `hands` were recorded.
     """
 
@@ -139,6 +149,7 @@ class FrameResult:
     preview: bool = False
     recorded: list[Hand] | None = None
     frames_ago: int = 0
+    redrawn: bool = False
 
     @property
     def camera(self) -> Camera:

@@ -199,7 +199,7 @@ class Playback(QObject):
         """The settings as recorded; and the recorded camera, unless the user loads another calibration."""
         self._shown = self._captured(session.settings_at(0))
         own = {name: getattr(self._settings.own, name) for name in CAPTURED}
-        self._settings.lay_over(**{**own, "calibration_path": "", **self._shown})
+        self._settings.lay_over(**{**own, "calibration_path": "", "calibration_camera": "", **self._shown})
 
     def _captured(self, recorded: dict[str, Any]) -> dict[str, Any]:
         good, _ = usable({name: value for name, value in known_settings(recorded).items() if name in CAPTURED})

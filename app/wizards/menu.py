@@ -11,6 +11,7 @@ from app.live.controller import Controller
 from app.live.settings_store import SettingsStore
 from app.live.state import Phase
 from app.notices import Notice, Severity
+from app.panels.wheel_guard import WheelGuard
 from app.wizards.calibration import CalibrationDialog
 from app.wizards.check import CheckDialog
 from app.wizards.hand_size import HandSizeDialog
@@ -110,6 +111,7 @@ class Wizards(QObject):
 
     def _open(self, dialog: QDialog) -> None:
         self.dialog = dialog
+        WheelGuard(dialog).watch(dialog)
         dialog.destroyed.connect(lambda: self._forget(dialog))
         dialog.open()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,16 @@ from handdgp_core.types import Frame, Hand
 
 # Standard deviation of a 2D keypoint in crop pixels below which no covariance goes.
 _PIXEL_STD_FLOOR = 1.0
+
+
+@dataclass(frozen=True)
+class EstimatorState:
+    """What a `HandEstimator` knows of earlier frames. Never changed once made."""
+
+    model_name: str
+    tracker: HandTracker
+    looked_at: frozenset[int]
+    memory: object
 
 
 class HandEstimator:
@@ -171,6 +181,23 @@ class HandEstimator:
         self._looked_at.clear()
         self._tracker.reset()
         self._predictor.reset()
+
+    def snapshot(self) -> EstimatorState:
+        """What is known of earlier frames, for `restore`."""
+        tracker = self._tracker.copy(self._finder)
+        return EstimatorState(self.model_name, tracker, frozenset(self._looked_at), self._predictor.memory)
+
+    def restore(self, state: EstimatorState) -> None:
+        """Go back to a `snapshot`, of this or another estimator: the same frame then gives the same hands again.
+
+        Of another model the followed hands count, but not their poses.
+        """
+        self._tracker = state.tracker.copy(self._finder)
+        self._looked_at = set(state.looked_at)
+        if state.model_name == self.model_name:
+            self._predictor.memory = state.memory
+        else:
+            self._predictor.reset()
 
     def close(self) -> None:
         """Give the detector's threads and memory back. May be called twice."""

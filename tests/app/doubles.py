@@ -176,7 +176,7 @@ class ScriptedEstimator:
         self.stage_ms = {"detection": 1.0, "network": 2.0}
         self.hands, self._fails_at, self._slow_s = hands, fails_at, slow_s
         self.calls = 0
-        self.resets = 0
+        self.resets = self.restored = 0
         self.closed = False
         self.cameras: list[Camera] = []
         self.indices: list[int] = []
@@ -192,6 +192,12 @@ class ScriptedEstimator:
 
     def reset(self) -> None:
         self.resets += 1
+
+    def snapshot(self) -> object:
+        return None
+
+    def restore(self, state: object) -> None:
+        self.restored += 1
 
     def close(self) -> None:
         self.closed = True
