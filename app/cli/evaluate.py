@@ -19,8 +19,6 @@ from app.cli.console import cancellable, console, progress_bar
 from app.cli.options import CANCELLED, DONE, Device, DeviceOption, HandLength, Model, metres
 from handdgp_core.drawing.examples import Examples
 from handdgp_core.errors import UsageError
-from handdgp_core.estimation.hand_length import check_hand_length
-from handdgp_core.estimation.models import is_network_file, own_solve
 from handdgp_core.evaluation.accuracy import accuracy, mean_over_roots
 from handdgp_core.evaluation.matching import Matches
 from handdgp_core.evaluation.protocols import Progress, evaluate_demo, evaluate_folder
@@ -81,14 +79,17 @@ def evaluate(options: EvaluateOptions) -> bool:
     Raises:
         HandDGPError: bad input, or an output that cannot be written.
     """
+    from handdgp_core.estimation.hand_length import check_hand_length
+
     _check(options)
+    check_hand_length(options.hand_length_m)
     if _breaks_down(options):
         return _break_down(options)
     examples = Examples(EXAMPLE_COUNT if options.report else 0)
     with cancellable() as cancelled:
         matches = _all_matches(options, cancelled, examples) if options.dataset in PLAIN else {}
         found = {name: part.pairs() for name, part in matches.items()} or _all_pairs(options, cancelled, examples)
-        method = own_solve(options.model)
+        method = _own_solve(options)
         if cancelled.is_set():
             return False
     several, skipped = len(options.roots) > 1, options.skipped_joints
@@ -186,12 +187,19 @@ def _check(options: EvaluateOptions) -> None:
         )
     if options.protocol not in ("", *PROTOCOLS):
         raise UsageError(f"There is no protocol {options.protocol!r}.", hint=f"Choose one of {', '.join(PROTOCOLS)}.")
-    check_hand_length(options.hand_length_m)
 
 
 def _is_network(options: EvaluateOptions) -> bool:
     """Whether a network sees labelled crops; else the whole program sees whole images."""
+    from handdgp_core.estimation.models import is_network_file
+
     return options.dataset in LABELLED and is_network_file(options.model) and not _breaks_down(options)
+
+
+def _own_solve(options: EvaluateOptions) -> PositioningMethod:
+    from handdgp_core.estimation.models import own_solve
+
+    return own_solve(options.model)
 
 
 def _breaks_down(options: EvaluateOptions) -> bool:
@@ -205,7 +213,7 @@ def _protocol(options: EvaluateOptions) -> str:
 
 def _all_matches(options: EvaluateOptions, cancelled: threading.Event, examples: Examples) -> dict[str, Matches]:
     """Labelled hands and those found: of one root by solve, of several by root with the model's own."""
-    method = own_solve(options.model)
+    method = _own_solve(options)
     if len(options.roots) > 1:
         runs = [(name, root, method) for name, root in zip(_names(options.roots), options.roots, strict=True)]
     else:
@@ -251,7 +259,7 @@ def _all_pairs(options: EvaluateOptions, cancelled: threading.Event, examples: E
     if _is_network(options):
         return _network_pairs(options, cancelled, examples)
     pairs: dict[str, Pairs] = {}
-    own = own_solve(options.model)
+    own = _own_solve(options)
     for method in METHODS:
         pairs[method] = _program_pairs(options, method, cancelled, examples if method == own else Examples())
         if cancelled.is_set():
