@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.console import cancellable, console
-from app.cli.options import CANCELLED, DONE, Bone, Calibration, Device, DeviceOption, Fov, HandLength, Model, measured_hand
+from app.cli.options import (
+    CANCELLED,
+    DONE,
+    Bone,
+    Calibration,
+    Device,
+    DeviceOption,
+    Fov,
+    HandLength,
+    Model,
+    measured_hand,
+)
 from app.cli.process import hand_length_for
 from app.notices import count_of
 from app.streams.content import StreamFacts, StreamMaker
