@@ -121,7 +121,7 @@ class RerunWorker(Worker):
     def _compare_all(self, estimator: Estimator) -> int:
         options, cameras = self._options, self._options.cameras()
         estimator.hand_length_m, estimator.max_hands = options.hand_length_m, options.max_hands
-        estimator.muted = options.muted
+        estimator.hand_length_std, estimator.muted = options.hand_length_std, options.muted
         estimator.reset()
         for index in range(self.count):
             if self.stopping:

@@ -108,7 +108,7 @@ class Camera:
 
     @classmethod
     def assumed(cls, width: int, height: int, horizontal_fov_deg: float = 60.0, name: str = "") -> Camera:
-        """A camera nobody calibrated: square pixels, centred, no distortion, the given field of view.
+        """A camera nobody calibrated: square pixels, centred, no distortion, this angle along the longer side.
 
         Raises:
             CameraError: a size below 1 or a field of view outside (0, 180) degrees.
@@ -116,7 +116,7 @@ class Camera:
         width, height = _checked_length("width", width), _checked_length("height", height)
         if not 0.0 < horizontal_fov_deg < 180.0:
             raise CameraError(f"The field of view must be between 0 and 180 degrees, not {horizontal_fov_deg}.")
-        focal = 0.5 * width / np.tan(0.5 * np.deg2rad(horizontal_fov_deg))
+        focal = 0.5 * max(width, height) / np.tan(0.5 * np.deg2rad(horizontal_fov_deg))
         matrix = np.array([[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1]])
         return cls(width, height, matrix, name=name, source="assumed")
 
