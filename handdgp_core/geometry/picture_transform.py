@@ -220,4 +220,4 @@ def _transposed(camera: Camera) -> Camera:
 
 def _is_symmetric(camera: Camera) -> bool:
     """Whether the coefficients are of a lens that looks the same from every side: Kannala and Brandt's."""
-    return getattr(camera, "lens", "opencv") == "fisheye"
+    return camera.lens == "fisheye"
