@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.console import cancellable, console
-from app.cli.options import CANCELLED, DONE, Calibration, Device, DeviceOption, Fov, HandLength, Model, metres
+from app.cli.options import (
+    CANCELLED,
+    DONE,
+    Bone,
+    Calibration,
+    Device,
+    DeviceOption,
+    Fov,
+    HandLength,
+    Model,
+    measured_hand,
+)
 from app.cli.process import hand_length_for
 from app.notices import count_of
 from app.streams.content import StreamFacts, StreamMaker
@@ -45,6 +56,7 @@ class StreamOptions:
     model: str = "open"
     device: str = "auto"
     hand_length_m: float | None = None
+    hand_length_std: float = 0.0
     max_hands: int = 2
     rate_hz: float | None = None
     limit: int | None = None
@@ -76,6 +88,7 @@ def stream(options: StreamOptions) -> bool:
         length_m = hand_length_for(opened, options.hand_length_m)
         estimator = HandEstimator.from_weights(options.model, options.device, length_m, options.max_hands)
         stack.callback(estimator.close)
+        estimator.hand_length_std = options.hand_length_std
         console.print(f"Streaming to {', '.join(sink.address.uri for sink in sinks)}; Ctrl-C ends it.", markup=False)
         source = PacedSource(opened) if opened.is_seekable else opened
         _run(source, estimator, chooser, sinks, cancelled, options)
@@ -155,11 +168,13 @@ def command(
     model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
+    bone: Bone = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
     rate: Annotated[float | None, typer.Option("--rate", min=0.1, max=1000, help="At most this many frames/s.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many frames.")] = None,
 ) -> int:
     """Hands sent live to other programs, without a window. Nothing is sent but to the places named with --to."""
+    hand = measured_hand(hand_length_mm, bone)
     options = StreamOptions(
         source=source,
         to=tuple(to or ()),
@@ -167,7 +182,8 @@ def command(
         horizontal_fov_deg=fov,
         model=model,
         device=device.value,
-        hand_length_m=metres(hand_length_mm),
+        hand_length_m=hand.length_m,
+        hand_length_std=hand.std,
         max_hands=max_hands,
         rate_hz=rate,
         limit=limit,

@@ -71,7 +71,12 @@ def draw_geometry(sample: LabelledHand, settings: ViewSettings, rng: np.random.G
     camera = Camera(width, height, sample.matrix)
     aim = rng.uniform(-settings.aim, settings.aim, 2)
     turn_rad = math.radians(rng.uniform(-settings.rotation_deg, settings.rotation_deg))
-    crop = _moved(_hand_crop(sample, camera, settings.crop_factor), aim, turn_rad if settings.policy == "fit" else 0.0)
+    if settings.square_px is None:
+        shown = _hand_crop(sample, camera, settings.crop_factor)
+    else:
+        center = 0.5 * np.array([width - 1.0, height - 1.0])
+        shown = HandCrop(sample.handedness, 1.0, center, 0.5 * settings.square_px, 0.0)
+    crop = _moved(shown, aim, turn_rad if settings.policy == "fit" else 0.0)
     if settings.policy == "fit":
         base = Rectification.fit(camera, crop, settings.size)
         to_virtual, square = base.virtual_from_camera, None

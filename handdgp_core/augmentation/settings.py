@@ -27,6 +27,8 @@ class ViewSettings:
             down to it. The size of the pictures themselves where they are small and cut around the hand already.
         rotation_deg: in the image, up to this much either way; from upright ("fit") or from the picture ("published").
             Shared by both views.
+        square_px: side of a square about the picture's centre that is shown in place of the hand's, pixels of the
+            picture; None for the hand's.
         aim: how far the hand's square is off, as part of its half side. Shared by both views.
         scale: smallest and largest factor on a view's focal length, per view.
         shift: how far a view's principal point moves, as part of `size`, per view.
@@ -41,12 +43,13 @@ class ViewSettings:
     aim: float = 0.08
     scale: tuple[float, float] = (0.85, 1.2)
     shift: float = 0.08
+    square_px: float | None = None
 
     def __post_init__(self) -> None:
         if self.policy not in ("fit", "published"):
             raise UsageError(f"There is no policy {self.policy!r} for views.", hint="Choose fit or published.")
-        if min(self.size, self.patch_size, self.focal_px, self.crop_factor) <= 0:
-            raise UsageError(f"Size, patch size, focal length and crop factor must be positive in {self}.")
+        if min(self.size, self.patch_size, self.focal_px, self.crop_factor, self.square_px or 1) <= 0:
+            raise UsageError(f"Size, patch size, focal length, crop factor and square must be positive in {self}.")
         if min(self.rotation_deg, self.aim, self.shift) < 0:
             raise UsageError(f"Rotation, aim and shift must not be negative in {self}.")
         if not 0 < self.scale[0] <= self.scale[1]:

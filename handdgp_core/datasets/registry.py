@@ -56,12 +56,17 @@ def open_dataset(config: DatasetConfig, template: Template, model_folder: str = 
     folder = Path(model_folder) if model_folder else None
     readers: dict[str, Callable[[], LabelledHands]] = {
         "freihand": lambda: FreiHAND(root, split or "training"),  # type: ignore[arg-type]
-        "ho3d": lambda: HO3D(root, split or "train", mano_mesh(folder)),  # type: ignore[arg-type]
+        "ho3d": lambda: _ho3d(root, split or "train", folder),
         "h36m": lambda: Human36M(root, split or "train", smpl_mesh(folder), template.keypoint_regressor),  # type: ignore[arg-type]
         "frames": lambda: FramesFolder(root),
         "shards": lambda: Shards(root),
     }
     return readers[config.name]()
+
+
+def _ho3d(root: Path, split: str, model_folder: Path | None) -> HO3D:
+    mesh = None if split == "evaluation" else mano_mesh(model_folder)  # that split has no parameters to make one from
+    return HO3D(root, split, mesh)  # type: ignore[arg-type]
 
 
 class JoinedHands:

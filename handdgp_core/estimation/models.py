@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import cast
 
 import torch
 
 from handdgp_core.bundled import bundled
+from handdgp_core.config import parse
 from handdgp_core.errors import UsageError, WeightsError
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.guided_predictor import GuidedPredictor
 from handdgp_core.estimation.hand_length import ADULT_LENGTH_STD
 from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
-from handdgp_core.estimation.predictor import Predictor
+from handdgp_core.estimation.predictor import PositioningMethod, Predictor
 from handdgp_core.estimation.refined_landmarks import RefinedPredictor
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.checkpoints.refiner_file import is_refiner
 from handdgp_core.networks.checkpoints.weights import read_metadata
+from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 
 DEFAULT_MODEL = "open"
@@ -81,6 +84,24 @@ def _of_network(
     if network.config.backbone != GUIDED:
         return NetworkPredictor(network, device, name, distance_error)
     return GuidedPredictor(cast(GuidedHandDGP, network), device, OpenHand.load(), name, distance_error)
+
+
+def is_network_file(name_or_path: str) -> bool:
+    """Whether `--model` names a network's own file, whose config can be read without the weights."""
+    path = Path(name_or_path).expanduser()
+    return path.suffix == ".safetensors" and not is_refiner(path)
+
+
+def own_solve(name_or_path: str) -> PositioningMethod:
+    """The DGP solve that a model is meant for, without loading it.
+
+    Raises:
+        WeightsError: a checkpoint that is missing, damaged or foreign.
+    """
+    if not is_network_file(name_or_path):
+        return "refined"
+    plain = json.loads(read_metadata(Path(name_or_path).expanduser())["config"])
+    return parse(NetworkConfig, plain, WeightsError).positioning
 
 
 def limit_threads(name_or_path: str) -> None:
