@@ -32,6 +32,7 @@ from app.sessions.session_tap import model_hash
 from app.settings import Settings, load_settings
 from app.style.theme import apply_theme
 from app.window.main_window import MainWindow
+from handdgp_core.files import expanded
 from handdgp_core.sources import Source
 
 log = logging.getLogger(__name__)
@@ -190,7 +191,7 @@ def _asked_for(options: LiveOptions) -> dict[str, Any]:
     """Settings given on the command line: they replace the saved ones, and are saved."""
     path, length_mm = options.calibration_path, options.hand_length_mm
     asked = {
-        "calibration_path": None if path is None else str(path.expanduser().absolute()),
+        "calibration_path": None if path is None else str(expanded(path).absolute()),
         "calibration_camera": None if path is None else "",  # that of the source that is opened first
         "model": options.model,
         "device": options.device,

@@ -85,7 +85,7 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     assumed_fov_deg: float = _setting(
         60.0,
         "Assumed field of view",
-        "Horizontal field of view assumed while the camera is not calibrated. Most webcams: 55 to 80.",
+        "Along the longer side of the picture, assumed while the camera is not calibrated. Most webcams: 55 to 80.",
         low=20,
         high=150,
         unit="°",

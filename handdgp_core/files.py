@@ -26,6 +26,14 @@ _MORE_SPACE = "Free some space, or choose a folder on another disk."
 _IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with `~` replaced; as it is where there is no such user, so that it is told as missing."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def prepare_output(path: str | os.PathLike[str], needed_bytes: int = 16 * MIB) -> Path:
     """Makes the folder (and those above it) and proves that files can be written there.
 
@@ -39,7 +47,10 @@ def prepare_output(path: str | os.PathLike[str], needed_bytes: int = 16 * MIB) -
     Raises:
         OutputError: a file is in the way, the place is read-only or forbidden, or the disk is too full.
     """
-    folder = Path(path).expanduser().absolute()
+    try:
+        folder = Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise OutputError(f"Could not write {path}: there is no such user.", hint="Choose another folder.") from None
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:  # permission bits do not tell: root, read-only disks

@@ -307,7 +307,8 @@ class MainWindow(QMainWindow):
                 self.camera.show_waiting(rates.waiting)
             else:
                 self._playback.note_standstill()
-        self._tell_source_warning(rates.warning if status.phase is Phase.RUNNING and not rates.waiting else "")
+        told = status.phase is Phase.ENDED or (status.phase is Phase.RUNNING and not rates.waiting)
+        self._tell_source_warning(rates.warning if told else "")
         self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.current.device)
 
     def _tell_source_warning(self, warning: str) -> None:

@@ -197,6 +197,19 @@ def test_a_black_picture_is_told_while_it_lasts(rig) -> None:  # type: ignore[no
     rig.until(lambda: window.notices.notice is None)
 
 
+def test_a_video_that_ends_early_says_so_at_its_end(rig) -> None:  # type: ignore[no-untyped-def]
+    source = ScriptedSource(count=3)
+    rig.sources["clip"] = lambda: source
+    window = rig.show()
+    source.complaint = "scripted ends early: 3 of 60 frames could be read"
+    rig.start("clip")
+    rig.until(lambda: rig.controller.status.phase is Phase.ENDED)
+    rig.until(lambda: window.notices.notice is not None)
+    assert window.notices.notice.title == source.complaint
+    window._refresh_figures()
+    assert window.notices.notice is not None
+
+
 def test_errors_are_shown_as_text_and_not_as_markup(rig) -> None:  # type: ignore[no-untyped-def]
     rig.sources["<b>x"] = SourceError("No video: <b>x & more.", hint="Choose <another>.")
     window = rig.show()

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handdgp_core.errors import ShapeError, UsageError, WeightsError
+from handdgp_core.files import expanded
 from handdgp_core.networks.backbones.mediapipe_landmarks import (
     BLOCKS,
     STRIDE_16_BLOCKS,
@@ -146,7 +147,7 @@ def make_backbone(name: str, image_size: int, pretrained: str = "") -> Backbone:
         hint = "Give the path of torchvision's weights, or none."
         raise UsageError(f'pretrained: {name} takes a file; "assets" are MediaPipe\'s weights alone.', hint=hint)
     if pretrained:
-        _load_torchvision(backbone.body, Path(pretrained).expanduser(), name)
+        _load_torchvision(backbone.body, expanded(pretrained), name)
     return backbone
 
 
