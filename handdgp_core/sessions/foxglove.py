@@ -18,19 +18,21 @@ from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from numpy.typing import NDArray
 
 from handdgp_core.drawing.colours import HAND_COLOURS, weight_colours
+from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import BONES
 from handdgp_core.types import Hand
 
 __all__ = [
-    "CAMERA_FRAME", "WORLD_FRAME", "calibration", "image", "keypoint_marks", "point_cloud", "scene", "set_time",
-    "transform",
+    "CAMERA_FRAME", "WORLD_FRAME", "calibration", "camera_of", "image", "keypoint_marks", "point_cloud", "scene",
+    "set_time", "transform",
 ]  # fmt: skip
 
 CAMERA_FRAME, WORLD_FRAME = "camera", "world"
 _HALF = float(np.sqrt(0.5))
 _POINT = np.dtype([("xyz", "<f4", 3), ("rgba", "u1", 4)])
 _DOT_PX, _LINE_PX = 5.0, 2.0
+_COEFFICIENTS = {"": (0,), "plumb_bob": (0, 4, 5), "rational_polynomial": (8, 12, 14)}  # of the lens models we know
 
 
 def set_time(timestamp: Any, time_ns: int) -> None:
@@ -56,6 +58,27 @@ def calibration(time_ns: int, camera: Camera) -> CameraCalibration:
     message.R.extend(np.eye(3).ravel().tolist())
     message.P.extend(np.hstack([camera.matrix, np.zeros((3, 1))]).ravel().tolist())
     return message
+
+
+def camera_of(message: Any, name: str) -> Camera:
+    """The camera of a foxglove.CameraCalibration.
+
+    Args:
+        message: of any program.
+        name: for the camera.
+
+    Raises:
+        CameraError: of a lens model that is not known, or numbers that are no camera.
+    """
+    model, distortion = message.distortion_model, np.array(message.D)
+    if model not in _COEFFICIENTS:
+        raise CameraError(f"The lens model {model} is not known.")
+    if distortion.any() and distortion.size not in _COEFFICIENTS[model]:
+        named = model or "a lens model without a name"
+        raise CameraError(f"{distortion.size} coefficients do not fit {named}.")
+    if len(message.K) != 9 or not any(message.K):
+        raise CameraError("The camera was never calibrated: its matrix is empty.")
+    return Camera(message.width, message.height, np.array(message.K).reshape(3, 3), distortion, name)
 
 
 def transform(time_ns: int) -> FrameTransform:
