@@ -11,7 +11,8 @@ import os
 import struct
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,8 +34,9 @@ from mcap.records import (
 )
 
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.files import MIB, check_room, name_part, output_errors, remove
+from handdgp_core.files import MIB, check_room, name_new, output_errors, private_opener, remove
 from handdgp_core.sessions import schema
+from handdgp_core.sessions.locks import hold
 from handdgp_core.sessions.parts import finished_path, part_path, reserve_path
 from handdgp_core.sessions.records import HEAD_BYTES, MAGIC, Chunk, Entry, Opcode, SessionFile
 from handdgp_core.sessions.scan import Inventory, Loss, describe_losses, scan
@@ -83,7 +85,7 @@ def repair(path: Path, output: Path | None = None, progress: Progress | None = N
 
     Raises:
         SourceError: nothing in it can be saved, or it cannot be read.
-        UsageError: `output` is there already.
+        UsageError: `output` is there already, or the file is still being written.
         OutputError: the sound file cannot be written.
     """
     target = output or finished_path(path)
@@ -91,6 +93,24 @@ def repair(path: Path, output: Path | None = None, progress: Progress | None = N
         raise UsageError(
             f"Could not repair {path.name} into {target}, which is there already.", hint="Name another output."
         )
+    with _held(path):
+        return _repaired(path, output, target, progress or (lambda share: None))
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Nobody else writes the file meanwhile. Raises UsageError where somebody does, SourceError without a file."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise SourceError(f"Could not read {path}: {error.strerror or error}.", hint="Check the path.") from error
+    with file:
+        if not hold(file):
+            raise UsageError(f"Could not repair {path}: it is still being written.", hint="End the recording first.")
+        yield
+
+
+def _repaired(path: Path, output: Path | None, target: Path, progress: Progress) -> RepairReport:
     found = _scanned(path)
     if not found.channels and is_own(found.header, {}, {}):
         _assume_types(found)
@@ -98,10 +118,10 @@ def repair(path: Path, output: Path | None = None, progress: Progress | None = N
     has_loose = any(chunk.is_loose for chunk in found.chunks)
     in_place = cut_only and output is None and target != path and not found.finished and not has_loose
     if in_place:
-        _finish_in_place(path, target, found)
+        target = _finish_in_place(path, target, found)
+        remove(reserve_path(finished_path(path)))
     else:
-        _copy(path, target, found, progress or (lambda share: None))
-    remove(reserve_path(target))
+        target = _copy(path, target, found, progress)
     counts = _counts(found)
     image = {number for number, channel in found.channels.items() if _is_image(found, channel)}
     lost = sum(count for loss in found.losses for number, count in (loss.messages or {}).items() if number in image)
@@ -144,7 +164,7 @@ def _counts(found: Inventory) -> dict[int, int]:
     return counts
 
 
-def _finish_in_place(path: Path, target: Path, found: Inventory) -> None:
+def _finish_in_place(path: Path, target: Path, found: Inventory) -> Path:
     """Cut what is not whole, write the indexes of the last chunk again, then the index of all."""
     ends = [
         *(chunk.index_end for chunk in found.chunks),
@@ -161,7 +181,7 @@ def _finish_in_place(path: Path, target: Path, found: Inventory) -> None:
             found.chunks[-1], places[-1] = _write_indexes(stream, last, found.entries[-1] or [])
         _write_end(stream, found, places)
         os.fsync(stream.fileno())
-    name_part(path, target)
+    return name_new(path, target)
 
 
 def _index_places(stream: BinaryIO, chunk: Chunk) -> dict[int, int]:
@@ -177,18 +197,20 @@ def _index_places(stream: BinaryIO, chunk: Chunk) -> dict[int, int]:
     return places
 
 
-def _copy(path: Path, target: Path, found: Inventory, progress: Progress) -> None:
+def _copy(path: Path, target: Path, found: Inventory, progress: Progress) -> Path:
     """Everything that is whole into a new file."""
     check_room(target.parent, path.stat().st_size + (1 << 20))
     part = part_path(target)
+    with output_errors(part):
+        stream = open(part, "xb", opener=private_opener)  # noqa: SIM115 - closed below
     try:
-        with output_errors(target), open(path, "rb") as source, open(part, "xb") as stream:
+        with stream, output_errors(target), open(path, "rb") as source:
+            hold(stream)
             _copy_data(source, stream, found, progress)
             os.fsync(stream.fileno())
-        name_part(part, target)
-    except BaseException:
-        remove(part)
-        raise
+        return name_new(part, target)
+    finally:
+        remove(part)  # where it has not got its name
 
 
 def _copy_data(source: BinaryIO, stream: BinaryIO, found: Inventory, progress: Progress) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import cv2
 
 from handdgp_core.errors import SourceError, UsageError
+from handdgp_core.privacy import without_secrets
 from handdgp_core.sources.capture import Capture, CaptureFactory, open_capture
 from handdgp_core.sources.live import LiveSource
 from handdgp_core.sources.protocol import Source
@@ -32,9 +33,8 @@ def is_url(spec: str) -> bool:
 
 
 def shown_url(url: str) -> str:
-    """The URL without user name and password, fit for a window title or a log."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    """The URL without user name, password and query, fit for a window title or a log."""
+    return str(without_secrets(url))
 
 
 def open_stream(
