@@ -21,7 +21,7 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.pixels import resized_pixels
 from handdgp_core.sources.cameras import CameraFrame
 
-__all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker"]
+__all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker", "small_picture"]
 
 _SHOWN_WIDTH = 960
 # MediaPipe puts the wrist behind its joint: chains of its landmarks are that much longer than those of the true joints
@@ -95,14 +95,14 @@ class HandSizeWorker(Worker):
         try:
             sizer.camera = self._camera.scaled_to(width, height)
         except CameraError as error:
-            self._publish(HandSizeSnapshot(_small(frame.image)[0], error=error.message))
+            self._publish(HandSizeSnapshot(small_picture(frame.image)[0], error=error.message))
             return
         assert self._finder is not None
         view = detector.detect(to_grey(frame.image), quick=True)
         hands = self._finder.find(frame.image)
         keypoints = hands[0].keypoints_px if hands else None
         state = HandState.DONE if len(sizer.samples) >= FRAMES_WANTED else sizer.add(view, keypoints)
-        picture, scale = _small(frame.image)
+        picture, scale = small_picture(frame.image)
         shown = np.zeros((0, 2)) if keypoints is None else resized_pixels(keypoints, scale)
         self._publish(HandSizeSnapshot(picture, shown, state, len(sizer.samples) / FRAMES_WANTED, _result(sizer)))
 
@@ -122,7 +122,8 @@ def _result(sizer: HandSizer) -> HandOnBoard | None:
     return HandOnBoard(found.length_m / LANDMARK_STRETCH, found.percent, found.count)
 
 
-def _small(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+def small_picture(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """The picture scaled down for a dialog, and its pixels per pixel of the image."""
     scale = min(1.0, _SHOWN_WIDTH / image.shape[1])
     if scale == 1.0:
         return image, 1.0

@@ -105,7 +105,9 @@ def test_one_bone_by_a_ruler_gives_the_length_and_says_how_certain_it_is(rig):
     dialog = opened(rig, camera=None)
     dialog.person.setEditText("Cy")
     dialog.bone.setCurrentIndex(dialog.bone.findData("middle"))
-    assert dialog.ruler.value() == pytest.approx(92.3) and "middle MCP to middle tip" in dialog.drawing.accessibleName()
+    assert (
+        dialog.ruler.value() == pytest.approx(92.3) and "first joint to finger tip" in dialog.drawing.accessibleName()
+    )
     dialog.ruler.setValue(83)
     wanted = hand_length_from_bone("middle", 0.083)
     assert f"{wanted.length_m * 1e3:.0f} mm ± {200 * wanted.std:.0f} %" in dialog.ruler_answer.text()
