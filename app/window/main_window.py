@@ -174,6 +174,7 @@ class MainWindow(QMainWindow):
             "unmute": self.weights.unmute_all.click,
             "calibrate": self.wizards.calibrate,
             "check_calibration": self.wizards.check,
+            "accuracy": self.wizards.accuracy,
             "hand_size": self.wizards.hand_size,
             "reset_layout": lambda: self.restoreState(self._first_layout, LAYOUT_VERSION),
             "help": lambda: ShortcutsDialog(self).open(),
