@@ -20,7 +20,17 @@ from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, ShapeError
 from handdgp_core.geometry.camera import Camera
 
-__all__ = ["FRAMES_WANTED", "JOINT_HEIGHT_M", "HandOnBoard", "HandSample", "HandSizer", "HandState", "measure_hand"]
+__all__ = [
+    "FRAMES_WANTED",
+    "JOINT_HEIGHT_M",
+    "HandOnBoard",
+    "HandSample",
+    "HandSizer",
+    "HandState",
+    "LyingHand",
+    "lying_hand",
+    "measure_hand",
+]
 
 # Centres of the joints of a flat hand, palm down, above the table, in the order of the 21 keypoints: wrist, then thumb,
 # index, middle, ring, little finger from the palm outwards. Metres, for a hand of 185 mm.
@@ -75,14 +85,36 @@ class HandOnBoard:
     count: int
 
 
+@dataclass(frozen=True)
+class LyingHand:
+    """A hand that lies flat on the board.
+
+    Attributes:
+        points_m: (21, 3) its joints in the camera's frame, by the board: on their rays, at the height of a flat hand's.
+        sample: its length and the tilt of the view.
+    """
+
+    points_m: Array
+    sample: HandSample
+
+
 def measure_hand(board: Board, camera: Camera, view: View, keypoints_px: Array) -> tuple[HandState, HandSample | None]:
-    """The hand in one picture.
+    """The length of the hand in one picture: see `lying_hand`."""
+    state, lying = lying_hand(board, camera, view, keypoints_px)
+    return state, None if lying is None else lying.sample
+
+
+def lying_hand(
+    board: Board, camera: Camera, view: View, keypoints_px: Array, max_tilt_rad: float = MAX_TILT_RAD
+) -> tuple[HandState, LyingHand | None]:
+    """The hand in one picture, and why not.
 
     Args:
         board: of its true printed size.
         camera: of the picture's size.
         view: the corners that the hand leaves free.
         keypoints_px: (21, 2) pixels.
+        max_tilt_rad: of the view; from 20 degrees on the length is less certain.
 
     Raises:
         ShapeError: keypoints of another shape.
@@ -95,7 +127,7 @@ def measure_hand(board: Board, camera: Camera, view: View, keypoints_px: Array) 
     if not ((keypoints_px >= 0) & (keypoints_px <= np.array(camera.size) - 1)).all():
         return HandState.OUTSIDE, None
     tilt = appearance(board, pose, camera).tilt_rad
-    if tilt > MAX_TILT_RAD:
+    if tilt > max_tilt_rad:
         return HandState.TILTED, None
     length, straight = _chain(_on_board(pose, camera, keypoints_px, JOINT_HEIGHT_M))
     if not np.isfinite(length):
@@ -110,7 +142,8 @@ def measure_hand(board: Board, camera: Camera, view: View, keypoints_px: Array) 
         return HandState.BENT, None
     if not _over(board, points[9]):
         return HandState.OUTSIDE, None
-    return HandState.GOOD, HandSample(length, tilt)
+    in_camera = points @ matrix_of(pose).T + pose[3:]
+    return HandState.GOOD, LyingHand(in_camera, HandSample(length, tilt))
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import secrets
@@ -45,6 +46,30 @@ def prepare_output(path: str | os.PathLike[str], needed_bytes: int = 16 * MIB) -
             probe.write(b"0")
     check_room(folder, needed_bytes)
     return folder
+
+
+@contextmanager
+def locked_output(folder: Path) -> Iterator[Path]:
+    """Keeps other runs out of an output folder that exists; a run that is killed leaves no lock behind.
+
+    Where a network disk knows no locks on folders there is none.
+
+    Raises:
+        OutputError: another run writes there.
+    """
+    with output_errors(folder):
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            problem = f"Could not write to {folder}: another run is writing there."
+            raise OutputError(problem, hint="Wait for its end, or choose another folder.") from error
+        except OSError:
+            pass
+        yield folder
+    finally:
+        os.close(handle)
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:

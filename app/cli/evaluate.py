@@ -16,7 +16,7 @@ from rich.table import Table
 
 from app.cli.accuracy_table import show_accuracy
 from app.cli.console import cancellable, console, progress_bar
-from app.cli.options import CANCELLED, DONE, Device, DeviceOption, HandLength, Model, metres
+from app.cli.options import CANCELLED, DONE, Bone, Device, DeviceOption, HandLength, Model, measured_hand
 from handdgp_core.drawing.examples import Examples
 from handdgp_core.errors import UsageError
 from handdgp_core.evaluation.accuracy import accuracy, mean_over_roots
@@ -60,6 +60,7 @@ class EvaluateOptions:
     model: str = "open"
     device: str = "auto"
     hand_length_m: float | None = None
+    hand_length_std: float = 0.0
     left_out: tuple[int, ...] | None = None
     report: Path | None = None
     submission: Path | None = None
@@ -249,6 +250,7 @@ def _estimator(options: EvaluateOptions, method: PositioningMethod) -> Iterator[
 
     limit_threads(options.model)
     estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
+    estimator.hand_length_std = options.hand_length_std
     try:
         yield estimator
     finally:
@@ -370,6 +372,7 @@ def command(
     model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
+    bone: Bone = None,
     leave_out: Annotated[
         str | None,
         typer.Option("--leave-out", help="Joints that errors skip, comma-separated. Default: 0 for frames and demo."),
@@ -398,13 +401,15 @@ def command(
         raise UsageError(
             f"--leave-out {leave_out} is not a list of joint numbers.", hint="Write it like this: 0,4."
         ) from None
+    hand = measured_hand(hand_length_mm, bone)
     options = EvaluateOptions(
         dataset=dataset,
         roots=tuple(root or ()),
         output=output,
         model=model,
         device=device.value,
-        hand_length_m=metres(hand_length_mm),
+        hand_length_m=hand.length_m,
+        hand_length_std=hand.std,
         left_out=left_out,
         report=report,
         submission=submission,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -36,8 +37,11 @@ from calib.hand_size import HandOnBoard, HandState
 from calib.people import PeopleStore, PersonHand
 from handdgp_core.detection.landmarker import HandFinder, MediaPipeHandFinder
 from handdgp_core.errors import HandDGPError
+from handdgp_core.estimation.bone_length import BONE_NAMES, MeasuredLength, bone_mean_m, hand_length_from_bone
+from handdgp_core.estimation.hand_length import ADULT_LENGTH_M
 
-_RULER_PERCENT = 3.0  # where a crease ends is a matter of taste
+_RULER_STD = 0.015  # where a crease ends is a matter of taste
+_WHOLE_HAND = "Hand: wrist crease to middle finger tip"
 _NO_CAMERA = "To measure on the board, calibrate the camera first (Camera menu), or use a ruler below."
 
 
@@ -98,13 +102,21 @@ class HandSizeDialog(QDialog):
         self.save_button = QPushButton("Save and use", self)
         self.save_button.setToolTip("Save the measured length under this name and use it for all models.")
         self.save_button.clicked.connect(self.save_measured)
+        self.bone = QComboBox(self)
+        self.bone.addItem(_WHOLE_HAND, None)
+        for name in BONE_NAMES:
+            self.bone.addItem(_title(name), name)
+        self.bone.setToolTip("What you measured. The whole hand is the most certain; one bone the least.")
+        self.drawing = HandDrawing(self)
         self.ruler = QDoubleSpinBox(self)
-        about = describe("hand_length_mm")
-        self.ruler.setRange(about["low"], about["high"])
-        self.ruler.setDecimals(0)
         self.ruler.setSuffix(" mm")
+        self.ruler.setToolTip("Fingers to their very tip; bones from joint to joint, at the side of the finger.")
+        self.ruler_answer = QLabel("", self)
+        self.ruler_answer.setWordWrap(True)
+        self._take_bone()
         self.ruler.setValue(self._settings.current.hand_length_mm)
-        self.ruler.setToolTip(about["description"])
+        self.bone.currentIndexChanged.connect(self._take_bone)
+        self.ruler.valueChanged.connect(self._show_ruler)
         self.ruler_button = QPushButton("Save and use", self)
         self.ruler_button.setToolTip("Save the typed length under this name and use it for all models.")
         self.ruler_button.clicked.connect(self.save_ruler)
@@ -120,11 +132,13 @@ class HandSizeDialog(QDialog):
             column.addWidget(widget)
         ruler = QGroupBox("With a ruler", self)
         rows = QVBoxLayout(ruler)
-        rows.addWidget(HandDrawing(ruler), 1)
+        rows.addWidget(self.bone)
+        rows.addWidget(self.drawing, 1)
         line = QHBoxLayout()
         line.addWidget(self.ruler, 1)
         line.addWidget(self.ruler_button)
         rows.addLayout(line)
+        rows.addWidget(self.ruler_answer)
         side = QWidget(self)
         side.setFixedWidth(330)
         right = QVBoxLayout(side)
@@ -210,7 +224,31 @@ class HandSizeDialog(QDialog):
 
     def save_ruler(self) -> None:
         """Keep what was typed."""
-        self._save(self.ruler.value(), _RULER_PERCENT, "ruler")
+        length = self._by_ruler()
+        if length.length_m is not None:
+            self._save(length.length_m * 1e3, 200 * length.std, "ruler")
+
+    def _by_ruler(self) -> MeasuredLength:
+        """The hand's length from what was typed."""
+        name, typed_m = self.bone.currentData(), self.ruler.value() / 1e3
+        return MeasuredLength(typed_m, _RULER_STD) if name is None else hand_length_from_bone(name, typed_m)
+
+    def _take_bone(self) -> None:
+        """The range and a usual value of what is to be measured, and its drawing."""
+        name = self.bone.currentData()
+        about = describe("hand_length_mm")
+        share = 1.0 if name is None else bone_mean_m(name) / ADULT_LENGTH_M
+        self.ruler.setDecimals(0 if name is None else 1)
+        self.ruler.setRange(math.ceil(share * about["low"]), math.floor(share * about["high"]))
+        if name is not None:
+            self.ruler.setValue(1e3 * bone_mean_m(name))
+        self.drawing.show_bone(name)
+        self._show_ruler()
+
+    def _show_ruler(self) -> None:
+        length = self._by_ruler()
+        if length.length_m is not None:
+            self.ruler_answer.setText(f"Hand length {length.length_m * 1e3:.0f} mm ± {200 * length.std:.0f} %")
 
     def _save(self, length_mm: float, percent: float, method: str) -> None:
         try:
@@ -223,6 +261,7 @@ class HandSizeDialog(QDialog):
 
     def _use(self, person: object) -> None:
         if isinstance(person, PersonHand):
+            self.bone.setCurrentIndex(0)
             self.ruler.setValue(person.length_mm)
             self._say(f"In use: {person.name}, {person.length_mm:.0f} mm ± {person.percent:.1f} %.")
             self.chosen.emit(person)
@@ -242,3 +281,11 @@ class HandSizeDialog(QDialog):
             self._controller.divert(False)
         if event is not None:
             event.accept()  # QDialog's own handler would call `reject`, and that this one again
+
+
+def _title(bone: str) -> str:
+    """ "index_proximal" as a person reads it: "Index, proximal bone"."""
+    finger, _, part = bone.partition("_")
+    if part:
+        return f"{finger.capitalize()} finger, {part} bone" if finger != "thumb" else f"Thumb, {part} bone"
+    return "Palm: wrist crease to middle knuckle" if bone == "palm" else f"{finger.capitalize()} finger, whole"

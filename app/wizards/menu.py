@@ -11,6 +11,7 @@ from app.live.controller import Controller
 from app.live.settings_store import SettingsStore
 from app.live.state import Phase
 from app.notices import Notice, Severity
+from app.panels.wheel_guard import WheelGuard
 from app.wizards.calibration import CalibrationDialog
 from app.wizards.check import CheckDialog
 from app.wizards.hand_size import HandSizeDialog
@@ -81,7 +82,12 @@ class Wizards(QObject):
         self._open(dialog)
 
     def _use_hand(self, person: PersonHand) -> None:
-        self._settings.change(person=person.name, hand_length_enabled=True, hand_length_mm=person.length_mm)
+        self._settings.change(
+            person=person.name,
+            hand_length_enabled=True,
+            hand_length_mm=person.length_mm,
+            hand_length_percent=min(person.percent, 50.0),
+        )
         self._refresh()
 
     def follow_badge(self) -> None:
@@ -105,6 +111,7 @@ class Wizards(QObject):
 
     def _open(self, dialog: QDialog) -> None:
         self.dialog = dialog
+        WheelGuard(dialog).watch(dialog)
         dialog.destroyed.connect(lambda: self._forget(dialog))
         dialog.open()
 

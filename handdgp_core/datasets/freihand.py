@@ -18,7 +18,7 @@ from handdgp_core.datasets.files import DatasetFolder, checked_index
 from handdgp_core.datasets.number_lists import cached_array, default_cache
 from handdgp_core.datasets.sample import LabelledHand, unknown_keypoints
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.sources.image_folder import read_image
+from handdgp_core.sources.images import read_image
 
 __all__ = ["BACKGROUNDS", "FreiHAND"]
 

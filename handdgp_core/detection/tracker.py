@@ -24,10 +24,11 @@ Policy
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +133,12 @@ class HandTracker:
         self._hand_ns: int | None = None  # when there last was a hand, or when the search for one began
         self._wait_s = self.options.look_again_s
         self._must_search = True
+
+    def copy(self, finder: HandFinder) -> HandTracker:
+        """A tracker that goes on from here by itself, searching with `finder`; it counts its cost with this one."""
+        other = copy.copy(self)
+        other._finder, other._tracks = finder, [replace(track) for track in self._tracks]
+        return other
 
     def crops(self, image: NDArray[np.uint8], stamp_ns: int) -> list[HandCrop]:
         """Where to look for hands in this frame, oldest hand first.

@@ -82,6 +82,14 @@ class NetworkPredictor:
     def reset(self) -> None:
         """Every crop is predicted by itself."""
 
+    @property
+    def memory(self) -> object:
+        """None: see `reset`."""
+        return None
+
+    @memory.setter
+    def memory(self, memory: object) -> None: ...
+
     def _prediction(self, output: RelativeOutput, score: torch.Tensor, right: torch.Tensor) -> Prediction:
         vertices_m = output.vertices * self._network.template.hand_scale_m
         return Prediction(

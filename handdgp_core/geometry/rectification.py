@@ -225,7 +225,8 @@ class Rectification:
         if np.isfinite(corners).all():  # then the lens shows all that lies between them
             camera, side = self.camera, (self.size, self.size)
             turn, target = self.virtual_from_camera, self.matrix
-            maps = cv2.initUndistortRectifyMap(camera.matrix, camera.distortion, turn, target, side, cv2.CV_32FC1)
+            make = cv2.fisheye.initUndistortRectifyMap if camera.lens == "fisheye" else cv2.initUndistortRectifyMap
+            maps = make(camera.matrix, camera.distortion, turn, target, side, cv2.CV_32FC1)
             return np.stack([np.asarray(part, dtype=np.float32) for part in maps])
         steps = np.arange(self.size, dtype=np.float64)
         pixels = self.image_from_crop(np.stack(np.meshgrid(steps, steps), axis=-1))

@@ -46,12 +46,13 @@ def image(time_ns: int, data: bytes, picture_format: str = "jpeg") -> Compressed
 
 
 def calibration(time_ns: int, camera: Camera) -> CameraCalibration:
-    """foxglove.CameraCalibration: plumb_bob up to five coefficients, else rational_polynomial."""
+    """foxglove.CameraCalibration: plumb_bob up to five coefficients, else rational_polynomial; or kannala_brandt."""
     count = camera.distortion.size
+    fisheye = camera.lens == "fisheye"
     message = CameraCalibration(frame_id=CAMERA_FRAME, width=camera.width, height=camera.height)
     set_time(message.timestamp, time_ns)
-    message.distortion_model = "plumb_bob" if count <= 5 else "rational_polynomial"
-    message.D.extend(camera.distortion.tolist() + [0.0] * max(0, 5 - count))
+    message.distortion_model = "kannala_brandt" if fisheye else "plumb_bob" if count <= 5 else "rational_polynomial"
+    message.D.extend(camera.distortion.tolist() + ([] if fisheye else [0.0] * max(0, 5 - count)))
     message.K.extend(camera.matrix.ravel().tolist())
     message.R.extend(np.eye(3).ravel().tolist())
     message.P.extend(np.hstack([camera.matrix, np.zeros((3, 1))]).ravel().tolist())

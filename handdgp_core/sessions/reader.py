@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from handdgp_core.errors import CameraError, SourceError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.camera_values import Refusal, lens_of
 from handdgp_core.sessions import codec, schema
 from handdgp_core.sessions.facts import SessionFacts
 from handdgp_core.sessions.migrations import Contents, migrate
@@ -373,8 +374,9 @@ class SessionReader:
         try:
             message = schema.TYPES[schema.CALIBRATION].FromString(self._message(place))
             matrix = np.array(message.K).reshape(3, 3)
-            return Camera(message.width, message.height, matrix, np.array(message.D), self.path.stem)
-        except _DECODE_ERRORS:
+            lens, lens_numbers = lens_of(message.distortion_model, list(message.D))
+            return Camera(message.width, message.height, matrix, np.array(lens_numbers), self.path.stem, lens=lens)
+        except (*_DECODE_ERRORS, Refusal):
             return None
 
 

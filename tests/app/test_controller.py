@@ -143,9 +143,10 @@ def test_an_exception_in_the_estimate_becomes_an_internal_error(rig) -> None:  #
 def test_options_reach_the_estimator(rig) -> None:  # type: ignore[no-untyped-def]
     rig.start()
     rig.until(lambda: _running(rig) and rig.estimator.calls > 0)
-    rig.store.change(hand_length_enabled=True, hand_length_mm=175.0, max_hands=1)
+    rig.store.change(hand_length_enabled=True, hand_length_mm=175.0, hand_length_percent=8.0, max_hands=1)
     rig.controller.set_muted(frozenset({4, 8}))
     rig.until(lambda: rig.estimator.muted == {4, 8})
+    assert rig.estimator.hand_length_std == pytest.approx(0.04)
     assert rig.estimator.hand_length_m == pytest.approx(0.175) and rig.estimator.max_hands == 1
     assert rig.loads == 1
 

@@ -36,7 +36,7 @@ def test_picture_figures_weights_and_plots_follow_the_result(rig) -> None:  # ty
     window = _showing(rig)
     rig.until(lambda: window.camera.readouts["right"].figure.text() == "31.4 cm")
     assert window.camera.readouts["left"].figure.text() == "–"
-    assert window.camera.readouts["right"].error.text() == "± 0.4 cm"
+    assert window.camera.readouts["right"].error.text() == "± 0.4 cm or more"
     assert window.camera.view.has_picture and window.camera.view.message == ("", "")
     rig.until(lambda: window.weights.hand_name.text() == "Right hand")
     assert len(window.motion.history.motion["right"].rows) > 0
@@ -47,8 +47,8 @@ def test_uncalibrated_badge_names_the_assumed_angle(rig) -> None:  # type: ignor
     rig.store.change(assumed_fov_deg=72.0)
     window = _showing(rig)
     rig.until(lambda: window.camera.badge.isVisible())
-    assert window.camera.badge.text() == "Uncalibrated: depth is a guess"
-    assert "72°" in window.camera.badge.toolTip() and "What to do" in window.camera.badge.toolTip()
+    assert window.camera.badge.text() == "Assumed 72°: distances ±30 %"
+    assert "72°" in window.camera.badge.toolTip() and "Click to calibrate" in window.camera.badge.toolTip()
 
 
 def test_clicking_a_bar_mutes_the_keypoint_and_shows_the_move(rig, qtbot) -> None:  # type: ignore[no-untyped-def]

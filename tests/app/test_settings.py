@@ -128,10 +128,8 @@ def test_unknown_keys_of_another_version_are_named_and_ignored(tmp_path: Path) -
 def test_a_file_of_the_first_version_loads_whole() -> None:
     settings, warnings = load_settings(VERSION_1)
     assert not warnings
-    assert {**json.loads(VERSION_1.read_text()), "recent_sources": ("demo", "0", "/home/ada/clip.mp4")} == {
-        "version": 1,
-        **dict(settings),
-    }
+    old = {**json.loads(VERSION_1.read_text()), "recent_sources": ("demo", "0", "/home/ada/clip.mp4")}
+    assert {**dict(Settings()), **old} == {"version": 1, **dict(settings)}
     assert settings.hand_length_mm == 190.5 and settings.theme == "dark" and settings.max_hands == 1
 
 

@@ -144,6 +144,17 @@ def test_a_hand_length_scales_the_hand_and_its_depth() -> None:
     assert np.allclose(hand.root_m, 1.1 * truth[0], atol=1e-5)
 
 
+def test_how_uncertain_the_hand_length_is_goes_into_the_distance() -> None:
+    estimator = estimator_of(hand_length_m=0.18)
+    (sure,) = estimator.estimate(frame(), CAMERA)
+    estimator.hand_length_std = 0.06
+    (by_a_bone,) = estimator.estimate(frame(1), CAMERA)
+    assert by_a_bone.distance_std == pytest.approx(np.hypot(sure.distance_std, 0.06), abs=1e-3)
+    estimator.hand_length_m = None
+    (unknown,) = estimator.estimate(frame(2), CAMERA)
+    assert unknown.distance_std == pytest.approx(estimator_of().estimate(frame(), CAMERA)[0].distance_std, abs=1e-3)
+
+
 def test_a_given_length_is_told_as_a_factor_on_the_length_that_a_fitting_model_assumes() -> None:
     network = KnownNetwork()
     network.assumed_length_m = float(hand_length_m(true_keypoints("right")))

@@ -38,7 +38,7 @@ def test_files_and_folders(make_video, tmp_path):
         assert isinstance(video, VideoSource) and isinstance(folder, ImageFolderSource)
         assert isinstance(video, Source) and isinstance(folder, Source)
         assert isinstance(PacedSource(video), Source)
-        assert folder.skipped == [("clip.mp4", "not an image file by its name")]
+        assert folder.skipped == [("clip.mp4", "not an image")]
     with open_source((tmp_path / "clip.mp4").as_uri()) as source:
         assert source.frame_count == 5
     with open_source(str(tmp_path / "hand.png")) as source:

@@ -11,7 +11,7 @@ import pytest
 
 from handdgp_core.errors import SourceError, UsageError
 from handdgp_core.sources import NoFrameYet, ReconnectingSource, VideoSource, frames, open_source
-from handdgp_core.sources.stream import is_url, shown_url
+from handdgp_core.sources.urls import is_url, shown_url
 from tests.patience import WAIT_S
 
 
@@ -121,6 +121,6 @@ def test_nobody_listens():
 def test_urls_are_told_from_paths():
     assert is_url("rtsp://host/x") and is_url("HTTP://host") and is_url("udp://@:1234")
     assert not is_url("clip.mp4") and not is_url("C:/clip.mp4") and not is_url("ftp://host") and not is_url("http:x")
-    assert shown_url("rtsp://me:pass@word@host:5/a?b=1") == "rtsp://host:5/a?b=1"
+    assert shown_url("rtsp://me:pass@word@host:5/a?b=1") == "rtsp://host:5/a"
     with pytest.raises(UsageError, match="not a stream address"):
         is_url("rtsp://host:port/x")
