@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QApplication, QMainWindow, QWidget
 from app.live.controller import Controller
 from app.live.frame_result import FrameResult
 from app.live.readout import pick_hand
+from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, RateMeter, Status
 from app.live.trust import hand_trust
@@ -28,7 +29,6 @@ from app.panels.weights import WeightsPanel
 from app.panels.wheel_guard import WheelGuard
 from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
-from app.settings import save_settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
@@ -47,7 +47,6 @@ from app.window.layout import (
 from app.window.saving import Saver, saved_notice
 from app.window.session_wiring import SessionParts
 from app.wizards.menu import Wizards
-from handdgp_core.errors import OutputError
 from handdgp_core.sources import WebcamInfo, list_webcams
 from handdgp_core.sources.open import is_webcam
 
@@ -88,7 +87,7 @@ class MainWindow(QMainWindow):
         self.resize(first_size(self))
         self.setAcceptDrops(True)
         self._controller, self._record, self._playback = controller, record, playback
-        self._settings, self._settings_path = settings, settings_path
+        self._settings, self._file = settings, SettingsFile(settings, settings_path, self)
         self._log_folder = log_folder
         self._saver = Saver(controller, settings)
         self._model_names = model_names
@@ -201,6 +200,7 @@ class MainWindow(QMainWindow):
         self.camera.badge.clicked.connect(self.wizards.follow_badge)
         self.camera.hand_badge.clicked.connect(self.wizards.hand_size)
         self._settings.changed.connect(self._show_hand_size)
+        self._file.failed.connect(lambda error: self.notices.add(notice_of_error(error, topic="settings")))
         self.notices.acted.connect(self._act_on_notice)
         self.sources.chosen.connect(self.open_source)
         self.sources.asked.connect(self._ask_source)
@@ -470,10 +470,7 @@ class MainWindow(QMainWindow):
             self._timer.stop()
             remember_layout(self, self._settings)
             self.sessions.shutdown()
-            try:
-                save_settings(self._settings.own, self._settings_path)
-            except OutputError as error:
-                log.warning("settings not saved: %s", error.message)
+            self._file.save()
             self.hide()  # what follows may take a moment: it must not look as if closing had failed
             self.motion.shutdown()
             self.scene.shutdown()
