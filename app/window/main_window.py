@@ -23,7 +23,7 @@ from app.panels.motion import MotionPanel
 from app.panels.notice_bar import NoticeBar
 from app.panels.scene import ScenePanel
 from app.panels.settings_panel import SettingsPanel
-from app.panels.source_box import OPEN_FOLDER, OPEN_URL, OPEN_VIDEO, SourceBox
+from app.panels.source_box import OPEN_FOLDER, OPEN_SESSION, OPEN_URL, OPEN_VIDEO, SourceBox
 from app.panels.status_line import StatusLine
 from app.panels.weights import WeightsPanel
 from app.panels.wheel_guard import WheelGuard
@@ -129,6 +129,7 @@ class MainWindow(QMainWindow):
         self._timer.timeout.connect(self._refresh_figures)
         self._timer.start()
         self._on_status(controller.status)
+        self.camera.view.setFocus()
 
     @property
     def result(self) -> FrameResult | None:
@@ -238,7 +239,7 @@ class MainWindow(QMainWindow):
 
     def _show_weights(self) -> None:
         if self._result is not None:
-            index = pick_hand(self._result.hands, self.motion.side.currentData())
+            index = pick_hand(self._result.hands, self.motion.shown_side)
             # Raw, as the root without muting is: between a smoothed and a raw one lies more than muting.
             self.weights.show_hand(None if index is None else self._result.raw_hands[index])
 
@@ -328,6 +329,16 @@ class MainWindow(QMainWindow):
         self._source_wanted = False
         self.notices.remove("demo")
         self._controller.open_source(spec)
+
+    def open_file(self, path: str) -> None:
+        """Use a file for what it is: a calibration, a model, or something to look at."""
+        suffix = Path(path).suffix.lower()
+        if suffix in questions.CALIBRATION_SUFFIXES:
+            self.load_calibration(path)
+        elif suffix in questions.CHECKPOINT_SUFFIXES:
+            self.load_model(path)
+        else:
+            self.open_source(path)
 
     def open_any_source(self) -> None:
         """Show the first webcam, or the demo where there is none."""
@@ -433,6 +444,8 @@ class MainWindow(QMainWindow):
     def _ask_source(self, key: str) -> None:
         if key == OPEN_URL:
             self._ask(questions.ask_url, self.open_source)
+        elif key == OPEN_SESSION:
+            self._action("open_session").trigger()
         else:
             question = questions.ask_video if key == OPEN_VIDEO else questions.ask_image_folder
             self._ask_about_file(question, self.open_source)
@@ -456,7 +469,7 @@ class MainWindow(QMainWindow):
         path = _dropped_path(event) if event is not None else ""
         if path and event is not None:
             event.acceptProposedAction()
-            self.open_source(path)
+            self.open_file(path)
 
     # The end
 
