@@ -15,6 +15,7 @@ from torch.utils.data import default_collate
 from handdgp_core.augmentation import AppearanceSettings, ViewPairs, render_views
 from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.detection.landmarker import Detection
+from handdgp_core.detection.looks import Look
 from handdgp_core.drawing.examples import Examples
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.labelled import evaluate_estimator, evaluate_network, view_settings
@@ -118,7 +119,7 @@ def test_cancelling_keeps_what_is_done() -> None:
 class NoHands:
     """Finds nothing, ever."""
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
         return []
 
     def close(self) -> None:
