@@ -6,12 +6,11 @@ off the map that these maps are made from.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from handdgp_core.errors import UsageError
+from handdgp_core.files import expanded
 from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.backbones.registry import check_image, load_imagenet
 from handdgp_core.networks.cmr.image_side import ImageSide, soft_argmax
@@ -45,7 +44,7 @@ class CMR(HandDGP):
         )
         self.weight_head = WeightHead(channels, keypoints, config.weight_latent, config.weight_widths)
         if config.pretrained:
-            file = Path(config.pretrained).expanduser()
+            file = expanded(config.pretrained)
             side = self.image_side
             for encoder in (side.first, side.second, side.third):
                 load_imagenet(encoder, file, config.backbone, side.vector if encoder is side.third else None)
