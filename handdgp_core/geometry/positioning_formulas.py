@@ -75,8 +75,9 @@ def position(xp: Any, points: Triple, plane: Pair, weights: Tensor, noise_floor:
 
     root = published_root(points, plane, weights)
     behind = ~_in_front(xp, points, weights, root[2])
-    refinable = ~(unsolvable | behind) & refined
+    refinable = xp.zeros_like(few)
     if refined:
+        refinable = ~(unsolvable | behind)
         root = _refined_root(xp, points, plane, weights, root, ~refinable)
         behind = behind | ~_in_front(xp, points, weights, root[2])
     covariance, relative = _covariance(xp, points, plane, weights, root, noise_floor, refined)
