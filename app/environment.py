@@ -22,6 +22,7 @@ EXTRAS = {
     "licensed": "for the user's own MANO and SMPL files",
     "stream": "for sending hands live to other programs",
     "rerun": "for sending hands to a Rerun viewer",
+    "robot": "for exports to ROS 2",
 }
 SETUP = "In a checkout, ./run.sh installs everything"
 # Modules that are not named after the package that brings them.

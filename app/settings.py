@@ -145,6 +145,10 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         low=20,
         high=100,
     )
+    stream_to: str = _setting("", "Destinations", "Where hands were sent last: one URI a line.")
+    stream_rate_hz: float = _setting(
+        0.0, "At most", "Frames sent a second at most; 0 sends all.", low=0, high=240, unit="fps"
+    )
     burst_s: Whole = _setting(
         5, "Burst", "Length of a lossless burst. At 1280 × 720 it takes about 40 MB a second.", low=1, high=30, unit="s"
     )

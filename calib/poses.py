@@ -27,7 +27,7 @@ class Appearance:
 
     Attributes:
         normal: (3,) of the board towards the viewer, camera frame; (0, 0, -1) where it faces the camera squarely.
-        middle_px: (2,) where its middle is, without the lens.
+        middle_px: (2,) where its middle is, without the lens unless that is a fisheye.
         distance_m: of its middle.
         tilt_rad: between the normal and the line of sight to the middle.
         width: of the picture.
@@ -47,7 +47,11 @@ def appearance(board: Board, pose: Array, camera: Camera) -> Appearance:
     distance = float(np.linalg.norm(middle))
     normal = -turn[:, 2]
     cosine = float(np.clip(-(normal @ middle) / max(distance, 1e-9), -1.0, 1.0))
-    at = camera.matrix @ (middle / max(middle[2], 1e-6))
+    if camera.lens == "fisheye":  # as a pinhole would see it, it may be anywhere
+        at = camera.project(middle)
+        at = at if np.isfinite(at).all() else 1e6 * middle
+    else:
+        at = camera.matrix @ (middle / max(middle[2], 1e-6))
     return Appearance(normal, at[:2], distance, float(np.arccos(cosine)), camera.width)
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "export": "A recording as files for other programs.",
     "repair": "Finish or rescue a recording.",
     "calibrate": "A camera from pictures of a board.",
+    "compare": "What two camera files differ by.",
     "board": "A calibration board to print.",
     "check": "How far off hands are on your own desk.",
     "evaluate": "A model against labelled hands.",

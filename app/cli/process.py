@@ -236,6 +236,7 @@ def camera_facts(camera: Camera | None) -> dict[str, object] | None:
         "height": camera.height,
         "matrix": camera.matrix.tolist(),
         "distortion": camera.distortion.tolist(),
+        "lens": camera.lens,
         "scaled_from": camera.derived_from,
     }
 

@@ -27,7 +27,7 @@ from app.cli.options import (
 from app.cli.process import hand_length_for
 from app.cli.source_losses import tell_losses
 from app.notices import count_of
-from app.streams.content import StreamFacts, StreamMaker
+from app.streams.content import StreamFacts, StreamMaker, capture_time_unix_ns
 from app.streams.sinks import SCHEMES, SinkThread, open_sinks
 from handdgp_core.errors import UsageError
 from handdgp_core.geometry.camera import Camera
@@ -110,8 +110,7 @@ class _Clock:
         if now_ns < self._due_ns:
             return False
         self._due_ns = max(self._due_ns + self._period_ns, now_ns - self._period_ns)
-        age_ns = now_ns - frame.stamp_ns if self._is_live else 0
-        self.captured_unix_ns = time.time_ns() - (age_ns if 0 <= age_ns < _SECOND_NS else 0)
+        self.captured_unix_ns = capture_time_unix_ns(frame, self._is_live)
         return True
 
 

@@ -31,7 +31,8 @@ from handdgp_core.sources.protocol import Source
 
 log = logging.getLogger(__name__)
 
-Taps = tuple[Callable[[CameraFrame], None] | None, Callable[[FrameResult, str], None] | None]
+FrameTap = Callable[[CameraFrame], None]
+ResultTap = Callable[[FrameResult, str], None]
 OpenSource = Callable[[str, Settings], Source]
 MakeEstimator = Callable[[Settings], Estimator]
 
@@ -84,7 +85,7 @@ class Controller(QObject):
         self._profile, self._found_profiles = NO_PROFILE, list[ChosenProfile]()
         self._diverted = False
         self._closed = False
-        self._taps: Taps = (None, None)
+        self._taps: dict[int, tuple[FrameTap | None, ResultTap | None]] = {}
         # Emitted in worker threads, delivered in this one: the slot belongs to this object, which lives here.
         self._event.connect(self._on_event)
 
@@ -142,6 +143,7 @@ class Controller(QObject):
 
         self._capture = CaptureWorker(open_and_match, self._report, previous)
         self._capture.cameras = self._options.cameras()
+        self._attach_taps()
         self._set_options(truth=None, calibration=self._calibration())
         self._attach()
         self._set_status(
@@ -198,15 +200,21 @@ class Controller(QObject):
         """Frames that the present source has given."""
         return self._capture.captured if self._capture is not None else 0
 
-    def set_taps(
-        self, on_frame: Callable[[CameraFrame], None] | None, on_result: Callable[[FrameResult, str], None] | None
-    ) -> None:
-        """Hand every captured frame and every result to these as well, in the workers' threads; None to nobody."""
-        self._taps = (on_frame, on_result)
+    def tap(self, owner: object, on_frame: FrameTap | None = None, on_result: ResultTap | None = None) -> None:
+        """Hand every captured frame and every result to `owner` as well, in the workers' threads; once for an owner."""
+        self._taps[id(owner)] = (on_frame, on_result)
+        self._attach_taps()
+
+    def untap(self, owner: object) -> None:
+        """Hand `owner` nothing any more."""
+        self._taps.pop(id(owner), None)
+        self._attach_taps()
+
+    def _attach_taps(self) -> None:
         if self._capture is not None:
-            self._capture.on_frame = on_frame
+            self._capture.on_frame = tuple(tap for tap, _ in self._taps.values() if tap is not None)
         if self._inference is not None:
-            self._inference.on_result = on_result
+            self._inference.on_result = tuple(tap for _, tap in self._taps.values() if tap is not None)
 
     # The treatment of frames
 
@@ -428,7 +436,7 @@ class Controller(QObject):
         self._inference = InferenceWorker(
             lambda: self._make_estimator(settings), self._options, self._report, previous, self._model_key
         )
-        self._inference.on_result = self._taps[1]
+        self._attach_taps()
         self._attach()
         self._set_status(model_phase=ModelPhase.LOADING, model_name="")
         self._inference.start()

@@ -60,7 +60,7 @@ class InferenceWorker(Worker):
         self._notified = threading.Event()
         self._loaded = threading.Event()
         self.rate = RateMeter()
-        self.on_result: Callable[[FrameResult, str], None] | None = None  # a recorder's; never blocks
+        self.on_result: tuple[Callable[[FrameResult, str], None], ...] = ()  # never block
         self.model_name = ""
 
     @property
@@ -128,9 +128,8 @@ class InferenceWorker(Worker):
             pipeline.reset()
         self._followed = frames
         result = pipeline.process(frame, self._options)
-        on_result = self.on_result
         if not result.redrawn:
-            if on_result is not None:
+            for on_result in self.on_result:
                 on_result(result, self.model_name)
             self.rate.tick()
         if frames is self._frames:

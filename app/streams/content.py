@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,15 @@ from handdgp_core.hands.joint_frames import JointFrames, joint_frames
 from handdgp_core.hands.palm import distance_std_m, palm_m
 from handdgp_core.types import Frame, Hand
 
-__all__ = ["FrameContent", "HandContent", "StreamFacts", "StreamMaker"]
+__all__ = ["FrameContent", "HandContent", "StreamFacts", "StreamMaker", "capture_time_unix_ns"]
+
+_OLDEST_NS = 1_000_000_000  # a live frame older than this has a clock of its own
+
+
+def capture_time_unix_ns(frame: Frame, is_live: bool) -> int:
+    """Wall-clock time of a capture: live frames are stamped by the monotonic clock, of others it is now."""
+    age_ns = time.monotonic_ns() - frame.stamp_ns if is_live else 0
+    return time.time_ns() - (age_ns if 0 <= age_ns < _OLDEST_NS else 0)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ from app.window.layout import (
 )
 from app.window.saving import Saver, saved_notice
 from app.window.session_wiring import SessionParts
+from app.window.streaming import StreamDialog, Streaming
 from app.wizards.menu import Wizards
 from handdgp_core.errors import OutputError
 from handdgp_core.sources import WebcamInfo, list_webcams
@@ -116,6 +117,8 @@ class MainWindow(QMainWindow):
             self, controller, record, playback, settings, self._saver, self.actions_by_name, self.form,
             self.open_source, self.notices.add,
         )  # fmt: skip
+        self.streaming = Streaming(controller, settings, self)
+        self._stream_dialog: StreamDialog | None = None
         self._guard, self._wheel_guard = KeyGuard(self), WheelGuard(self)
         self._compose()
         self._connect_actions()
@@ -176,6 +179,7 @@ class MainWindow(QMainWindow):
             "help": lambda: ShortcutsDialog(self).open(),
             "log": self._open_log_folder,
             "about": lambda: AboutDialog(self).open(),
+            "stream": self._show_stream_dialog,
         }.items():
             self._action(name).triggered.connect(lambda checked=False, run=slot: run())
         self._action("mirror").triggered.connect(self._set_mirror)
@@ -210,6 +214,8 @@ class MainWindow(QMainWindow):
         self._controller.status_changed.connect(self._on_status)
         self._controller.notice.connect(self.notices.add)
         self._controller.job_done.connect(self._on_job_done)
+        self.streaming.changed.connect(lambda: self.status_line.show_stream(self.streaming.light))
+        self.streaming.notice.connect(self.notices.add)
         changed = getattr(self.scene.widget, "status_changed", None)
         if changed is not None:
             changed.connect(self.status_line.show_scene)
@@ -404,6 +410,12 @@ class MainWindow(QMainWindow):
         elif notice.action is Action.OPEN_FOLDER and notice.folder is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(notice.folder)))
 
+    def _show_stream_dialog(self) -> None:
+        if self._stream_dialog is None:
+            self._stream_dialog = StreamDialog(self.streaming, self._settings, self)
+        self._stream_dialog.show()
+        self._stream_dialog.raise_()
+
     def _open_log_folder(self) -> None:
         if self._log_folder is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._log_folder)))
@@ -476,6 +488,7 @@ class MainWindow(QMainWindow):
             except OutputError as error:
                 log.warning("settings not saved: %s", error.message)
             self.hide()  # what follows may take a moment: it must not look as if closing had failed
+            self.streaming.stop()
             self.motion.shutdown()
             self.scene.shutdown()
             written = self._record.shutdown()

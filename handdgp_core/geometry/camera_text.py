@@ -45,20 +45,20 @@ def _extras(camera: Camera) -> dict[str, Any]:
     return extras
 
 
-def _coefficients(camera: Camera) -> list[float]:
+def ros_coefficients(camera: Camera) -> list[float]:
     # Other readers want at least five; `Camera` takes all zeros for none.
     return camera.distortion.tolist() or [0.0] * 5
 
 
 def ros_text(camera: Camera) -> str:
-    matrix, coefficients = camera.matrix.ravel().tolist(), _coefficients(camera)
+    matrix, coefficients = camera.matrix.ravel().tolist(), ros_coefficients(camera)
     projection = [*matrix[:3], 0.0, *matrix[3:6], 0.0, *matrix[6:], 0.0]
     content = {
         "image_width": camera.width,
         "image_height": camera.height,
         "camera_name": _Text(camera.name),
         "camera_matrix": {"rows": 3, "cols": 3, "data": matrix},
-        "distortion_model": _ros_model(camera),
+        "distortion_model": ros_model(camera),
         "distortion_coefficients": {"rows": 1, "cols": len(coefficients), "data": coefficients},
         "rectification_matrix": {"rows": 3, "cols": 3, "data": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]},
         "projection_matrix": {"rows": 3, "cols": 4, "data": projection},
@@ -67,14 +67,14 @@ def ros_text(camera: Camera) -> str:
     return _dumped(content)
 
 
-def _ros_model(camera: Camera) -> str:
+def ros_model(camera: Camera) -> str:
     if camera.lens == "fisheye":
         return "equidistant"
     return "plumb_bob" if camera.distortion.size <= 5 else "rational_polynomial"
 
 
 def opencv_text(camera: Camera) -> str:
-    coefficients = _coefficients(camera)
+    coefficients = ros_coefficients(camera)
     content = {
         "image_width": camera.width,
         "image_height": camera.height,

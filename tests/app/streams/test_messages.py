@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from app.streams.messages import as_json, description, frame_message, hand_lines
 from handdgp_core.hands.palm import distance_std_m
-from tests.app.streams.contents import content, degenerate_hand, open_hand
+from tests.app.streams.contents import content
+from tests.open_hands import degenerate_hand, open_hand
 
 
 def test_a_hand_comes_out_of_the_json_as_it_went_in() -> None:

@@ -20,7 +20,8 @@ from websockets.sync.client import connect
 from app.streams.sinks import Address, SinkThread, open_sinks, parse_uri
 from handdgp_core.errors import HandDGPError, UsageError
 from handdgp_core.hands.joint_frames import JOINTS
-from tests.app.streams.contents import content, degenerate_hand, open_hand
+from tests.app.streams.contents import content
+from tests.open_hands import degenerate_hand, open_hand
 from tests.patience import WAIT_S
 
 
