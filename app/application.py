@@ -85,7 +85,7 @@ class LiveSession:
         self._log_handler = logs.start_logging(self.log_folder)
         self.application = application or make_application()
         remembered, self._warnings = load_settings(options.settings_path)
-        self.settings = SettingsStore(remembered.changed(**_asked_for(options)))
+        self.settings = SettingsStore(remembered.changed(**_asked_for(options)), remembered)
         apply_theme(self.application, self.settings.current.theme)
         self.controller = Controller(
             self.settings, open_source=self._open, make_estimator=make_estimator or load_estimator

@@ -242,6 +242,25 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
     write_text(path, json.dumps({"version": VERSION, **dict(settings)}, indent=2))
 
 
+def save_changes(changed: Mapping[str, Any], path: Path | None = None) -> None:
+    """Write these settings into the file; all others stay as the file has them, also those that another window wrote.
+
+    Raises:
+        OutputError: the folder or file cannot be written.
+    """
+    path = path or default_path()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = None  # there is none, or `load_settings` will set it aside and say so
+    good = usable({name: value for name, value in content.items() if name != "version"})[0] if _is_map(content) else {}
+    write_text(path, json.dumps({"version": VERSION, **good, **changed}, indent=2))
+
+
+def _is_map(content: object) -> bool:
+    return isinstance(content, dict) and all(isinstance(name, str) for name in content)
+
+
 def reset_settings(path: Path | None = None) -> Path | None:
     """Set the settings file aside, so that the next start uses the defaults.
 
