@@ -52,7 +52,8 @@ def camera_trust(result: FrameResult, calibration: CalibrationInUse | None, now_
     """Which camera the hands of this result were solved with."""
     camera = result.camera
     if camera.source == "assumed":
-        return _assumed(math.degrees(camera.horizontal_fov_rad), problem=result.problem is not None)
+        fov_rad = 2 * math.atan(0.5 * max(camera.size) / camera.focal_px[0])  # of the longer side, as the setting
+        return _assumed(math.degrees(fov_rad), problem=result.problem is not None)
     own = result.frame.camera
     if own is not None and own.scaled_to(*camera.size) == camera:
         return Trust(
@@ -78,7 +79,7 @@ def _assumed(fov_deg: float, problem: bool) -> Trust:
     percent = round(100 * SIGMAS * ASSUMED_FOCAL_STD)
     return Trust(
         f"Assumed {fov_deg:.0f}°: distances ±{percent} %",
-        f"{why}, so a horizontal field of view of {fov_deg:.0f}° is assumed. Webcams have 55° to 80°: if this one's is "
+        f"{why}, so {fov_deg:.0f}° along the longer side are assumed. Webcams have 55° to 80°: if this one's is "
         "another, every distance is wrong by the same factor. Click to calibrate the camera: takes two minutes, needed "
         "once. Or load a calibration, or set the field of view, in the settings.",
         doubtful=True,

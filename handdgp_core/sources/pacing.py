@@ -199,6 +199,8 @@ class PacedSource(BaseSource):
             self.inner.seek(target)
         frame = self.inner.read(timeout_s)
         with self._changed:
+            if frame is None and self.frame_count is not None:
+                self._next = min(self._next, self.frame_count)  # the end came earlier than the source had promised
             if frame is None and self._hold_at_end and not self._closed and self._wanted is None:
                 self._paused, self._at_end, self._single = True, True, 0
                 raise NoFrameYet("at the end")

@@ -144,7 +144,8 @@ class VideoDecoder:
             image = frame.to_ndarray(format="rgb24")
         except (av.FFmpegError, ValueError):
             return None
-        return StoredPicture(np.asarray(image, dtype=np.uint8), self._aspect_of(frame), self._orientation_of(frame))
+        whole = np.ascontiguousarray(image, dtype=np.uint8)  # PyAV leaves gaps between rows of some widths
+        return StoredPicture(whole, self._aspect_of(frame), self._orientation_of(frame))
 
     def jump(self, index: int) -> None:
         base, fps = self._stream.time_base, self.fps

@@ -56,6 +56,8 @@ def test_the_chip_names_camera_and_age() -> None:
 def test_the_chip_of_an_assumed_camera_says_how_wrong_distances_may_be() -> None:
     chip = camera_trust(used(Camera.assumed(WIDTH, HEIGHT, 60.0)), None)
     assert chip.text == "Assumed 60°: distances ±30 %" and chip.doubtful
+    upright = camera_trust(used(Camera.assumed(HEIGHT, WIDTH, 60.0)), None)
+    assert upright.text == chip.text  # the longer side of a phone held upright
 
 
 def test_a_source_that_knows_its_camera_says_so() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.sources import NoFrameYet, PacedSource
+from handdgp_core.sources import NoFrameYet, PacedSource, VideoSource
 from handdgp_core.sources.pacing import HELD_UP_S
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.types import Frame
@@ -318,3 +318,12 @@ def test_a_part_outside_or_turned_round_is_refused():
         with pytest.raises(UsageError, match="begin before it ends"):
             player.set_loop((5, 3))
         assert player.loop is None
+
+
+def test_the_position_does_not_lie_beyond_an_end_that_came_early(make_video, tmp_path):
+    content = make_video(tmp_path / "clip.avi", 60, "MJPG").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: len(content) // 2])
+    with PacedSource(VideoSource(tmp_path / "cut.avi"), paused=True) as player:
+        player.seek(55)
+        assert player.read() is None
+        assert player.position == player.frame_count < 40

@@ -137,6 +137,13 @@ def test_an_assumed_field_of_view_lies_on_the_longer_side(size):
     assert camera.focal_px == pytest.approx([32 / np.tan(np.deg2rad(30))] * 2)
 
 
+@pytest.mark.parametrize("width", [202, 158, 160])
+def test_frames_of_any_width_are_whole_arrays(tmp_path, width):
+    with VideoSource(write(tmp_path / "a.mp4", (width, 96))) as source:
+        image = source.read().image
+    assert image.shape == (96, width, 3) and image.flags.c_contiguous and image.flags.writeable
+
+
 def test_a_video_opens_no_other_file(tmp_path):
     write(tmp_path / "secret.mp4")
     for name, content in {
