@@ -32,6 +32,7 @@ from app.sessions.session_tap import model_hash
 from app.settings import Settings, load_settings
 from app.style.theme import apply_theme
 from app.window.main_window import MainWindow
+from handdgp_core.files import expanded
 from handdgp_core.sources import Source
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class LiveOptions:
         calibration_path: a calibration file.
         model, device: as for `HandEstimator.from_weights`.
         hand_length_mm: the user's own hand.
+        hand_length_percent: two standard deviations of that.
         settings_path: where settings are kept; None for the user's own place.
         viewport: False for a window without the 3D view.
         loop: play files again and again.
@@ -56,6 +58,7 @@ class LiveOptions:
     model: str | None = None
     device: str | None = None
     hand_length_mm: float | None = None
+    hand_length_percent: float = 0.0
     settings_path: Path | None = None
     viewport: bool = True
     loop: bool = False
@@ -82,7 +85,7 @@ class LiveSession:
         self._log_handler = logs.start_logging(self.log_folder)
         self.application = application or make_application()
         remembered, self._warnings = load_settings(options.settings_path)
-        self.settings = SettingsStore(remembered.changed(**_asked_for(options)))
+        self.settings = SettingsStore(remembered.changed(**_asked_for(options)), remembered)
         apply_theme(self.application, self.settings.current.theme)
         self.controller = Controller(
             self.settings, open_source=self._open, make_estimator=make_estimator or load_estimator
@@ -188,11 +191,13 @@ def _asked_for(options: LiveOptions) -> dict[str, Any]:
     """Settings given on the command line: they replace the saved ones, and are saved."""
     path, length_mm = options.calibration_path, options.hand_length_mm
     asked = {
-        "calibration_path": None if path is None else str(path.expanduser().absolute()),
+        "calibration_path": None if path is None else str(expanded(path).absolute()),
+        "calibration_camera": None if path is None else "",  # that of the source that is opened first
         "model": options.model,
         "device": options.device,
         "hand_length_enabled": None if length_mm is None else True,
         "hand_length_mm": length_mm,
+        "hand_length_percent": None if length_mm is None else options.hand_length_percent,
     }
     return {name: value for name, value in asked.items() if value is not None}
 
@@ -207,8 +212,11 @@ def _viewport(wanted: bool) -> QWidget:
     return NoViewport()
 
 
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # one that the caller ignores (nohup) stays so
+
+
 class _Hooks(QObject):
-    """Uncaught errors become a notification and a line in the log; Ctrl-C closes the window."""
+    """Uncaught errors become a notification and a line in the log; what ends a program closes the window."""
 
     _caught = pyqtSignal(object)
 
@@ -217,22 +225,27 @@ class _Hooks(QObject):
         self._window = window
         self._log_path = log_path
         self._old: tuple[Any, Any, Any] | None = None
+        self._signals: dict[int, Any] = {}
         self._caught.connect(self._show)
 
     def install(self) -> None:
         """Begin to catch."""
-        self._old = (sys.excepthook, threading.excepthook, signal.getsignal(signal.SIGINT))
+        handlers = {number: signal.getsignal(number) for number in _ENDING_SIGNALS}
+        self._signals = {number: old for number, old in handlers.items() if old is not signal.SIG_IGN}
+        self._old = (sys.excepthook, threading.excepthook, self._signals)
         sys.excepthook = self._on_exception
         threading.excepthook = self._on_thread_exception
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._on_interrupt)
+            for number in self._signals:
+                signal.signal(number, self._on_interrupt)
 
     def remove(self) -> None:
         """Put back what was there."""
         if self._old is not None:
-            sys.excepthook, threading.excepthook, interrupt = self._old
+            sys.excepthook, threading.excepthook, handlers = self._old
             if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGINT, interrupt)
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
             self._old = None
 
     def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -17,10 +17,24 @@ from typing import Any
 from handdgp_core.errors import HandDGPError, UsageError
 
 PROGRAM = "handdgp-live"
-EXTRAS = {"train": "for training and synthetic data", "licensed": "for the user's own MANO and SMPL files"}
+EXTRAS = {
+    "train": "for training and synthetic data",
+    "licensed": "for the user's own MANO and SMPL files",
+    "stream": "for sending hands live to other programs",
+    "rerun": "for sending hands to a Rerun viewer",
+    "robot": "for exports to ROS 2",
+}
 SETUP = "In a checkout, ./run.sh installs everything"
 # Modules that are not named after the package that brings them.
-_PACKAGES = {"cv2": "opencv-contrib-python", "google": "protobuf", "PIL": "Pillow", "yaml": "PyYAML"}
+_PACKAGES = {
+    "PIL": "Pillow",
+    "cv2": "opencv-contrib-python",
+    "foxglove": "foxglove-sdk",
+    "google": "protobuf",
+    "pythonosc": "python-osc",
+    "rerun": "rerun-sdk",
+    "yaml": "PyYAML",
+}
 _OWN = ("app", "calib", "handdgp_core")
 
 

@@ -27,6 +27,7 @@ class Action(Enum):
     OPEN_FOLDER = "Open folder"
     REPLAY = "Replay"
     REPAIR = "Repair"
+    USE_CALIBRATION = "Use it here"
 
 
 @dataclass(frozen=True)

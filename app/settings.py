@@ -79,10 +79,13 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     calibration_path: str = _setting(
         "", "Calibration", "A camera_info YAML (ROS) or OpenCV YAML file with the measured intrinsics of this camera."
     )
+    calibration_camera: str = _setting(
+        "", "Calibrated camera", "The camera, or the video, that the calibration file was loaded for."
+    )
     assumed_fov_deg: float = _setting(
         60.0,
         "Assumed field of view",
-        "Horizontal field of view assumed while the camera is not calibrated. Most webcams: 55 to 80.",
+        "Along the longer side of the picture, assumed while the camera is not calibrated. Most webcams: 55 to 80.",
         low=20,
         high=150,
         unit="°",
@@ -104,6 +107,14 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         high=260,
         unit="mm",
     )
+    hand_length_percent: float = _setting(
+        0.0,
+        "Hand length ±",
+        "How far off the hand length may be; it goes into the ± of distances.",
+        low=0,
+        high=50,
+        unit="%",
+    )
     person: str = _setting("", "Person", "Whose hand length is in use.")
     max_hands: Whole = _setting(2, "Max. hands", "How many hands are tracked at most.", low=1, high=2)
     smoothing_enabled: bool = _setting(
@@ -122,7 +133,7 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     show_residuals: bool = _setting(
         False, "Residuals", "Draw the solved keypoints, and a line from each to the predicted 2D keypoint."
     )
-    show_labels: bool = _setting(False, "Labels", "Write side and depth of the root beside each hand.")
+    show_labels: bool = _setting(False, "Labels", "Write side and palm distance beside each hand.")
     plot_span_s: Whole = _setting(10, "Time span", "Seconds shown in the plots.", low=5, high=60, unit="s")
     export_folder: str = _setting("", "Export folder", "Where meshes were written last.")
     snapshot_folder: str = _setting("", "Snapshot folder", "Where snapshots were written last.")
@@ -133,6 +144,10 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         "Of recorded images. 90: about 200 MB a minute at 1280 × 720; results hardly change from 80 upwards.",
         low=20,
         high=100,
+    )
+    stream_to: str = _setting("", "Destinations", "Where hands were sent last: one URI a line.")
+    stream_rate_hz: float = _setting(
+        0.0, "At most", "Frames sent a second at most; 0 sends all.", low=0, high=240, unit="fps"
     )
     burst_s: Whole = _setting(
         5, "Burst", "Length of a lossless burst. At 1280 × 720 it takes about 40 MB a second.", low=1, high=30, unit="s"
@@ -225,6 +240,25 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
     """
     path = path or default_path()
     write_text(path, json.dumps({"version": VERSION, **dict(settings)}, indent=2))
+
+
+def save_changes(changed: Mapping[str, Any], path: Path | None = None) -> None:
+    """Write these settings into the file; all others stay as the file has them, also those that another window wrote.
+
+    Raises:
+        OutputError: the folder or file cannot be written.
+    """
+    path = path or default_path()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = None  # there is none, or `load_settings` will set it aside and say so
+    good = usable({name: value for name, value in content.items() if name != "version"})[0] if _is_map(content) else {}
+    write_text(path, json.dumps({"version": VERSION, **good, **changed}, indent=2))
+
+
+def _is_map(content: object) -> bool:
+    return isinstance(content, dict) and all(isinstance(name, str) for name in content)
 
 
 def reset_settings(path: Path | None = None) -> Path | None:

@@ -16,7 +16,8 @@ import numpy as np
 from calib.board_shape import shaped_points
 from calib.boards import Board
 from calib.initial import board_pose
-from calib.normal_equations import INTRINSICS, SHARED, normal_equations
+from calib.lens_models import LensModel, lens_model_of
+from calib.normal_equations import normal_equations
 from calib.poses import Appearance, appearance, difference
 from calib.solve import Solution
 from calib.views import View
@@ -76,12 +77,14 @@ class _Known:
     """What is known of a camera and a board before the check.
 
     Attributes:
-        shared: (13,) shared parameters, see `calib.normal_equations`.
-        root: (13, 13) whose product with its transpose is their covariance.
+        lens: the model that the parameters are for.
+        shared: (K,) shared parameters, see `calib.normal_equations`.
+        root: (K, K) whose product with its transpose is their covariance.
         noise_px: standard deviation of a corner's coordinate.
         inflation: factor on it, for the errors that the corners of a view share.
     """
 
+    lens: LensModel
     shared: Array
     root: Array
     noise_px: float
@@ -95,24 +98,25 @@ class _Known:
         inflation = max(_LEAST_INFLATION, float(np.sqrt(ratio)))
         covariance = solution.covariance.copy()
         flex = (_FLEX * 1e-3 * max(solution.board.size_mm)) ** 2
-        covariance[INTRINSICS:-1, INTRINSICS:-1] += flex * np.eye(SHARED - INTRINSICS - 1)
+        bends = np.arange(solution.lens.intrinsics, solution.lens.shared - 1)
+        covariance[bends, bends] += flex
         scale = np.sqrt(np.diag(covariance))  # the parameters' units differ by many powers of ten
-        root = scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale) + 1e-12 * np.eye(SHARED))
-        return cls(solution.shared, root, solution.noise_px, inflation)
+        root = scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale) + 1e-12 * np.eye(len(scale)))
+        return cls(solution.lens, solution.shared, root, solution.noise_px, inflation)
 
     @classmethod
     def of_camera(cls, board: Board, camera: Camera) -> _Known:
         """From the camera alone: its stated focal length and a sheet of paper that may be bent."""
-        shared = np.zeros(SHARED)
-        shared[:4] = camera.pinhole
-        shared[4 : 4 + min(5, camera.distortion.size)] = camera.distortion[:5]
-        root = np.zeros((SHARED, SHARED))
+        lens = lens_model_of(camera)
+        shared = np.zeros(lens.shared)
+        shared[: lens.intrinsics] = lens.parameters(camera)
+        root = np.zeros((lens.shared, lens.shared))
         stated = _ASSUMED_FOCAL_STD if camera.std is None else float(np.max(camera.std[:2] / camera.focal_px))
         root[:2, 0] = stated * np.array(camera.focal_px)
-        for index in range(INTRINSICS, SHARED - 1):
+        for index in range(lens.intrinsics, lens.shared - 1):
             root[index, index] = _ASSUMED_BEND * 1e-3 * max(board.size_mm)
         root[-1, -1] = _ASSUMED_STRETCH * board.half_height_m
-        return cls(shared, root, _LEAST_NOISE_PX, _ASSUMED_INFLATION)
+        return cls(lens, shared, root, _LEAST_NOISE_PX, _ASSUMED_INFLATION)
 
 
 class CalibrationCheck:
@@ -164,7 +168,7 @@ def check_calibration(
         solution = None
     given = [views] if isinstance(views, View) else list(views)
     known = _Known.of_camera(board, camera) if solution is None else _Known.of_solution(solution)
-    points = shaped_points(board, known.shared[INTRINSICS:])
+    points = shaped_points(board, known.shared[known.lens.intrinsics :])
     useful, poses, tilt, complaint = [], [], float("nan"), "Show the board to the camera."
     for view in given:
         pose, rms = board_pose(points, view, camera)
@@ -216,13 +220,14 @@ def _focal_error(board: Board, views: Sequence[View], poses: Array, known: _Know
 
     Gauss-Newton in the factor and in the shared parameters, which their covariance holds.
     """
-    grow = np.zeros(SHARED)
+    count = known.lens.shared
+    grow = np.zeros(count)
     grow[:2] = known.shared[:2]
-    basis = np.column_stack([known.root, grow])  # (13, 14): what each unknown does to the shared parameters
-    held = np.diag([*np.ones(SHARED), 1.0 / _PRIOR_FACTOR**2])
-    unknown, rms = np.zeros(SHARED + 1), float("inf")
+    basis = np.column_stack([known.root, grow])  # (K, K + 1): what each unknown does to the shared parameters
+    held = np.diag([*np.ones(count), 1.0 / _PRIOR_FACTOR**2])
+    unknown, rms = np.zeros(count + 1), float("inf")
     for _ in range(_STEPS):
-        equations, residuals = normal_equations(board, views, known.shared + basis @ unknown, poses)
+        equations, residuals = normal_equations(board, views, known.shared + basis @ unknown, poses, lens=known.lens)
         rms = float(np.sqrt(np.mean(np.concatenate(residuals) ** 2)))
         matrix, right = equations.reduced()
         precision = 1.0 / (known.inflation * max(known.noise_px, rms)) ** 2

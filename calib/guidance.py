@@ -11,7 +11,7 @@ import numpy as np
 
 from calib.board_shape import shaped_points_and_jacobian
 from calib.boards import Board
-from calib.normal_equations import INTRINSICS, project_view
+from calib.normal_equations import project_view
 from calib.poses import Appearance, appearance, board_outline_px, difference, look_at
 from calib.solve import Solution
 from calib.uncertainty import UncertaintyMap, focal_std
@@ -25,6 +25,7 @@ FOCAL_GOAL = 0.0015  # standard deviation of the focal length, as a part of it
 MAP_GOAL_PX = 0.3
 VIEWS_GOAL = 8  # fewer leave nothing to check one half of the views against the other
 _TILT_RAD = np.deg2rad(35.0)
+_INWARDS = 6  # halvings of the way to the middle
 _MARGIN_PX = 4.0
 _CLEARLY_NEW = 1.3  # no user hits an outline exactly
 _SCRIPT = (
@@ -101,11 +102,11 @@ class Guide:
         return self._candidates[int(np.argmin(scores))]
 
     def _gains(self, solution: Solution) -> list[Array]:
-        """(13, 13) information that each candidate would add, its own unknown pose already paid for."""
-        points, by_shape = shaped_points_and_jacobian(self.board, solution.shared[INTRINSICS:])
+        """(K, K) information that each candidate would add, its own unknown pose already paid for."""
+        points, by_shape = shaped_points_and_jacobian(self.board, solution.shape)
         gains = []
         for candidate in self._candidates:
-            pixels, by_shared, by_pose = project_view(points, by_shape, candidate.pose, solution.shared)
+            pixels, by_shared, by_pose = project_view(points, by_shape, candidate.pose, solution.shared, solution.lens)
             limit = np.array(solution.camera.size) - 1 - _MARGIN_PX
             inside = ((pixels >= _MARGIN_PX) & (pixels <= limit)).all(axis=1)
             whole = self.board.kind == "chessboard" and not inside.all()
@@ -137,6 +138,10 @@ class Guide:
         )
         middle = 0.5 * (np.array(camera.size) - 1)
         aim = middle + np.array(place) * middle
+        for _ in range(_INWARDS):
+            if np.isfinite(camera.rays(aim)).all():
+                break
+            aim = 0.5 * (aim + middle)  # the lens shows nothing there
         tilt, about = (0.0, 0.0) if about_deg is None else (_TILT_RAD, np.deg2rad(about_deg))
         pose = look_at(self.board, distance, tilt, about, 0.0, (float(aim[0]), float(aim[1])), camera)
         return WantedPose(words, pose, board_outline_px(self.board, pose, camera))

@@ -15,12 +15,23 @@ from calib.boards import Board
 from calib.initial import board_pose
 from calib.poses import appearance
 from calib.rotation import matrix_of
+from calib.sheet import Sheet
 from calib.views import View
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, ShapeError
 from handdgp_core.geometry.camera import Camera
 
-__all__ = ["FRAMES_WANTED", "JOINT_HEIGHT_M", "HandOnBoard", "HandSample", "HandSizer", "HandState", "measure_hand"]
+__all__ = [
+    "FRAMES_WANTED",
+    "JOINT_HEIGHT_M",
+    "HandOnBoard",
+    "HandSample",
+    "HandSizer",
+    "HandState",
+    "LyingHand",
+    "lying_hand",
+    "measure_hand",
+]
 
 # Centres of the joints of a flat hand, palm down, above the table, in the order of the 21 keypoints: wrist, then thumb,
 # index, middle, ring, little finger from the palm outwards. Metres, for a hand of 185 mm.
@@ -47,7 +58,7 @@ class HandState(Enum):
     TILTED = "Look straight down: the camera is more than 20 degrees off"
     BENT = "Stretch the fingers and lay them flat"
     OUTSIDE = "Move the hand on to the board and into the picture"
-    UNLIKELY = "This is no hand's size: check the board's size in the first step"
+    UNLIKELY = "This is no hand's size: check the size of the board"
     GOOD = "Measuring: hold still"
     DONE = "Measured"
 
@@ -75,14 +86,38 @@ class HandOnBoard:
     count: int
 
 
-def measure_hand(board: Board, camera: Camera, view: View, keypoints_px: Array) -> tuple[HandState, HandSample | None]:
-    """The hand in one picture.
+@dataclass(frozen=True)
+class LyingHand:
+    """A hand that lies flat on the board.
+
+    Attributes:
+        points_m: (21, 3) its joints in the camera's frame, by the board: on their rays, at the height of a flat hand's.
+        sample: its length and the tilt of the view.
+    """
+
+    points_m: Array
+    sample: HandSample
+
+
+def measure_hand(
+    board: Board | Sheet, camera: Camera, view: View, keypoints_px: Array
+) -> tuple[HandState, HandSample | None]:
+    """The length of the hand in one picture: see `lying_hand`."""
+    state, lying = lying_hand(board, camera, view, keypoints_px)
+    return state, None if lying is None else lying.sample
+
+
+def lying_hand(
+    board: Board | Sheet, camera: Camera, view: View, keypoints_px: Array, max_tilt_rad: float = MAX_TILT_RAD
+) -> tuple[HandState, LyingHand | None]:
+    """The hand in one picture, and why not.
 
     Args:
-        board: of its true printed size.
+        board: of its true printed size; or a sheet of paper.
         camera: of the picture's size.
         view: the corners that the hand leaves free.
         keypoints_px: (21, 2) pixels.
+        max_tilt_rad: of the view; from 20 degrees on the length is less certain.
 
     Raises:
         ShapeError: keypoints of another shape.
@@ -90,12 +125,12 @@ def measure_hand(board: Board, camera: Camera, view: View, keypoints_px: Array) 
     if np.shape(keypoints_px) != (21, 2):
         raise ShapeError(f"keypoints_px must have the shape (21, 2), not {np.shape(keypoints_px)}.")
     pose, rms = board_pose(board.points_m, view, camera)
-    if len(view) < _MIN_CORNERS or not rms < 2.0:
+    if len(view) < min(_MIN_CORNERS, len(board.points_m)) or not rms < 2.0:
         return HandState.NO_BOARD, None
     if not ((keypoints_px >= 0) & (keypoints_px <= np.array(camera.size) - 1)).all():
         return HandState.OUTSIDE, None
     tilt = appearance(board, pose, camera).tilt_rad
-    if tilt > MAX_TILT_RAD:
+    if tilt > max_tilt_rad:
         return HandState.TILTED, None
     length, straight = _chain(_on_board(pose, camera, keypoints_px, JOINT_HEIGHT_M))
     if not np.isfinite(length):
@@ -110,7 +145,8 @@ def measure_hand(board: Board, camera: Camera, view: View, keypoints_px: Array) 
         return HandState.BENT, None
     if not _over(board, points[9]):
         return HandState.OUTSIDE, None
-    return HandState.GOOD, HandSample(length, tilt)
+    in_camera = points @ matrix_of(pose).T + pose[3:]
+    return HandState.GOOD, LyingHand(in_camera, HandSample(length, tilt))
 
 
 @dataclass
@@ -122,7 +158,7 @@ class HandSizer:
         samples: so far.
     """
 
-    board: Board
+    board: Board | Sheet
     camera: Camera
     samples: list[HandSample] = field(default_factory=list)
     _middles: list[Array] = field(default_factory=list)
@@ -179,6 +215,6 @@ def _chain(points_m: Array) -> tuple[float, float]:
     return length, float(np.linalg.norm(chain[-1] - chain[0])) / max(length, 1e-9)
 
 
-def _over(board: Board, point_m: Array) -> bool:
+def _over(board: Board | Sheet, point_m: Array) -> bool:
     low, high = board.outline_m.min(axis=0)[:2] - 0.05, board.outline_m.max(axis=0)[:2] + 0.05
     return bool(((point_m[:2] >= low) & (point_m[:2] <= high)).all())

@@ -8,16 +8,20 @@ import cv2
 import numpy as np
 
 from calib.boards import Board
+from calib.lens_models import lens_model_of
 from calib.views import View, common_size
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.camera import Camera
 
-__all__ = ["board_pose", "initial_estimate"]
+__all__ = ["board_pose", "board_poses", "initial_estimate"]
 
 _LIKELY_FOV_DEG = 62.0  # of webcams; where the views do not tell better
 _ENOUGH_FOR_LENS = 5  # with fewer views OpenCV's estimate of the full lens runs away
 _FOCAL_RANGE = (0.3, 4.0)  # of the picture's width: what a webcam can have
 _MAX_RMS_PX = 5.0
+_LEAST_CORNERS = 4
+_SOMEWHERE = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.5])
+_POSE_STEPS, _POSE_DONE = 30, 1e-12
 
 
 def initial_estimate(board: Board, views: Sequence[View]) -> tuple[Camera, Array]:
@@ -47,14 +51,14 @@ def initial_estimate(board: Board, views: Sequence[View]) -> tuple[Camera, Array
             objects, corners, (width, height), guess.matrix.copy(), np.zeros(5), flags=flags
         )
     except cv2.error:
-        return guess, _poses(board, views, guess)
+        return guess, board_poses(board, views, guess)
     found, lens = np.asarray(matrix, dtype=np.float64), np.asarray(lens, dtype=np.float64).ravel()[:5]
     if not _plausible(found, rms, width):
-        return guess, _poses(board, views, guess)
+        return guess, board_poses(board, views, guess)
     poses = np.concatenate([np.reshape(turns, (-1, 3)), np.reshape(places, (-1, 3))], axis=1)
     camera = Camera(width, height, found, lens)
     if not np.isfinite(poses).all() or (poses[:, 5] <= 0).any():
-        return camera, _poses(board, views, camera)
+        return camera, board_poses(board, views, camera)
     return camera, poses
 
 
@@ -70,19 +74,46 @@ def board_pose(points_m: Array, view: View, camera: Camera) -> tuple[Array, floa
         (6,) rotation vector and translation in metres (camera_from_board), and the rms of its reprojection in pixels
         per axis. The rms is infinite where no pose was found.
     """
-    seen, corners = points_m[view.ids], view.corners_px.reshape(-1, 1, 2)
-    lens = camera.distortion if camera.has_distortion else np.zeros(5)
-    flat = seen * (1.0, 1.0, 0.0)
+    rays = camera.rays(view.corners_px)
+    known = np.isfinite(rays).all(axis=1)
+    if known.sum() < _LEAST_CORNERS:
+        return np.zeros(6), float("inf")
+    seen, corners = points_m[view.ids[known]], view.corners_px[known]
     try:
-        found, turn, place = cv2.solvePnP(flat, corners, camera.matrix, lens, flags=cv2.SOLVEPNP_IPPE)
-        if not found:
-            return np.zeros(6), float("inf")
-        turn, place = cv2.solvePnPRefineLM(seen, corners, camera.matrix, lens, turn, place)
+        found, turn, place = cv2.solvePnP(
+            seen * (1.0, 1.0, 0.0), rays[known, None, :2], np.eye(3), None, flags=cv2.SOLVEPNP_IPPE
+        )
     except cv2.error:
         return np.zeros(6), float("inf")
-    pose = np.concatenate([turn.ravel(), place.ravel()])
-    projected = cv2.projectPoints(seen, turn, place, camera.matrix, lens)[0].reshape(-1, 2)
-    return pose, float(np.sqrt(np.mean((projected - view.corners_px) ** 2)))
+    if not found:
+        return np.zeros(6), float("inf")
+    return _refined(seen, corners, np.concatenate([turn.ravel(), place.ravel()]), camera)
+
+
+def _refined(points: Array, corners: Array, pose: Array, camera: Camera) -> tuple[Array, float]:
+    """A pose (6,) by Levenberg-Marquardt on the corners, and their rms per axis."""
+    lens = lens_model_of(camera)
+    parameters = lens.parameters(camera)
+
+    def look(at: Array) -> tuple[Array, Array, float]:
+        pixels, _, by_pose = lens.project(points, at, parameters)
+        off = (pixels - corners).ravel()
+        return off, by_pose.reshape(-1, 6), float(off @ off)
+
+    (off, by_pose, cost), damping = look(pose), 1e-4
+    for _ in range(_POSE_STEPS):
+        normal = by_pose.T @ by_pose
+        step = -np.linalg.solve(normal + damping * np.diag(np.diag(normal)) + 1e-12 * np.eye(6), by_pose.T @ off)
+        there = look(pose + step)
+        if there[2] <= cost:
+            done = cost - there[2] <= _POSE_DONE * cost
+            pose, (off, by_pose, cost), damping = pose + step, there, max(1e-9, 0.1 * damping)
+            if done:
+                break
+        else:
+            damping *= 10.0
+    rms = float(np.sqrt(cost / off.size))
+    return (pose, rms) if np.isfinite(rms) else (np.zeros(6), float("inf"))
 
 
 def _plausible(matrix: Array, rms: float, width: int) -> bool:
@@ -90,5 +121,7 @@ def _plausible(matrix: Array, rms: float, width: int) -> bool:
     return bool(np.isfinite(matrix).all() and low < focal < high and low < matrix[1, 1] < high and rms < _MAX_RMS_PX)
 
 
-def _poses(board: Board, views: Sequence[View], camera: Camera) -> Array:
-    return np.stack([board_pose(board.points_m, view, camera)[0] for view in views])
+def board_poses(board: Board, views: Sequence[View], camera: Camera) -> Array:
+    """(V, 6) camera_from_board of every view; a board in front of the camera where none was found."""
+    found = [board_pose(board.points_m, view, camera) for view in views]
+    return np.stack([pose if np.isfinite(rms) else _SOMEWHERE for pose, rms in found])

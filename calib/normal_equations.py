@@ -1,6 +1,7 @@
 """Residuals and normal equations of a calibration: parameters that all views share, and a pose for each view.
 
-Shared parameters, in this order: fx fy cx cy k1 k2 p1 p2 k3, then the board's bends, twist and stretch in metres.
+Shared parameters (K), in this order: fx fy cx cy, the coefficients of the lens model, then the board's bends, twist and
+stretch in metres.
 The poses are eliminated view by view (Schur complement), so the cost grows with the number of views, not with its cube.
 """
 
@@ -9,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from calib.board_shape import SHAPES, shaped_points_and_jacobian
+from calib.board_shape import shaped_points_and_jacobian
 from calib.boards import Board
+from calib.lens_models import PLUMB_BOB, LensModel
 from calib.rotation import matrix_of
 from calib.views import View
 from handdgp_core.arrays import Array
 
-__all__ = ["INTRINSICS", "SHARED", "NormalEquations", "normal_equations", "project_view"]
+__all__ = ["NormalEquations", "normal_equations", "project_view"]
 
-INTRINSICS = 9
-SHARED = INTRINSICS + SHAPES
 _POSE = 6
 
 
@@ -30,14 +29,14 @@ class NormalEquations:
     """J^T J and J^T r, in blocks.
 
     Attributes:
-        shared: (13, 13).
-        coupling: (V, 13, 6).
+        shared: (K, K).
+        coupling: (V, K, 6).
         pose: (V, 6, 6).
-        gradient: (13,).
+        gradient: (K,).
         pose_gradient: (V, 6).
         cost: half the weighted sum of squares.
-        view_shared: (V, 13, 13) the part of each view in `shared`.
-        view_gradient: (V, 13) the part of each view in `gradient`.
+        view_shared: (V, K, K) the part of each view in `shared`.
+        view_gradient: (V, K) the part of each view in `gradient`.
     """
 
     shared: Array
@@ -50,7 +49,7 @@ class NormalEquations:
     view_gradient: Array
 
     def by_view(self) -> tuple[Array, Array]:
-        """(V, 13, 13) information and (V, 13) gradient that each view contributes, its pose eliminated."""
+        """(V, K, K) information and (V, K) gradient that each view contributes, its pose eliminated."""
         factors = np.linalg.solve(self.pose + 1e-12 * np.eye(_POSE), np.swapaxes(self.coupling, 1, 2))
         information: Array = self.view_shared - self.coupling @ factors
         gradient: Array = self.view_gradient - np.einsum("vji,vj->vi", factors, self.pose_gradient)
@@ -63,77 +62,82 @@ class NormalEquations:
             damping: added to every diagonal, as a part of it.
 
         Returns:
-            (13, 13) matrix and (13,) right side.
+            (K, K) matrix and (K,) right side.
         """
         pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
-        factors = np.linalg.solve(pose, np.swapaxes(self.coupling, 1, 2))  # C^-1 B^T, (V, 6, 13)
-        matrix: Array = self.shared * (1.0 + damping * np.eye(SHARED)) - np.einsum(
+        factors = np.linalg.solve(pose, np.swapaxes(self.coupling, 1, 2))  # C^-1 B^T, (V, 6, K)
+        matrix: Array = self.shared * (1.0 + damping * np.eye(len(self.gradient))) - np.einsum(
             "vij,vjk->ik", self.coupling, factors
         )
         right: Array = self.gradient - np.einsum("vji,vj->i", factors, self.pose_gradient)
         return matrix, right
 
     def step(self, damping: float) -> tuple[Array, Array]:
-        """The damped Gauss-Newton step of the shared parameters (13,) and of the poses (V, 6)."""
+        """The damped Gauss-Newton step of the shared parameters (K,) and of the poses (V, 6)."""
         matrix, right = self.reduced(damping)
         shared: Array = np.asarray(-np.linalg.solve(matrix, right), dtype=np.float64)
         return shared, self.pose_steps(shared, damping)
 
     def pose_steps(self, shared: Array, damping: float = 0.0) -> Array:
-        """(V, 6) steps of the poses that go best with a step (13,) of the shared parameters."""
+        """(V, 6) steps of the poses that go best with a step (K,) of the shared parameters."""
         pose = self.pose * (1.0 + damping * np.eye(_POSE)) + 1e-12 * np.eye(_POSE)
         right = self.pose_gradient + np.einsum("vij,i->vj", self.coupling, shared)
         return np.asarray(-np.linalg.solve(pose, right[..., None])[..., 0], dtype=np.float64)
 
 
-def project_view(points: Array, by_shape: Array, pose: Array, shared: Array) -> tuple[Array, Array, Array]:
+def project_view(
+    points: Array, by_shape: Array, pose: Array, shared: Array, lens: LensModel = PLUMB_BOB
+) -> tuple[Array, Array, Array]:
     """Projected corners and their derivatives.
 
     Args:
         points: (N, 3) of the bent board.
         by_shape: (N, 3, 4) derivatives of the points by the shape.
         pose: (6,) camera_from_board.
-        shared: (13,).
+        shared: (K,).
+        lens: that they are for.
 
     Returns:
-        (N, 2) pixels, (N, 2, 13) derivatives by the shared parameters, (N, 2, 6) by the pose.
+        (N, 2) pixels, (N, 2, K) derivatives by the shared parameters, (N, 2, 6) by the pose.
     """
-    matrix = np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
-    pixels, jacobian = cv2.projectPoints(points, pose[:3], pose[3:], matrix, shared[4:INTRINSICS])
-    jacobian = np.asarray(jacobian, dtype=np.float64).reshape(len(points), 2, -1)
-    by_pose = jacobian[:, :, :_POSE]
+    pixels, by_camera, by_pose = lens.project(points, pose, shared)
     # A point moves with the translation once it is turned into the camera's frame.
     by_point = by_pose[:, :, 3:] @ matrix_of(pose)
-    by_shared = np.concatenate([jacobian[:, :, _POSE : _POSE + INTRINSICS], by_point @ by_shape], axis=2)
-    return np.asarray(pixels, dtype=np.float64).reshape(-1, 2), by_shared, by_pose
+    return pixels, np.concatenate([by_camera, by_point @ by_shape], axis=2), by_pose
 
 
 def normal_equations(
-    board: Board, views: Sequence[View], shared: Array, poses: Array, weights: Sequence[Array] | None = None
+    board: Board,
+    views: Sequence[View],
+    shared: Array,
+    poses: Array,
+    weights: Sequence[Array] | None = None,
+    lens: LensModel = PLUMB_BOB,
 ) -> tuple[NormalEquations, list[Array]]:
     """Everything for one step, and the residuals.
 
     Args:
         board: the flat one.
         views: V of them.
-        shared: (13,).
+        shared: (K,).
         poses: (V, 6).
         weights: (N,) for the corners of each view, multiplying the squares; None for ones.
+        lens: of the shared parameters.
 
     Returns:
         The equations, and (N, 2) projected minus seen for each view, without weights.
     """
-    points, by_shape = shaped_points_and_jacobian(board, shared[INTRINSICS:])
-    count = len(views)
-    shared_block, gradient = np.zeros((count, SHARED, SHARED)), np.zeros((count, SHARED))
-    coupling, pose_block = np.zeros((count, SHARED, _POSE)), np.zeros((count, _POSE, _POSE))
+    points, by_shape = shaped_points_and_jacobian(board, shared[lens.intrinsics :])
+    count, size = len(views), lens.shared
+    shared_block, gradient = np.zeros((count, size, size)), np.zeros((count, size))
+    coupling, pose_block = np.zeros((count, size, _POSE)), np.zeros((count, _POSE, _POSE))
     pose_gradient, residuals, cost = np.zeros((count, _POSE)), [], 0.0
     for index, view in enumerate(views):
-        pixels, by_shared, by_pose = project_view(points[view.ids], by_shape[view.ids], poses[index], shared)
+        pixels, by_shared, by_pose = project_view(points[view.ids], by_shape[view.ids], poses[index], shared, lens)
         residual = pixels - view.corners_px
         residuals.append(residual)
         root = np.ones(len(view)) if weights is None else np.sqrt(weights[index])
-        a = (by_shared * root[:, None, None]).reshape(-1, SHARED)
+        a = (by_shared * root[:, None, None]).reshape(-1, size)
         b = (by_pose * root[:, None, None]).reshape(-1, _POSE)
         r = (residual * root[:, None]).ravel()
         shared_block[index], gradient[index] = a.T @ a, a.T @ r

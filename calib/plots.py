@@ -6,11 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from calib.difference import HandShift, PixelShift
 from calib.solve import Solution
 from calib.uncertainty import UncertaintyMap
 from handdgp_core.svg import svg_text, tidy_axes
 
-__all__ = ["plot_coverage", "plot_residuals", "plot_uncertainty", "plot_views"]
+__all__ = ["plot_coverage", "plot_difference", "plot_hand_shift", "plot_residuals", "plot_uncertainty", "plot_views"]
 
 _BLUE, _ORANGE = "#3b7dd8", "#e08a1e"
 
@@ -51,7 +52,7 @@ def plot_coverage(solution: Solution) -> str:
     place = figure.subplots()
     for view in solution.views:
         place.scatter(view.corners_px[:, 0], view.corners_px[:, 1], s=5, alpha=0.7, linewidths=0)
-    _picture_axes(place, solution)
+    _picture_axes(place, solution.camera.size)
     return svg_text(figure)
 
 
@@ -64,10 +65,45 @@ def plot_uncertainty(solution: Solution) -> str:
     top = max(0.3, float(np.nanmax(std)))
     shown = place.imshow(std, extent=(-0.5, width - 0.5, height - 0.5, -0.5), cmap="viridis", vmin=0, vmax=top)
     figure.colorbar(shown, ax=place, label="px")
-    _picture_axes(place, solution)
+    _picture_axes(place, solution.camera.size)
     return svg_text(figure)
 
 
-def _picture_axes(place: Axes, solution: Solution) -> None:
-    width, height = solution.camera.size
+def plot_difference(shift: PixelShift, size: tuple[int, int]) -> str:
+    """How far apart two cameras see the same, in pixels over the picture of one, with arrows, as SVG text."""
+    width, height = size
+    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    place = figure.subplots()
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    top = max(0.1, float(np.nanpercentile(shift.distance_px, 98)))
+    shown = place.imshow(shift.distance_px, extent=extent, cmap="viridis", vmin=0, vmax=top)
+    figure.colorbar(shown, ax=place, label="px")
+    rows, columns = shift.distance_px.shape
+    u = (np.arange(columns) + 0.5) * width / columns - 0.5
+    v = (np.arange(rows) + 0.5) * height / rows - 0.5
+    every = (slice(1, None, 3), slice(1, None, 3))
+    place.quiver(
+        *np.meshgrid(u[1::3], v[1::3]),
+        *np.moveaxis(shift.shift_px[every], -1, 0),
+        color="white",
+        angles="xy",
+        width=2e-3,
+    )
+    _picture_axes(place, size)
+    return svg_text(figure)
+
+
+def plot_hand_shift(shift: HandShift, size: tuple[int, int]) -> str:
+    """How far apart two cameras put a hand, in millimetres over the picture, as SVG text."""
+    width, height = size
+    figure = Figure(figsize=(5.2, 3.0), layout="constrained")
+    place = figure.subplots()
+    shown = place.imshow(shift.map_mm, extent=(-0.5, width - 0.5, height - 0.5, -0.5), cmap="viridis", vmin=0)
+    figure.colorbar(shown, ax=place, label=f"mm at {100 * shift.distance_m:.0f} cm")
+    _picture_axes(place, size)
+    return svg_text(figure)
+
+
+def _picture_axes(place: Axes, size: tuple[int, int]) -> None:
+    width, height = size
     place.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xlabel="u, px", ylabel="v, px")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calib.boards import Board
 from calib.rotation import matrix_of, vector_of
+from calib.sheet import Sheet
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.camera import Camera
 
@@ -27,7 +28,7 @@ class Appearance:
 
     Attributes:
         normal: (3,) of the board towards the viewer, camera frame; (0, 0, -1) where it faces the camera squarely.
-        middle_px: (2,) where its middle is, without the lens.
+        middle_px: (2,) where its middle is, without the lens unless that is a fisheye.
         distance_m: of its middle.
         tilt_rad: between the normal and the line of sight to the middle.
         width: of the picture.
@@ -40,14 +41,18 @@ class Appearance:
     width: int
 
 
-def appearance(board: Board, pose: Array, camera: Camera) -> Appearance:
+def appearance(board: Board | Sheet, pose: Array, camera: Camera) -> Appearance:
     """How the board at a pose (6,), camera_from_board, looks to the camera."""
     turn = matrix_of(pose)
     middle = turn @ np.append(0.0005 * np.array(board.size_mm), 0.0) + pose[3:]
     distance = float(np.linalg.norm(middle))
     normal = -turn[:, 2]
     cosine = float(np.clip(-(normal @ middle) / max(distance, 1e-9), -1.0, 1.0))
-    at = camera.matrix @ (middle / max(middle[2], 1e-6))
+    if camera.lens == "fisheye":  # as a pinhole would see it, it may be anywhere
+        at = camera.project(middle)
+        at = at if np.isfinite(at).all() else 1e6 * middle
+    else:
+        at = camera.matrix @ (middle / max(middle[2], 1e-6))
     return Appearance(normal, at[:2], distance, float(np.arccos(cosine)), camera.width)
 
 

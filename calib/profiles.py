@@ -22,6 +22,7 @@ import numpy as np
 import platformdirs
 
 from calib.boards import Board
+from calib.lens_models import lens_model_of
 from calib.solve import Solution, solve
 from calib.views import View
 from handdgp_core.errors import CalibrationError, HandDGPError
@@ -238,7 +239,7 @@ def stored_solution(profile: Profile) -> Solution | None:
     if profile.folder is None:
         return None
     try:
-        return solve(Board.parse(profile.board), load_views(profile.folder))
+        return solve(Board.parse(profile.board), load_views(profile.folder), lens=lens_model_of(profile.camera))
     except HandDGPError:
         return None
 

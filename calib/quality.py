@@ -12,6 +12,7 @@ from calib.board_shape import BEND_NAMES
 from calib.boards import Board
 from calib.consistency import SplitHalf, split_half
 from calib.guidance import FOCAL_GOAL, MAP_GOAL_PX, VIEWS_GOAL
+from calib.lens_models import LensModel
 from calib.poses import appearance
 from calib.solve import MIN_VIEWS, Solution, solve
 from calib.uncertainty import UncertaintyMap
@@ -35,6 +36,8 @@ _OUTLIER_FACTOR, _OUTLIER_LEAST_PX = 3.0, 0.25
 _BENT_MM = 0.3
 _STRETCHED = 0.003
 _FAIR_MAP_PX = 3 * MAP_GOAL_PX
+_TOLD_BLIND = 0.005  # of the picture
+_UNDETERMINED = 10.0  # times the usual model's error: then the views do not determine a model at all
 _HALF_METRE_MM = 500.0
 _TILT_ADVICE = "add views with the board tilted by 20 to 40 degrees towards each of its four sides"
 
@@ -76,9 +79,11 @@ class Verdict:
         return self.grade != "refused"
 
 
-def calibrate(board: Board, views: Sequence[View], start: Solution | None = None) -> tuple[Solution, Verdict]:
-    """Solve and judge; raises CalibrationError as `solve`."""
-    solution = solve(board, views, start)
+def calibrate(
+    board: Board, views: Sequence[View], start: Solution | None = None, lens: LensModel | None = None
+) -> tuple[Solution, Verdict]:
+    """Solve and judge; arguments and errors are those of `solve`."""
+    solution = solve(board, views, start, lens=lens)
     return solution, judge(solution)
 
 
@@ -186,7 +191,7 @@ def _notes(solution: Solution, halves: SplitHalf | None, outliers: tuple[int, ..
             f"{halves.parts.capitalize()} differ by {halves.words}, more than noise explains: the board bent between "
             "views, or the camera refocused."
         )
-    notes += _repeated(solution) + _not_square(solution)
+    notes += _lens(solution) + _repeated(solution) + _not_square(solution)
     if halves is None:
         notes.append(f"Too few views to check one half against the other: {2 * MIN_VIEWS} distinct ones are needed.")
     if not np.isfinite(worst_px):
@@ -198,6 +203,19 @@ def _notes(solution: Solution, halves: SplitHalf | None, outliers: tuple[int, ..
     if solution.dropped:
         notes.append(f"{len(solution.dropped)} single corners did not fit and were dropped.")
     return notes
+
+
+def _lens(solution: Solution) -> list[str]:
+    """The lens model that was chosen, where it is not the usual one, and what the others would give."""
+    if not solution.trials or solution.lens is solution.trials[0].model:
+        return []
+    told = [
+        f"{trial.model.name} {trial.held_out_px:.2f} px"
+        + (f" and no answer for {100 * trial.blind:.0f} % of the picture" if trial.blind > _TOLD_BLIND else "")
+        for trial in solution.trials
+        if trial.held_out_px < _UNDETERMINED * solution.trials[0].held_out_px
+    ]
+    return [f"Lens model {solution.lens.name}, by how far off corners of views left out are: {'; '.join(told)}."]
 
 
 def _repeated(solution: Solution) -> list[str]:

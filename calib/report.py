@@ -1,4 +1,4 @@
-"""The report of a calibration: one HTML file that needs no other."""
+"""The report of a calibration, or of two compared: one HTML file that needs no other."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from calib.board_shape import BEND_NAMES
-from calib.plots import plot_coverage, plot_residuals, plot_uncertainty, plot_views
+from calib.difference import hand_shift, pixel_shift
+from calib.plots import plot_coverage, plot_difference, plot_hand_shift, plot_residuals, plot_uncertainty, plot_views
 from calib.quality import Verdict, tilts_rad
 from calib.report_pictures import ViewPicture, pictures_html
 from calib.solve import Solution
 from handdgp_core.files import write_text
+from handdgp_core.geometry.camera import Camera
 
-__all__ = ["write_report"]
+__all__ = ["write_comparison", "write_report"]
 
-_PARAMETERS = ("fx, px", "fy, px", "cx, px", "cy, px", "k1", "k2", "p1", "p2", "k3")
+_PINHOLE = ("fx, px", "fy, px", "cx, px", "cy, px")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1d2230; max-width: 1000px; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
@@ -79,9 +81,43 @@ def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[st
         plot_uncertainty(solution),
         *([_PICTURES, pictures] if pictures else []),
     ]
+    return _html(f"Calibration of {title}", body)
+
+
+def write_comparison(
+    path: Path, title: str, one: Camera, other: Camera, lines: Sequence[str], distances_m: Sequence[float]
+) -> None:
+    """Write a page about what two cameras differ by, whole or not at all.
+
+    Args:
+        path: of the HTML file.
+        title: which two they are.
+        one, other: the cameras.
+        lines: what is said of them in words.
+        distances_m: of a hand, for which a map is drawn.
+
+    Raises:
+        OutputError: the place cannot be written.
+    """
+    hands = "".join(plot_hand_shift(hand_shift(one, other, distance), one.size) for distance in distances_m)
+    body = [
+        f"<h1>{html.escape(title)}</h1>",
+        *(f"<p>{html.escape(line)}</p>" for line in lines),
+        "<h2>Where the second sees what the first sees, a turn of the camera taken out</h2>",
+        plot_difference(pixel_shift(one, other), one.size),
+        "<h2>The same with the turn</h2>",
+        plot_difference(pixel_shift(one, other, turned=False), one.size),
+        "<h2>How far apart they put a hand</h2>",
+        hands,
+        "<p class='note'>White: one of the lenses has no answer there.</p>",
+    ]
+    write_text(path, _html(title, body))
+
+
+def _html(title: str, body: Sequence[str]) -> str:
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
-        f"<title>Calibration of {html.escape(title)}</title><style>{_STYLE}</style></head><body>\n"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>\n"
         + "\n".join(body)
         + "\n</body></html>\n"
     )
@@ -89,16 +125,17 @@ def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[st
 
 def _parameters(solution: Solution) -> str:
     std = np.sqrt(np.diag(solution.covariance))
+    names = (*_PINHOLE, *solution.lens.coefficients)
+    digits_of = [2] * 4 + [5 if name in ("p1", "p2") else 4 for name in solution.lens.coefficients]
     rows = [
         (name, f"{value:.{digits}f}", f"± {2 * spread:.{digits}f}")
-        for name, value, spread, digits in zip(
-            _PARAMETERS, solution.shared, std, [2] * 4 + [4, 4, 5, 5, 4], strict=False
-        )
+        for name, value, spread, digits in zip(names, solution.shared, std, digits_of, strict=False)
     ]
     for name, value, spread in zip(BEND_NAMES, 1e3 * solution.shape_m, 1e3 * solution.shape_std_m, strict=True):
         rows.append((f"board: {name}, mm", f"{value:.2f}", f"± {2 * spread:.2f}"))
     stretch = f"{100 * solution.stretch:.2f}", f"± {200 * solution.stretch_std:.2f}"
     rows.append(("board: stretch along the columns, %", *stretch))
+    rows.append(("lens model", solution.lens.name, ""))
     rows.append(("picture, px", f"{solution.camera.width} x {solution.camera.height}", ""))
     rows.append(("board", solution.board.spec, ""))
     rows.append(("rms of all corners, px", f"{solution.rms_px:.3f}", ""))

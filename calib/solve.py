@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calib.board_shape import SHAPES
 from calib.boards import Board
-from calib.initial import initial_estimate
+from calib.initial import board_poses, initial_estimate
 from calib.jackknife import Witnesses
-from calib.normal_equations import INTRINSICS, SHARED, NormalEquations, normal_equations
+from calib.lens_choice import LensTrial, best_trial, blind_share, held_out_costs
+from calib.lens_models import LENS_MODELS, RATIONAL, LensModel, as_rational
+from calib.normal_equations import NormalEquations, normal_equations
 from calib.poses import appearance, distinct_labels
 from calib.views import MIN_CORNERS, View, common_size
 from handdgp_core.arrays import Array
@@ -33,14 +34,18 @@ _OUTLIER = 5.0
 _NOISE_PX = 0.1  # what the priors are weighed against
 _LEAST_NOISE_PX = 0.02
 # Standard deviations before any view: focal lengths and principal point as parts of the picture's width, the lens, and
-# the board's shape in metres. Wide enough that eight views drown them.
+# the board's shape in metres. Wide enough that eight views drown them. The lens has its own, see `calib.lens_models`.
 _PRIOR_FOCAL, _PRIOR_CENTRE = 1.0, 0.1
-_PRIOR_LENS = np.array([1.0, 2.0, 0.02, 0.02, 2.0])
 _PRIOR_SHAPE_M = 0.005
 # Pixels are square in nearly every camera, and prints stretched in many. One cannot be told from the other where the
 # board is always held upright, so both are held; where the views insist on other pixels, the print is taken as exact.
 _PRIOR_SQUARE, _PRIOR_STRETCH = 0.002, 0.007
 _NOT_SQUARE = 0.008
+# Lenses wider than this, or unknown, are also tried as fisheyes of these fields of view along the picture's width.
+_WIDE_RAD = np.deg2rad(75.0)
+_FISHEYE_FOVS_RAD = np.deg2rad([90.0, 125.0, 170.0])
+_ENOUGH_TO_CHOOSE = 6  # distinct views; with fewer another model must be clearly calmer than the usual one
+_CLEARLY_CALMER = 0.5
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,10 @@ class Solution:
         board: the flat board that was looked for.
         views: the views that took part, without the corners that were dropped.
         camera: with the standard deviations in `camera.std`.
-        covariance: (13, 13) of the shared parameters: fx fy cx cy k1 k2 p1 p2 k3, bend x, bend y, twist,
-            stretch; from how much each view moves them, see `calib.jackknife`.
-        information: (13, 13) inverse of the covariance that one pixel of independent noise would give; priors included.
+        lens: the model that was fitted.
+        covariance: (K, K) of the shared parameters: fx fy cx cy, the lens, bend x, bend y, twist, stretch; from how
+            much each view moves them, see `calib.jackknife`.
+        information: (K, K) inverse of the covariance that one pixel of independent noise would give; priors included.
         shape_m, shape_std_m: (3,) bends and twist of the board.
         stretch, stretch_std: by how much the print is too long along its columns, as a part of it.
         poses: (V, 6) rotation vector and translation, camera_from_board, metres.
@@ -62,11 +68,13 @@ class Solution:
         by_view: what each view contributes to the shared parameters.
         labels: (V,) a number for each distinct view, the same for views that look alike.
         dropped: (view index, corner id) of single corners that did not fit.
+        trials: the lens models that were tried, where there was a choice.
     """
 
     board: Board
     views: tuple[View, ...]
     camera: Camera
+    lens: LensModel
     covariance: Array
     information: Array
     shape_m: Array
@@ -79,14 +87,17 @@ class Solution:
     by_view: Witnesses
     labels: NDArray[np.intp]
     dropped: tuple[tuple[int, int], ...] = ()
+    trials: tuple[LensTrial, ...] = ()
+
+    @property
+    def shape(self) -> Array:
+        """(4,) bends, twist and stretch of the board, metres."""
+        return np.concatenate([self.shape_m, [self.stretch * self.board.half_height_m]])
 
     @property
     def shared(self) -> Array:
-        """(13,) the shared parameters."""
-        lens = np.zeros(5)
-        lens[: self.camera.distortion.size] = self.camera.distortion
-        half = self.board.half_height_m
-        return np.concatenate([self.camera.pinhole, lens, self.shape_m, [self.stretch * half]])
+        """(K,) the shared parameters."""
+        return np.concatenate([self.lens.parameters(self.camera), self.shape])
 
     @property
     def distinct_count(self) -> int:
@@ -110,7 +121,11 @@ class Solution:
 
 
 def solve(
-    board: Board, views: Sequence[View], start: Solution | None = None, bent: bool = True, k3: bool = True
+    board: Board,
+    views: Sequence[View],
+    start: Solution | None = None,
+    bent: bool = True,
+    lens: LensModel | None = None,
 ) -> Solution:
     """Solve for the camera.
 
@@ -119,7 +134,7 @@ def solve(
         views: at least three.
         start: an earlier solution with the same camera to start from; its views may be others.
         bent: estimate the board's bends and twist; False takes it for flat.
-        k3: estimate the lens' k3; False leaves it out, for file formats that have none.
+        lens: the model to fit; None takes that which predicts held-out views best.
 
     Returns:
         A solution, whatever its quality: `calib.quality.judge` says whether it can be used.
@@ -135,33 +150,136 @@ def solve(
             hint="Take eight or more, with the board tilted by about 30 degrees in several directions.",
         )
     camera, poses = initial_estimate(board, views)
-    if start is not None and camera.source == "assumed":
+    if start is not None and camera.source == "assumed" and start.camera.lens == "opencv":
         camera = start.camera
-    problem = _Problem(board, list(views), _Prior.around(camera, board, bent, k3, square=True))
-    shared = np.concatenate([camera.pinhole, _five(camera.distortion), np.zeros(SHAPES)])
-    shared, poses = problem.minimise(shared, poses, robust=True)
+    # The rational model finds its way from the others alone.
+    models = list(LENS_MODELS.values()) if lens in (None, RATIONAL) else [lens]
+    fits = _fits(board, views, (camera, poses), bent, [model for model in models if model is not None])
+    fit, trials = _chosen(fits) if lens is None else (fits[-1], ())
+    problem, shared, poses = fit.problem, fit.shared, fit.poses
     dropped = problem.drop_outliers(shared, poses)
     if abs(shared[0] / shared[1] - 1.0) > _NOT_SQUARE:
-        problem.prior = _Prior.around(camera, board, bent, k3, square=False)
+        problem.prior = _Prior.around(problem.lens.camera(size, shared), board, bent, problem.lens, square=False)
         shared[-1] = 0.0
     shared, poses = problem.minimise(shared, poses, robust=False)
-    return _solution(problem, shared, poses, size, dropped)
+    return _solution(problem, shared, poses, dropped, trials)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """One lens model after the robust fit, no corner dropped."""
+
+    problem: _Problem
+    shared: Array
+    poses: Array
+    residuals: list[Array]
+
+    @property
+    def noise_px(self) -> float:
+        return _noise(self.residuals)
+
+
+def _fits(
+    board: Board, views: Sequence[View], start: tuple[Camera, Array], bent: bool, models: Sequence[LensModel]
+) -> list[_Fit]:
+    fits: list[_Fit] = []
+    failure: CalibrationError | None = None
+    for model in models:
+        try:
+            fits.append(_fit(board, views, start, bent, model, fits))
+        except CalibrationError as error:
+            failure = failure or error
+    if not fits and failure is not None:
+        raise failure
+    return fits
+
+
+def _fit(
+    board: Board,
+    views: Sequence[View],
+    start: tuple[Camera, Array],
+    bent: bool,
+    model: LensModel,
+    before: Sequence[_Fit],
+) -> _Fit:
+    """The best of a model's fits from several starts: the plain estimate, the fit of another model, wider lenses."""
+    tried: list[tuple[float, int, _Fit]] = []
+    for camera, poses in _starts(board, views, start, model, before):
+        problem = _Problem(board, list(views), _Prior.around(camera, board, bent, model, square=True), model)
+        shared = np.zeros(model.shared)
+        shared[:4] = camera.pinhole
+        if camera.lens == model.lens:
+            count = min(model.count, camera.distortion.size)
+            shared[4 : 4 + count] = camera.distortion[:count]
+        try:
+            shared, poses = problem.minimise(shared, poses, robust=True)
+        except CalibrationError:
+            continue
+        fit = _Fit(problem, shared, poses, problem.equations(shared, poses, None)[1])
+        tried.append((fit.noise_px, len(tried), fit))
+    if not tried:
+        raise CalibrationError(
+            "Could not calibrate the camera: the solve diverged.",
+            hint="Take other views, and check that they show the board that was named.",
+        )
+    return min(tried)[2]
+
+
+def _starts(
+    board: Board, views: Sequence[View], start: tuple[Camera, Array], model: LensModel, before: Sequence[_Fit]
+) -> list[tuple[Camera, Array]]:
+    camera, poses = start
+    if model.lens != "fisheye":
+        return [_as_opencv(fit, camera.size) for fit in before] or [start]
+    round_ = [Camera(*camera.size, camera.matrix, np.zeros(4), lens="fisheye")]
+    if camera.source == "assumed" or camera.horizontal_fov_rad > _WIDE_RAD:
+        for fov in _FISHEYE_FOVS_RAD:
+            focal, (width, height) = camera.width / fov, camera.size
+            matrix = np.array([[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1]])
+            round_.append(Camera(width, height, matrix, np.zeros(4), lens="fisheye"))
+    return [(one, poses if one is round_[0] else board_poses(board, views, one)) for one in round_]
+
+
+def _as_opencv(fit: _Fit, size: tuple[int, int]) -> tuple[Camera, Array]:
+    found = fit.problem.lens.camera(size, fit.shared)
+    return (as_rational(found) if found.lens == "fisheye" else found), fit.poses
+
+
+def _chosen(fits: Sequence[_Fit]) -> tuple[_Fit, tuple[LensTrial, ...]]:
+    """The fit that predicts held-out views best, where there are views enough to tell."""
+    calmest = min(fits, key=lambda fit: fit.noise_px)
+    board, size = calmest.problem.board, calmest.problem.views[0].size
+    camera = calmest.problem.lens.camera(size, calmest.shared)
+    labels = distinct_labels([appearance(board, pose, camera) for pose in calmest.poses])
+    if labels.max() + 1 < _ENOUGH_TO_CHOOSE:
+        clear = calmest.noise_px < _CLEARLY_CALMER * fits[0].noise_px
+        return (calmest if clear else fits[0]), ()
+    trials = []
+    for fit in fits:
+        weights = _huber(fit.residuals, calmest.noise_px)
+        equations, residuals = fit.problem.equations(fit.shared, fit.poses, weights)
+        costs = np.array([0.5 * np.sum(w * np.sum(r**2, axis=1)) for w, r in zip(weights, residuals, strict=True)])
+        witnesses = _by_view(fit.problem.prior, equations, fit.shared, calmest.noise_px)
+        blind = blind_share(fit.problem.lens.camera(size, fit.shared))
+        held_out = held_out_costs(witnesses, costs, labels)
+        trials.append(LensTrial(fit.problem.lens, held_out, sum(map(len, residuals)), blind))
+    best = best_trial(trials)
+    return next(fit for fit, trial in zip(fits, trials, strict=True) if trial is best), tuple(trials)
 
 
 @dataclass(frozen=True)
 class _Prior:
     mean: Array
-    precision: Array  # (13, 13) in 1 / px^2 of corner noise
+    precision: Array  # (K, K) in 1 / px^2 of corner noise
 
     @classmethod
-    def around(cls, camera: Camera, board: Board, bent: bool, k3: bool, square: bool) -> _Prior:
+    def around(cls, camera: Camera, board: Board, bent: bool, lens: LensModel, square: bool) -> _Prior:
         wide = camera.width
         centre = [0.5 * (camera.width - 1), 0.5 * (camera.height - 1)]
-        mean = np.concatenate([camera.focal_px, centre, np.zeros(SHARED - 4)])
+        mean = np.concatenate([camera.focal_px, centre, np.zeros(lens.shared - 4)])
         shape = _PRIOR_SHAPE_M if bent else 1e-9
-        lens = _PRIOR_LENS if k3 else np.array([*_PRIOR_LENS[:4], 1e-9])
         stretch = _PRIOR_STRETCH * board.half_height_m if bent and square else 1e-9
-        free = [_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, lens, [shape] * 3, [stretch]
+        free = [_PRIOR_FOCAL * wide] * 2, [_PRIOR_CENTRE * wide] * 2, lens.prior, [shape] * 3, [stretch]
         precision = np.diag((_NOISE_PX / np.concatenate(free)) ** 2)
         if square:
             ratio = np.array([1.0, -1.0]) / float(np.mean(camera.focal_px))
@@ -184,11 +302,12 @@ class _Problem:
     board: Board
     views: list[View]
     prior: _Prior
+    lens: LensModel
 
     def equations(
         self, shared: Array, poses: Array, weights: list[Array] | None
     ) -> tuple[NormalEquations, list[Array]]:
-        equations, residuals = normal_equations(self.board, self.views, shared, poses, weights)
+        equations, residuals = normal_equations(self.board, self.views, shared, poses, weights, self.lens)
         return self.prior.added_to(equations, shared), residuals
 
     def minimise(self, shared: Array, poses: Array, robust: bool) -> tuple[Array, Array]:
@@ -236,28 +355,34 @@ class _Problem:
 
 
 def _solution(
-    problem: _Problem, shared: Array, poses: Array, size: tuple[int, int], dropped: tuple[tuple[int, int], ...]
+    problem: _Problem,
+    shared: Array,
+    poses: Array,
+    dropped: tuple[tuple[int, int], ...],
+    trials: tuple[LensTrial, ...],
 ) -> Solution:
+    lens = problem.lens
     equations, residuals = problem.equations(shared, poses, None)
     information = equations.reduced()[0]
     count = 2 * sum(len(view) for view in problem.views)
-    freedom = max(1, count - SHARED - 6 * len(problem.views))
+    freedom = max(1, count - lens.shared - 6 * len(problem.views))
     noise = max(_LEAST_NOISE_PX, float(np.sqrt(sum(np.sum(r**2) for r in residuals) / freedom)))
     by_view = _by_view(problem.prior, equations, shared, noise)
-    camera = Camera(*size, _matrix(shared), shared[4:INTRINSICS])
+    camera = lens.camera(problem.views[0].size, shared)
     labels = distinct_labels([appearance(problem.board, pose, camera) for pose in poses])
     covariance = by_view.merged(labels).covariance()
     std = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    camera = replace(camera, std=std[:INTRINSICS])
+    camera = replace(camera, std=std[: lens.intrinsics])
     half = problem.board.half_height_m
     return Solution(
         problem.board,
         tuple(problem.views),
         camera,
+        lens,
         covariance,
         information,
-        shared[INTRINSICS:-1].copy(),
-        std[INTRINSICS:-1],
+        shared[lens.intrinsics : -1].copy(),
+        std[lens.intrinsics : -1],
         float(shared[-1]) / half,
         float(std[-1]) / half,
         poses,
@@ -266,6 +391,7 @@ def _solution(
         by_view,
         labels,
         dropped,
+        trials,
     )
 
 
@@ -274,22 +400,12 @@ def _by_view(prior: _Prior, equations: NormalEquations, shared: Array, noise_px:
     return Witnesses(*equations.by_view(), prior.precision, pull, spread, noise_px)
 
 
-def _matrix(shared: Array) -> Array:
-    return np.array([[shared[0], 0, shared[2]], [0, shared[1], shared[3]], [0, 0, 1.0]])
-
-
 def _noise(residuals: Sequence[Array]) -> float:
     """Standard deviation by the median, which outliers do not move."""
     every = np.concatenate([np.abs(r).ravel() for r in residuals])
     return max(_LEAST_NOISE_PX, 1.4826 * float(np.median(every)))
 
 
-def _huber(residuals: Sequence[Array]) -> list[Array]:
-    limit = _HUBER * _noise(residuals)
+def _huber(residuals: Sequence[Array], noise_px: float | None = None) -> list[Array]:
+    limit = _HUBER * (_noise(residuals) if noise_px is None else noise_px)
     return [limit / np.maximum(np.abs(r).max(axis=1), limit) for r in residuals]
-
-
-def _five(distortion: Array) -> Array:
-    lens = np.zeros(5)
-    lens[: min(5, distortion.size)] = distortion[:5]
-    return lens

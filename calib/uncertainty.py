@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from calib.board_shape import SHAPES
-from calib.normal_equations import INTRINSICS, SHARED, project_view
+from calib.lens_models import lens_model_of
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.camera import Camera
 
 __all__ = ["UncertaintyMap", "focal_std"]
 
 _DISTANCE_M = 0.5
-_NO_SHAPE = np.zeros((1, 3, SHAPES))
 
 
 class UncertaintyMap:
@@ -34,11 +32,10 @@ class UncertaintyMap:
         rays = camera.rays(self.nodes_px)
         self._known = np.asarray(np.isfinite(rays).all(axis=1))
         points = np.where(self._known[:, None], rays, (0.0, 0.0, 1.0)) * _DISTANCE_M
-        shared = np.concatenate([camera.pinhole, np.zeros(SHARED - 4)])
-        shared[4 : 4 + min(5, camera.distortion.size)] = camera.distortion[:5]
-        shapes = np.broadcast_to(_NO_SHAPE, (len(points), 3, SHAPES))
-        _, by_shared, by_pose = project_view(points, shapes, np.zeros(6), shared)
-        by_camera = by_shared[:, :, :INTRINSICS].reshape(-1, INTRINSICS)
+        lens = lens_model_of(camera)
+        self._intrinsics = lens.intrinsics
+        _, by_parameters, by_pose = lens.project(points, np.zeros(6), lens.parameters(camera))
+        by_camera = by_parameters.reshape(-1, lens.intrinsics)
         turns, _ = np.linalg.qr(by_pose[:, :, :3].reshape(-1, 3))
         self._sensitivity = by_camera - turns @ (turns.T @ by_camera)
 
@@ -46,10 +43,12 @@ class UncertaintyMap:
         """(rows, columns) standard deviation in pixels, of the worse direction.
 
         Args:
-            covariance: (13, 13) or (9, 9) of the shared parameters. NaN where the lens model does not hold.
+            covariance: (K, K) of parameters of which the first are the camera's. NaN where the lens model does not
+                hold.
         """
-        rows = self._sensitivity.reshape(-1, 2, INTRINSICS)
-        blocks = rows @ covariance[:INTRINSICS, :INTRINSICS] @ np.swapaxes(rows, 1, 2)
+        count = self._intrinsics
+        rows = self._sensitivity.reshape(-1, 2, count)
+        blocks = rows @ covariance[:count, :count] @ np.swapaxes(rows, 1, 2)
         half_trace = 0.5 * (blocks[:, 0, 0] + blocks[:, 1, 1])
         root = np.sqrt(np.maximum(0.25 * (blocks[:, 0, 0] - blocks[:, 1, 1]) ** 2 + blocks[:, 0, 1] ** 2, 0.0))
         std = np.sqrt(np.maximum(half_trace + root, 0.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import secrets
@@ -26,6 +27,14 @@ _MORE_SPACE = "Free some space, or choose a folder on another disk."
 _IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with `~` replaced; as it is where there is no such user, so that it is told as missing."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def prepare_output(path: str | os.PathLike[str], needed_bytes: int = 16 * MIB) -> Path:
     """Makes the folder (and those above it) and proves that files can be written there.
 
@@ -39,13 +48,40 @@ def prepare_output(path: str | os.PathLike[str], needed_bytes: int = 16 * MIB) -
     Raises:
         OutputError: a file is in the way, the place is read-only or forbidden, or the disk is too full.
     """
-    folder = Path(path).expanduser().absolute()
+    try:
+        folder = Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise OutputError(f"Could not write {path}: there is no such user.", hint="Choose another folder.") from None
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:  # permission bits do not tell: root, read-only disks
             probe.write(b"0")
     check_room(folder, needed_bytes)
     return folder
+
+
+@contextmanager
+def locked_output(folder: Path) -> Iterator[Path]:
+    """Keeps other runs out of an output folder that exists; a run that is killed leaves no lock behind.
+
+    Where a network disk knows no locks on folders there is none.
+
+    Raises:
+        OutputError: another run writes there.
+    """
+    with output_errors(folder):
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            problem = f"Could not write to {folder}: another run is writing there."
+            raise OutputError(problem, hint="Wait for its end, or choose another folder.") from error
+        except OSError:
+            pass
+        yield folder
+    finally:
+        os.close(handle)
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.cameras import CameraChooser, CameraFrame
 from handdgp_core.sources.protocol import Source, frames
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import HandEstimator
 
 __all__ = ["EstimatedFrame", "estimated_frames"]
+
+_SKIPPED_KEPT = 1000  # a long video must not grow without end
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ def estimated_frames(
     stop: threading.Event | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[EstimatedFrame]:
-    """Run a source through an estimator. Images of a folder need not follow one another, so tracking restarts at each.
+    """Run a source through an estimator.
+
+    Images of a folder need not follow one another, so tracking restarts at each, and where a video changes its size.
+    Frames that the camera does not fit are skipped and listed in the source's `skipped`, unless it fits none.
 
     Args:
         source: read until it ends; not closed here.
@@ -53,17 +59,29 @@ def estimated_frames(
 
     Raises:
         SourceError: the source fails.
-        CameraError: the camera of a frame does not fit its size.
+        CameraError: the camera does not fit the first frame of a video, or any image of a folder.
     """
     cameras = cameras or CameraChooser()
-    done = 0
+    done, size = 0, (0, 0)
+    misfit: CameraError | None = None
     for frame in frames(source, stop, on_wait):
         if select is not None and not select(frame):
             continue
-        if frame.name is not None:
+        try:
+            chosen = cameras.choose(frame)
+        except CameraError as error:
+            if done == 0 and frame.name is None:
+                raise
+            misfit = misfit or error
+            if len(source.skipped) < _SKIPPED_KEPT:
+                source.skipped.append((frame.name or f"frame {frame.index}", error.problem.removesuffix(".")))
+            continue
+        if frame.name is not None or frame.image.shape[:2] != size:
             estimator.reset()
-        chosen = cameras.choose(frame)
+        size = frame.image.shape[:2]
         yield EstimatedFrame(chosen, estimator.estimate(chosen, chosen.used_camera))
         done += 1
         if done == limit:
             return
+    if done == 0 and misfit is not None:
+        raise misfit

@@ -12,6 +12,7 @@ from handdgp_core.arrays import Array, Handedness
 
 if TYPE_CHECKING:
     from handdgp_core.geometry.camera import Camera
+    from handdgp_core.geometry.picture_transform import PictureTransform
 
 __all__ = ["Frame", "Hand"]
 
@@ -21,11 +22,12 @@ class Frame:
     """One picture from a source.
 
     Attributes:
-        image: (height, width, 3) uint8, RGB, never mirrored.
+        image: (height, width, 3) uint8, RGB, upright, with square pixels, never mirrored.
         stamp_ns: capture time in integer nanoseconds; monotonic within a source.
         index: number of the frame in its source, from 0.
         name: file name where the source is a folder, else None.
         camera: the camera of this very frame where the source knows it (annotations, demo, session), else None.
+        transform: how the image came from the sensor's pixels, in which calibrations are; None where it is those.
     """
 
     image: NDArray[np.uint8]
@@ -33,6 +35,7 @@ class Frame:
     index: int
     name: str | None = None
     camera: Camera | None = None
+    transform: PictureTransform | None = None
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from typing import Annotated, Literal, cast
 import typer
 
 from app.cli.calibration_views import collect, explain_few
+from app.cli.compare import hand_differences
 from app.cli.console import cancellable, console
 from app.cli.options import CANCELLED, DONE
 from calib.boards import Board
-from calib.difference import hand_shift
+from calib.lens_models import LENS_MODELS, RADTAN, LensModel
 from calib.quality import Verdict, judge
 from calib.quality import calibrate as solve_and_judge
 from calib.report import write_report
@@ -25,7 +26,6 @@ from handdgp_core.files import write_json
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.open import open_source
 
-_HAND_DISTANCES_M = (0.3, 0.6)  # at which two cameras are compared
 _MOST_OUTLIERS = 0.25  # of the views: where more do not fit, it is not they that are wrong
 
 
@@ -40,6 +40,7 @@ class CalibrateOptions:
     format: str = "ros"
     every: int = 1
     compare: Path | None = None
+    lens: str = "auto"
 
 
 def calibrate(options: CalibrateOptions) -> bool:
@@ -59,13 +60,13 @@ def calibrate(options: CalibrateOptions) -> bool:
             return False
         explain_few(board, found)
     console.print(f"Board found in {len(found.views)} of {found.frames} pictures. Solving.", markup=False)
-    solution, verdict, dropped = _without_outliers(board, found.views)
+    solution, verdict, dropped = _without_outliers(board, found.views, LENS_MODELS.get(options.lens))
     remarks = [f"Left out, because it does not fit the others: {', '.join(dropped)}."] if dropped else []
-    if options.format == "kalibr" and verdict.usable:
+    if options.format == "kalibr" and solution.lens.lens != "fisheye" and verdict.usable:
         solution, verdict, remark = _without_k3(solution, [view for view in found.views if view.name not in dropped])
         remarks.append(remark)
     if before is not None:
-        remarks += [_compared(before, solution.camera, distance_m) for distance_m in _HAND_DISTANCES_M]
+        remarks += hand_differences(before, solution.camera)
     if options.report is not None:
         write_report(options.report, name, solution, verdict, [*remarks, *found.remarks], found.pictures)
     _say([*verdict.notes, *remarks])
@@ -77,33 +78,33 @@ def calibrate(options: CalibrateOptions) -> bool:
     return True
 
 
-def _without_outliers(board: Board, views: list[View]) -> tuple[Solution, Verdict, list[str]]:
+def _without_outliers(board: Board, views: list[View], lens: LensModel | None) -> tuple[Solution, Verdict, list[str]]:
     """Solve, leave out the few views that do not fit, and solve again."""
     dropped: list[str] = []
-    solution, verdict = solve_and_judge(board, views)
+    solution, verdict = solve_and_judge(board, views, lens=lens)
     for _ in range(3):
         outliers = verdict.outliers
         if not outliers or len(dropped) + len(outliers) > _MOST_OUTLIERS * (len(views) + len(dropped)):
             break
         dropped += [views[index].name or f"view {index + 1}" for index in outliers]
         views = [view for index, view in enumerate(views) if index not in outliers]
-        solution, verdict = solve_and_judge(board, views)
+        solution, verdict = solve_and_judge(board, views, lens=lens)
     return solution, verdict, dropped
 
 
 def _without_k3(before: Solution, views: list[View]) -> tuple[Solution, Verdict, str]:
     """The same views with the lens that Kalibr's model has: k1 k2 p1 p2."""
-    solution = solve(before.board, views, k3=False)
+    solution = solve(before.board, views, lens=RADTAN)
     remark = (
         f"Kalibr's lens model has no k3: corners are {solution.rms_px:.3f} px off with it (rms), "
-        f"{before.rms_px:.3f} px with k3."
+        f"{before.rms_px:.3f} px with {before.lens.name}."
     )
     return solution, judge(solution), remark
 
 
 def _write(options: CalibrateOptions, solution: Solution, verdict: Verdict, name: str) -> None:
     camera = replace(solution.camera, name=name)
-    if options.format == "kalibr":
+    if options.format == "kalibr" and camera.lens != "fisheye":
         camera = replace(camera, distortion=camera.distortion[:4], std=None if camera.std is None else camera.std[:8])
     options.output.parent.mkdir(parents=True, exist_ok=True)
     camera.save(options.output, cast(Literal["ros", "opencv", "kalibr"], options.format))
@@ -115,6 +116,7 @@ def _write(options: CalibrateOptions, solution: Solution, verdict: Verdict, name
                 "grade": verdict.grade,
                 "focal_percent": verdict.focal_percent,
                 "depth_mm_at_half_a_metre": verdict.depth_mm,
+                "lens": solution.lens.name,
                 "rms_px": solution.rms_px,
                 "views": len(solution.views),
                 "board": solution.board.spec,
@@ -124,18 +126,16 @@ def _write(options: CalibrateOptions, solution: Solution, verdict: Verdict, name
         )
 
 
-def _compared(before: Camera, now: Camera, distance_m: float) -> str:
-    shift = hand_shift(now, before, distance_m)
-    text = (
-        f"The camera compared with puts a hand at {100 * distance_m:.0f} cm elsewhere by {shift.mean_mm:.1f} mm in the "
-        f"mean over the picture, {shift.largest_mm:.1f} mm at most."
-    )
-    return text + (f" It has no answer for {100 * shift.unknown:.0f} % of the picture." if shift.unknown else "")
-
-
 def _say(lines: Sequence[str]) -> None:
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+class Lens(StrEnum):
+    auto = "auto"
+    plumb_bob = "plumb_bob"
+    fisheye = "fisheye"
+    rational = "rational"
 
 
 class CameraFormat(StrEnum):
@@ -152,12 +152,14 @@ def command(
     output: Annotated[Path, typer.Option("--output", help="Camera file to write (YAML).")],
     report: Annotated[Path | None, typer.Option("--report", help="HTML report with plots and pictures.")] = None,
     format: Annotated[CameraFormat, typer.Option("--format", help="Form of the camera file.")] = CameraFormat.ros,
+    lens: Annotated[
+        Lens, typer.Option("--lens", help="Lens model; auto takes the one that predicts held-out views best.")
+    ] = Lens.auto,
     every: Annotated[int, typer.Option("--every", min=1, help="Every Nth frame.")] = 1,
     compare: Annotated[
         Path | None, typer.Option("--compare", help="Another camera file: say where it puts a hand instead.")
     ] = None,
 ) -> int:
     """Intrinsics from pictures of a board. Videos give the frames in which it is sharp, still and new."""
-    return (
-        DONE if calibrate(CalibrateOptions(source, board, output, report, format.value, every, compare)) else CANCELLED
-    )
+    options = CalibrateOptions(source, board, output, report, format.value, every, compare, lens.value)
+    return DONE if calibrate(options) else CANCELLED

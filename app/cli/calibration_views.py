@@ -16,13 +16,14 @@ from app.notices import count_of
 from calib.boards import Board
 from calib.detection import BoardDetector, to_grey
 from calib.diagnosis import LikelyBoard, likely_board, measured_marker_mm
-from calib.exif import exif_orientation, with_orientation
 from calib.report_pictures import ViewPicture, view_picture
 from calib.session import CalibrationSession, State
 from calib.views import View
 from handdgp_core.errors import CalibrationError
-from handdgp_core.sources.image_folder import SUFFIXES, ImageFolderSource
+from handdgp_core.geometry.picture_transform import stored_from_shown
+from handdgp_core.sources.image_folder import NOT_AN_IMAGE, ImageFolderSource
 from handdgp_core.sources.protocol import Source, frames
+from handdgp_core.types import Frame
 
 __all__ = ["Collected", "collect", "explain_few", "some"]
 
@@ -76,17 +77,28 @@ def collect(source: Source, board: Board, every: int, cancelled: threading.Event
     """Look for the board in every Nth picture; of several picture sizes the commonest is kept."""
     found = Collected()
     photographs = isinstance(source, ImageFolderSource)
-    turn = _turn(source, found) if isinstance(source, ImageFolderSource) else lambda grey, index: grey
     take: Callable[..., None] = _from_photographs(board, found) if photographs else _from_stream(board, found)
     total = source.frame_count
+    turned: list[str] = []
+    mirrored: list[str] = []
     with progress_bar("calibrate", None if total is None else -(-total // every)) as bar:
         for frame in frames(source, cancelled):
             if frame.index % every:
                 continue
             found.frames += 1
             name = frame.name or f"frame {frame.index}"
-            take(turn(to_grey(frame.image), frame.index), frame.stamp_ns, name)
+            grey = _sensor_grey(frame)
+            if grey is None:
+                mirrored.append(name)
+                continue
+            if frame.transform is not None and frame.transform.orientation != 1:
+                turned.append(name)
+            take(grey, frame.stamp_ns, name)
             bar.update(TaskID(0), advance=1, description=f"calibrate: {len(found.views)} views")
+    if turned:
+        found.remarks.append(f"Turned back to the sensor's pixels, in which calibrations are: {some(turned)}.")
+    if mirrored:
+        found.remarks.append(f"Skipped, because they are stored mirrored: {some(mirrored)}.")
     if isinstance(source, ImageFolderSource):
         _remark_damaged(source, found)
     _keep_one_size(found)
@@ -139,16 +151,12 @@ def _other_board(board: Board, likely: LikelyBoard, tried: int) -> CalibrationEr
     )
 
 
-def _turn(source: ImageFolderSource, found: Collected) -> Callable[[Grey, int], Grey]:
-    """Turns pictures as most of them are turned: all show the same lens, whichever way a phone was held."""
-    if source.annotations is not None:  # read as stored
-        return lambda grey, index: grey
-    tags = [exif_orientation(file) for file in source.files]
-    usual = min(tags, key=lambda tag: (-tags.count(tag), tag))
-    turned = [file.name for file, tag in zip(source.files, tags, strict=True) if tag != usual]
-    if turned:
-        found.remarks.append(f"Turned back, because the camera was held another way (EXIF): {some(turned)}.")
-    return lambda grey, index: with_orientation(grey, tags[index], usual)
+def _sensor_grey(frame: Frame) -> Grey | None:
+    """The frame as its sensor lies, whichever way the camera was held; None where it was stored mirrored."""
+    grey, transform = to_grey(frame.image), frame.transform
+    if transform is None:
+        return grey
+    return None if transform.is_mirrored else stored_from_shown(grey, transform.orientation)
 
 
 def _from_photographs(board: Board, found: Collected) -> Callable[[Grey, int, str], None]:
@@ -170,7 +178,7 @@ def _from_stream(board: Board, found: Collected) -> Callable[[Grey, int, str], N
 
 
 def _remark_damaged(source: ImageFolderSource, found: Collected) -> None:
-    damaged = [f"{name} ({why})" for name, why in source.skipped if name.lower().endswith(tuple(SUFFIXES))]
+    damaged = [f"{name} ({why})" for name, why in source.skipped if why != NOT_AN_IMAGE]
     if damaged:
         found.remarks.append(f"{count_of(len(damaged), 'file')} could not be read: {some(damaged)}.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -42,18 +42,48 @@ def progress_bar(description: str, total: int | None) -> Iterator[Progress]:
 
 @contextmanager
 def cancellable() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM) sets; the second Ctrl-C interrupts at once."""
+    """An event that the first Ctrl-C, SIGTERM or SIGHUP sets; the second Ctrl-C interrupts at once."""
     cancelled = threading.Event()
 
     def cancel(number: int, frame: FrameType | None) -> None:
         if cancelled.is_set():
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
         cancelled.set()
+        if number == signal.SIGHUP:
+            console.quiet = True  # its terminal is gone, and printing there would fail
         console.print("Stopping after this frame; what is done is kept. Ctrl-C again stops at once.")
 
-    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled_signals(cancel):
         yield cancelled
+
+
+@contextmanager
+def orderly_end() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the program as Ctrl-C does, so that what it began to write is tidied up."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            console.quiet = True
+        raise KeyboardInterrupt
+
+    with handled_signals(end):
+        yield
+
+
+@contextmanager
+def handled_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """What ends a program goes to `handler`, in the main thread; a signal that the caller ignores (nohup) stays so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from app.cli.accuracy_table import show_accuracy
 from app.cli.console import cancellable, console, progress_bar
-from app.cli.options import CANCELLED, DONE, Device, DeviceOption, HandLength, Model, metres
+from app.cli.options import CANCELLED, DONE, Bone, Device, DeviceOption, HandLength, Model, measured_hand
 from handdgp_core.drawing.examples import Examples
 from handdgp_core.errors import UsageError
 from handdgp_core.evaluation.accuracy import accuracy, mean_over_roots
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # on the labelled hand's box where the model is a file, else through the whole program.
 PLAIN, LABELLED = ("frames", "demo"), ("freihand", "ho3d", "h36m", "shards")
 DATASETS = (*PLAIN, *LABELLED)
+PROTOCOLS = ("mobrecon", "keypoints")  # of `evaluation.labelled`, which needs parts that other data sets do not
 EVALUATION_SPLITS = {"freihand": "evaluation", "ho3d": "evaluation", "h36m": "test"}
 METHODS: tuple[PositioningMethod, ...] = ("published", "refined")
 EXAMPLE_COUNT = 8
@@ -47,7 +48,10 @@ class EvaluateOptions:
         report: folder for an HTML report with plots and pictures.
         submission: file for the server of FreiHAND (.json or .zip) or HO3D (.zip).
         split: of the data set; empty for the one to evaluate on.
+        left_out: joints that errors skip; None for joint 0 of `frames` and `demo`, whose makers put the wrist
+            elsewhere, and for none of the public sets, which are scored with their own joints.
         limit: use the first samples only.
+        protocol: which crops a network sees, see `evaluation.labelled`; empty for the one of published figures.
     """
 
     dataset: str
@@ -56,11 +60,18 @@ class EvaluateOptions:
     model: str = "open"
     device: str = "auto"
     hand_length_m: float | None = None
-    left_out: tuple[int, ...] = (0,)
+    hand_length_std: float = 0.0
+    left_out: tuple[int, ...] | None = None
     report: Path | None = None
     submission: Path | None = None
     split: str = ""
     limit: int | None = None
+    protocol: str = ""
+
+    @property
+    def skipped_joints(self) -> tuple[int, ...]:
+        """`left_out`, or what goes for the data set."""
+        return self.left_out if self.left_out is not None else (0,) if self.dataset in PLAIN else ()
 
 
 def evaluate(options: EvaluateOptions) -> bool:
@@ -69,31 +80,38 @@ def evaluate(options: EvaluateOptions) -> bool:
     Raises:
         HandDGPError: bad input, or an output that cannot be written.
     """
+    from handdgp_core.estimation.hand_length import check_hand_length
+
     _check(options)
-    if options.dataset == "shards" and options.report is None:
+    check_hand_length(options.hand_length_m)
+    if _breaks_down(options):
         return _break_down(options)
     examples = Examples(EXAMPLE_COUNT if options.report else 0)
     with cancellable() as cancelled:
         matches = _all_matches(options, cancelled, examples) if options.dataset in PLAIN else {}
         found = {name: part.pairs() for name, part in matches.items()} or _all_pairs(options, cancelled, examples)
+        method = _own_solve(options)
         if cancelled.is_set():
             return False
-    several = len(options.roots) > 1
-    results = {name: summarise(pairs, options.left_out) for name, pairs in found.items()}
-    content = {"dataset": options.dataset, "model": options.model, "roots" if several else "positioning": results}
+    several, skipped = len(options.roots) > 1, options.skipped_joints
+    results = {name: summarise(pairs, skipped) for name, pairs in found.items()}
+    content: dict[str, Any] = {"dataset": options.dataset, "model": options.model}
+    content["roots" if several else "positioning"] = results
     if matches:
-        names = list(matches) if several else ["refined"]
-        rows = {name if several else _name_of(options): accuracy(matches[name], options.left_out) for name in names}
+        names = list(matches) if several else [method]
+        rows = {name if several else _name_of(options): accuracy(matches[name], skipped) for name in names}
         content["accuracy"] = {"roots": rows, "mean": mean_over_roots(list(rows.values()))}
+    if _is_network(options):
+        content["protocol"] = _protocol(options)
     write_json(options.output, without_nan(content))
     if options.submission is not None:
-        _submit(options, found["refined"])
+        _submit(options, found[method])
     if options.report is not None:
         _report(options, options.report, results, examples)
     if not several:
         _show(results)
     if matches:
-        show_accuracy(rows, options.left_out)
+        show_accuracy(rows, skipped)
     return True
 
 
@@ -110,7 +128,7 @@ def _break_down(options: EvaluateOptions) -> bool:
             tables = break_down(Shards(options.roots[0]), model, progress)
     except KeyboardInterrupt:
         return False
-    write_json(options.output, {"dataset": options.dataset, "model": options.model, "tables": tables})
+    write_json(options.output, {"dataset": options.dataset, "model": options.model, "tables": without_nan(tables)})
     table = Table("hands", "followed", "camera space", "length given", "length given, uniform weights")
     for name, row in _rows(tables):
         cells = (_spread(row, key) for key in ("joint_mm", "sized_mm", "uniform_mm"))
@@ -151,17 +169,60 @@ def _check(options: EvaluateOptions) -> None:
             hint="Only freihand and ho3d have a server: drop --submission.",
         )
 
+    if options.submission is not None and (options.limit is not None or not _is_network(options)):
+        raise UsageError(
+            "--submission needs a hand of MANO's mesh for every sample.",
+            hint="Give a network's .safetensors file as --model, and no --limit.",
+        )
+    whole = options.dataset in PLAIN or _breaks_down(options)
+    ignored = {
+        "--limit": options.limit is not None and whole,
+        "--split": bool(options.split) and options.dataset not in EVALUATION_SPLITS,
+        "--hand-length-mm": options.hand_length_m is not None and (options.dataset == "h36m" or _breaks_down(options)),
+        "--leave-out": options.left_out is not None and _breaks_down(options),
+        "--protocol": bool(options.protocol) and not _is_network(options),
+    }
+    for name in (name for name, useless in ignored.items() if useless):
+        raise UsageError(
+            f"{name} changes nothing for --dataset {options.dataset} with this --model.", hint=f"Drop {name}."
+        )
+    if options.protocol not in ("", *PROTOCOLS):
+        raise UsageError(f"There is no protocol {options.protocol!r}.", hint=f"Choose one of {', '.join(PROTOCOLS)}.")
+
+
+def _is_network(options: EvaluateOptions) -> bool:
+    """Whether a network sees labelled crops; else the whole program sees whole images."""
+    from handdgp_core.estimation.models import is_network_file
+
+    return options.dataset in LABELLED and is_network_file(options.model) and not _breaks_down(options)
+
+
+def _own_solve(options: EvaluateOptions) -> PositioningMethod:
+    from handdgp_core.estimation.models import own_solve
+
+    return own_solve(options.model)
+
+
+def _breaks_down(options: EvaluateOptions) -> bool:
+    return options.dataset == "shards" and options.report is None
+
+
+def _protocol(options: EvaluateOptions) -> str:
+    """The one asked for, or the one of published figures."""
+    return options.protocol or ("mobrecon" if options.dataset == "freihand" else "keypoints")
+
 
 def _all_matches(options: EvaluateOptions, cancelled: threading.Event, examples: Examples) -> dict[str, Matches]:
-    """Labelled hands and those found: of one root by solve, of several by root with the refined solve."""
+    """Labelled hands and those found: of one root by solve, of several by root with the model's own."""
+    method = _own_solve(options)
     if len(options.roots) > 1:
-        runs = [(name, root, METHODS[1]) for name, root in zip(_names(options.roots), options.roots, strict=True)]
+        runs = [(name, root, method) for name, root in zip(_names(options.roots), options.roots, strict=True)]
     else:
-        runs = [(method, next(iter(options.roots), Path()), method) for method in METHODS]
+        runs = [(solve, next(iter(options.roots), Path()), solve) for solve in METHODS]
     matches = {}
-    for name, root, method in runs:
-        shown = examples if method == "refined" else Examples()
-        with _estimator(options, method) as estimator, _bar(f"{_name_of(options, root)}, {method} solve") as progress:
+    for name, root, solve in runs:
+        shown = examples if solve == method else Examples()
+        with _estimator(options, solve) as estimator, _bar(f"{_name_of(options, root)}, {solve} solve") as progress:
             if options.dataset == "demo":
                 matches[name] = evaluate_demo(estimator, progress, cancelled, shown)
             else:
@@ -189,6 +250,7 @@ def _estimator(options: EvaluateOptions, method: PositioningMethod) -> Iterator[
 
     limit_threads(options.model)
     estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
+    estimator.hand_length_std = options.hand_length_std
     try:
         yield estimator
     finally:
@@ -196,11 +258,12 @@ def _estimator(options: EvaluateOptions, method: PositioningMethod) -> Iterator[
 
 
 def _all_pairs(options: EvaluateOptions, cancelled: threading.Event, examples: Examples) -> dict[str, Pairs]:
-    if options.dataset in LABELLED and Path(options.model).suffix == ".safetensors":
+    if _is_network(options):
         return _network_pairs(options, cancelled, examples)
     pairs: dict[str, Pairs] = {}
+    own = _own_solve(options)
     for method in METHODS:
-        pairs[method] = _program_pairs(options, method, cancelled, examples if method == "refined" else Examples())
+        pairs[method] = _program_pairs(options, method, cancelled, examples if method == own else Examples())
         if cancelled.is_set():
             break
     return pairs
@@ -208,12 +271,18 @@ def _all_pairs(options: EvaluateOptions, cancelled: threading.Event, examples: E
 
 def _network_pairs(options: EvaluateOptions, cancelled: threading.Event, examples: Examples) -> dict[str, Pairs]:
     from handdgp_core.estimation.models import choose_device
-    from handdgp_core.evaluation.labelled import evaluate_network
+    from handdgp_core.evaluation.labelled import Protocol, evaluate_network
+    from handdgp_core.evaluation.submissions import check_submittable
     from handdgp_core.networks import load_network
 
     network = load_network(options.model, choose_device(options.device))
+    if options.submission is not None:
+        check_submittable(network.template.vertex_count)
+    hands, protocol = _open(options, network.template), cast(Protocol, _protocol(options))
     with _bar(options.dataset) as progress:
-        solved = evaluate_network(network, _open(options, network.template), progress, cancelled, examples)
+        solved = evaluate_network(
+            network, hands, progress, cancelled, examples, protocol=protocol, hand_length_m=options.hand_length_m
+        )
     return {method: pairs for method, pairs in solved.items()}
 
 
@@ -272,7 +341,8 @@ def _report(options: EvaluateOptions, folder: Path, results: dict[str, dict[str,
 
 def _show(results: dict[str, dict[str, Any]]) -> None:
     table = Table("error, mm (mean / median / 90 %)", *results)
-    keys = [key for key in next(iter(results.values())) if key.endswith("_mm")]
+    rows = next(iter(results.values()))
+    keys = [key for key in rows if key.endswith("_mm") and any(result[key]["count"] for result in results.values())]
     for key in keys:
         table.add_row(key, *(_three(result[key]) for result in results.values()))
     for distance in next(iter(results.values()))["camera_space_mm_by_distance"]:
@@ -302,7 +372,11 @@ def command(
     model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
-    leave_out: Annotated[str, typer.Option("--leave-out", help="Joints that errors skip, comma-separated.")] = "0",
+    bone: Bone = None,
+    leave_out: Annotated[
+        str | None,
+        typer.Option("--leave-out", help="Joints that errors skip, comma-separated. Default: 0 for frames and demo."),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option("--report", help="Folder for an HTML report with plots and pictures.")
     ] = None,
@@ -311,25 +385,36 @@ def command(
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of the data set. Default: the one to evaluate on.")] = "",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="The first N samples only.")] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            "--protocol",
+            help="Crops for a network: mobrecon (FreiHAND's default: 130 px about the middle) or keypoints (around the "
+            "true ones).",
+        ),
+    ] = "",
 ) -> int:
     """A model against labelled hands, with the published and the refined DGP solve."""
     try:
-        left_out = tuple(int(part) for part in leave_out.split(",") if part.strip())
+        left_out = None if leave_out is None else tuple(int(part) for part in leave_out.split(",") if part.strip())
     except ValueError:
         raise UsageError(
             f"--leave-out {leave_out} is not a list of joint numbers.", hint="Write it like this: 0,4."
         ) from None
+    hand = measured_hand(hand_length_mm, bone)
     options = EvaluateOptions(
         dataset=dataset,
         roots=tuple(root or ()),
         output=output,
         model=model,
         device=device.value,
-        hand_length_m=metres(hand_length_mm),
+        hand_length_m=hand.length_m,
+        hand_length_std=hand.std,
         left_out=left_out,
         report=report,
         submission=submission,
         split=split,
         limit=limit,
+        protocol=protocol,
     )
     return DONE if evaluate(options) else CANCELLED

@@ -11,13 +11,27 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from app.cli.console import cancellable, console, progress_bar
-from app.cli.options import CANCELLED, DONE, Axes, Calibration, Device, DeviceOption, HandLength, exports_help, metres
+from app.cli.options import (
+    CANCELLED,
+    DONE,
+    Axes,
+    Bone,
+    Calibration,
+    Device,
+    DeviceOption,
+    HandLength,
+    exports_help,
+    measured_hand,
+)
 from app.cli.process import hand_length_for
+from app.cli.source_losses import warn
 from app.notices import count_of
 from handdgp_core.errors import UsageError
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
+from handdgp_core.files import locked_output, prepare_output
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import EstimatedFrame, estimated_frames
+from handdgp_core.sessions.reader import DamagedFrame
 from handdgp_core.sessions.scan import describe_losses
 from handdgp_core.sources.cameras import CameraChooser, with_camera
 from handdgp_core.sources.open import open_source
@@ -49,12 +63,14 @@ class ExportRequest:
     device: str = "auto"
     calibration: Path | None = None
     hand_length_m: float | None = None
+    hand_length_std: float = 0.0
 
 
 @dataclass
 class _Counts:
     frames: int = 0
     without_result: int = 0
+    damaged: int = 0
     hands: int = 0
 
 
@@ -87,7 +103,8 @@ def export(request: ExportRequest) -> bool:
             vertex_count=None if estimator is None else int(estimator.faces.max()) + 1,
         )
         try:
-            with open_exporters(request.formats, request.output, options) as exporters:
+            output = locked_output(prepare_output(request.output))
+            with output as folder, open_exporters(request.formats, folder, options) as exporters:
                 counts = _run(source, estimator, request, exporters, cancelled)
                 files = exporters
         finally:
@@ -105,7 +122,9 @@ def _estimator(request: ExportRequest, source: SessionSource) -> HandEstimator |
 
     limit_threads(request.model)
     length_m = hand_length_for(source, request.hand_length_m)
-    return HandEstimator.from_weights(request.model, request.device, length_m)
+    estimator = HandEstimator.from_weights(request.model, request.device, length_m)
+    estimator.hand_length_std = request.hand_length_std
+    return estimator
 
 
 def _results(
@@ -118,8 +137,12 @@ def _results(
         return
     fallback = CameraChooser()
     for frame in frames(source, **how):
-        recorded = source.session.hands(frame.index)
-        counts.without_result += recorded is None
+        try:
+            recorded = source.session.hands(frame.index)
+            counts.without_result += recorded is None
+        except DamagedFrame:
+            recorded = None
+            counts.damaged += 1
         if recorded is None:
             yield EstimatedFrame(fallback.choose(frame), [])
         else:
@@ -154,14 +177,11 @@ def _tell(source: SessionSource, counts: _Counts, files: list[Path], request: Ex
             "--model NAME runs a model on every frame.",
             soft_wrap=True,
         )
+    if counts.damaged:
+        warn(f"{count_of(counts.damaged, 'frame')} with a damaged result, exported without hands.")
     lost = describe_losses(source.session.losses)
     if lost or source.skipped:
-        console.print(
-            f"Skipped: {count_of(len(source.skipped), 'damaged frame')}. {lost}",
-            style="yellow",
-            markup=False,
-            soft_wrap=True,
-        )
+        warn(f"Skipped: {count_of(len(source.skipped), 'damaged frame')}. {lost}")
     if source.is_rendered:
         console.print("The recorded frames were rendered, not taken by a camera.")
 
@@ -183,8 +203,10 @@ def command(
     device: DeviceOption = Device.auto,
     calibration: Calibration = None,
     hand_length_mm: HandLength = None,
+    bone: Bone = None,
 ) -> int:
     """A recorded session as meshes, one animated GLB with its camera, tables, video, or a FreiHAND-like folder."""
+    hand = measured_hand(hand_length_mm, bone)
     request = ExportRequest(
         session=session,
         output=output,
@@ -193,6 +215,7 @@ def command(
         model=model,
         device=device.value,
         calibration=calibration,
-        hand_length_m=metres(hand_length_mm),
+        hand_length_m=hand.length_m,
+        hand_length_std=hand.std,
     )
     return DONE if export(request) else CANCELLED

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from app.cli.console import console
 from app.cli.options import DONE
 from handdgp_core.errors import AssetError
 from handdgp_core.hands.licensed.mano import VERTEX_COUNT
-from handdgp_core.hands.licensed.restricted_pickle import read_pickle
+from handdgp_core.hands.licensed.restricted_pickle import numbers, read_pickle, whole_numbers
 from handdgp_core.hands.topology.hierarchy import Mesh
 from handdgp_core.networks.checkpoints.foreign_weights import read_state_dict
 from handdgp_core.networks.checkpoints.published import PREFIX, build_published
@@ -73,7 +72,7 @@ def _list(content: Any, key: str, file: Path) -> list[Any]:
 
 def _mesh(vertices: Any, faces: Any, file: Path) -> Mesh:
     try:
-        mesh = Mesh(np.asarray(vertices, dtype=np.float64), np.asarray(faces).astype(np.int32))
+        mesh = Mesh(numbers(vertices), whole_numbers(faces))
     except (TypeError, ValueError) as error:
         raise AssetError(f"{file} has levels that are no arrays: {error}.", hint=_TEMPLATE_HINT) from error
     shapes = mesh.vertices.shape, mesh.faces.shape

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.console import console
-from app.cli.options import CANCELLED, DONE, Calibration, Device, HandLength
+from app.cli.options import CANCELLED, DONE, Bone, Calibration, Device, HandLength, measured_hand
 from app.environment import has_display
 
 
@@ -21,6 +21,7 @@ def command(
     model: Annotated[str | None, typer.Option("--model", help="As in `process`; remembered.")] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where the network runs; remembered.")] = None,
     hand_length_mm: HandLength = None,
+    bone: Bone = None,
     reset_settings: Annotated[bool, typer.Option("--reset-settings", help="Reset all settings first.")] = False,
 ) -> int:
     """The window (also without any command). Without a display: the demo, processed into ./output."""
@@ -31,13 +32,15 @@ def command(
 
     if reset_settings:
         forget()
+    hand = measured_hand(hand_length_mm, bone)
     return run_live(
         LiveOptions(
             source=source,
             calibration_path=calibration,
             model=model,
             device=None if device is None else device.value,
-            hand_length_mm=hand_length_mm,
+            hand_length_mm=None if hand.length_m is None else 1e3 * hand.length_m,
+            hand_length_percent=200 * hand.std,
         )
     )
 

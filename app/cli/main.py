@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli.console import console
+from app.cli.console import console, orderly_end
 from app.cli.options import BAD_INPUT, CANCELLED, DONE, INTERNAL
 from app.environment import PROGRAM, missing_part, version_of
 from handdgp_core.errors import HandDGPError
@@ -24,11 +24,14 @@ from handdgp_core.errors import HandDGPError
 COMMANDS = {
     "live": "The window (also without any command).",
     "process": "Run a source through the whole pipeline, without a display.",
+    "stream": "Send hands live to other programs, without a window.",
     "replay": "The window on a recording.",
     "export": "A recording as files for other programs.",
     "repair": "Finish or rescue a recording.",
     "calibrate": "A camera from pictures of a board.",
+    "compare": "What two camera files differ by.",
     "board": "A calibration board to print.",
+    "check": "How far off hands are on your own desk.",
     "evaluate": "A model against labelled hands.",
     "bench": "Measure this machine.",
     "synth": "Render labelled images of hands for training.",
@@ -75,7 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments.insert(0, "live")
     logging.basicConfig(level=os.environ.get("HANDDGP_LOG", "WARNING").upper())
     try:
-        return app(arguments, standalone_mode=False) or DONE
+        with orderly_end():
+            return app(arguments, standalone_mode=False) or DONE
     except HandDGPError as error:
         return _refuse(error)
     except typer.Abort:

@@ -9,6 +9,10 @@ from typing import Annotated
 
 import typer
 
+from app.cli.console import console
+from handdgp_core.errors import UsageError
+from handdgp_core.estimation.bone_length import BONE_NAMES, MeasuredLength, hand_length_from_bone, parse_bone
+
 DONE, INTERNAL, BAD_INPUT, CANCELLED = 0, 1, 2, 130  # exit codes
 
 
@@ -28,7 +32,8 @@ Calibration = Annotated[
     Path | None, typer.Option("--calibration", help="Camera file: ROS camera_info YAML or OpenCV YAML.")
 ]
 Fov = Annotated[
-    float, typer.Option("--fov", min=20.0, max=150.0, help="Horizontal field of view assumed without a calibration.")
+    float,
+    typer.Option("--fov", min=20.0, max=150.0, help="Field of view of the longer side, where no calibration is given."),
 ]
 Model = Annotated[
     str, typer.Option("--model", help="open (trained), landmarks (its baseline), or a .safetensors file.")
@@ -38,14 +43,38 @@ HandLength = Annotated[
     float | None,
     typer.Option("--hand-length-mm", help="Your hand, wrist crease to middle finger tip: makes depth more accurate."),
 ]
+Bone = Annotated[
+    str | None,
+    typer.Option(
+        "--bone",
+        help="Instead of --hand-length-mm: one bone by a ruler, such as index_proximal=42 (millimetres); less certain. "
+        f"One of {', '.join(BONE_NAMES)}.",
+    ),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Replaces a value of the config: data.batch_size=64. Repeatable.")
 ]
 
 
-def metres(length_mm: float | None) -> float | None:
-    """Metres from millimetres, None where there is none."""
-    return None if length_mm is None else length_mm / 1e3
+def measured_hand(hand_length_mm: float | None, bone: str | None) -> MeasuredLength:
+    """The hand's length as it was measured; `length_m` is None where it was not.
+
+    Raises:
+        UsageError: both are given, or a bone that is unknown or cannot be so long.
+    """
+    if bone is None:
+        return MeasuredLength(None if hand_length_mm is None else hand_length_mm / 1e3)
+    if hand_length_mm is not None:
+        raise UsageError(
+            "--hand-length-mm and --bone both give the size of the hand.",
+            hint="Give the hand length where you have it: it is more certain than one bone.",
+        )
+    name, bone_m = parse_bone(bone)
+    length = hand_length_from_bone(name, bone_m)
+    assert length.length_m is not None
+    stated = f"{1e3 * length.length_m:.0f} mm ± {200 * length.std:.0f} % (two standard deviations)"
+    console.print(f"Hand length from {name}: {stated}.", markup=False)
+    return length
 
 
 def exports_help(names: Iterable[str]) -> str:

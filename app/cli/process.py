@@ -6,6 +6,7 @@ import platform
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from app.cli.options import (
     CANCELLED,
     DONE,
     Axes,
+    Bone,
     Calibration,
     Device,
     DeviceOption,
@@ -25,13 +27,14 @@ from app.cli.options import (
     HandLength,
     Model,
     exports_help,
-    metres,
+    measured_hand,
 )
+from app.cli.source_losses import tell_losses, warn
 from app.environment import PROGRAM, version_of
 from app.notices import count_of
 from handdgp_core.errors import UsageError
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
-from handdgp_core.files import prepare_output, write_json
+from handdgp_core.files import locked_output, prepare_output, write_json
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
 from handdgp_core.sources.cameras import CameraChooser
@@ -57,6 +60,7 @@ class ProcessOptions:
     model: str = "open"
     device: str = "auto"
     hand_length_m: float | None = None
+    hand_length_std: float = 0.0
     max_hands: int = 2
     export: tuple[str, ...] = ()
     axes: str | None = None
@@ -99,6 +103,12 @@ def process(options: ProcessOptions) -> bool:
     for name, value in (("--every", options.every), ("--limit", options.limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} cannot be {value}.", hint="Give 1 or more.")
+    with ExitStack() as held:
+        return _process(options, held)
+
+
+def _process(options: ProcessOptions, held: ExitStack) -> bool:
+    """`held` keeps other runs out of the output folder until summary.json is written."""
     from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
     from handdgp_core.estimation.models import limit_threads
 
@@ -107,9 +117,10 @@ def process(options: ProcessOptions) -> bool:
     counts, started_s = RunCounts(), time.perf_counter()
     with open_source(options.source) as source, cancellable() as cancelled:
         chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(source, SessionSource))
-        output = prepare_output(options.output)
+        output = held.enter_context(locked_output(prepare_output(options.output)))
         length_m = hand_length_for(source, options.hand_length_m)
         estimator = HandEstimator.from_weights(options.model, options.device, length_m, options.max_hands)
+        estimator.hand_length_std = options.hand_length_std
         loaded_s = time.perf_counter()
         try:
             export = ExportOptions(
@@ -126,7 +137,7 @@ def process(options: ProcessOptions) -> bool:
     summary = _summary(options, source, estimator, counts, elapsed_s, loaded_s - started_s)
     summary["cancelled"] = cancelled.is_set()
     write_json(output / "summary.json", summary)
-    _tell(counts, summary, output)
+    _tell(counts, summary, source, output)
     return not cancelled.is_set()
 
 
@@ -190,9 +201,10 @@ def _summary(
             "skipped": [list(entry) for entry in source.skipped],
         },
         "camera": camera_facts(counts.first_camera),
-        "model": estimator.model_name,
+        "model": Path(estimator.model_name).name,
         "positioning": estimator.method,
         "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
+        "hand_length_std": estimator.hand_length_std,
         "frames": counts.frames,
         "frames_with_hands": counts.frames_with_hands,
         "hands": counts.hands,
@@ -224,10 +236,12 @@ def camera_facts(camera: Camera | None) -> dict[str, object] | None:
         "height": camera.height,
         "matrix": camera.matrix.tolist(),
         "distortion": camera.distortion.tolist(),
+        "lens": camera.lens,
+        "scaled_from": camera.derived_from,
     }
 
 
-def _tell(counts: RunCounts, summary: dict[str, object], output: Path) -> None:
+def _tell(counts: RunCounts, summary: dict[str, object], source: Source, output: Path) -> None:
     camera = summary["camera"]
     console.print(
         f"{count_of(counts.frames, 'frame')}, hands in {counts.frames_with_hands}, "
@@ -235,6 +249,11 @@ def _tell(counts: RunCounts, summary: dict[str, object], output: Path) -> None:
     )
     if isinstance(camera, dict) and camera["source"] == "assumed":
         console.print("The camera is not calibrated, so depth is a guess. Give --calibration FILE.")
+    elif isinstance(camera, dict) and camera["scaled_from"] is not None:
+        width, height = camera["scaled_from"]
+        size = f"{camera['width']}x{camera['height']}"
+        warn(f"The calibration is for {width}x{height} and was scaled to {size}: right if the camera crops nothing.")
+    tell_losses(source)
 
 
 def command(
@@ -247,6 +266,7 @@ def command(
     model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
+    bone: Bone = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
     export: Annotated[
         list[str] | None,
@@ -259,6 +279,7 @@ def command(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many frames.")] = None,
 ) -> int:
     """A source through the whole pipeline, without a display. Writes predictions.npz and summary.json."""
+    hand = measured_hand(hand_length_mm, bone)
     options = ProcessOptions(
         source=source,
         output=output,
@@ -266,7 +287,8 @@ def command(
         horizontal_fov_deg=fov,
         model=model,
         device=device.value,
-        hand_length_m=metres(hand_length_mm),
+        hand_length_m=hand.length_m,
+        hand_length_std=hand.std,
         max_hands=max_hands,
         export=tuple(name.strip() for entry in export or [] for name in entry.split(",") if name.strip()),
         axes=None if axes is None else axes.value,

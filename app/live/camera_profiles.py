@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.notices import Notice, Severity
 from calib.profiles import CameraKey, Match, ProfileStore
@@ -14,6 +14,7 @@ from handdgp_core.sources.protocol import Source
 __all__ = ["NO_PROFILE", "ChosenProfile", "camera_key", "choose_profile", "locked_focus"]
 
 TOPIC = "camera profile"
+BY_NUMBER = "This system tells cameras apart by their number alone, and two cameras can swap their numbers."
 log = logging.getLogger(__name__)
 
 
@@ -58,7 +59,10 @@ def choose_profile(source: Source, store: ProfileStore | None = None) -> ChosenP
     if key is None or source.camera is not None:
         return ChosenProfile(key)
     try:
-        return ChosenProfile(key, (store or ProfileStore()).find(key))
+        found = (store or ProfileStore()).find(key)
+        if found.camera is not None and key.identity.isdigit():
+            found = replace(found, warnings=(*found.warnings, BY_NUMBER))
+        return ChosenProfile(key, found)
     except OSError as error:  # a folder that cannot be read must not keep the camera from opening
         log.warning("stored calibrations cannot be read: %s", error)
         return ChosenProfile(key)

@@ -55,7 +55,7 @@ class CaptureWorker(Worker):
         self.source: Source | None = None
         self.rate = RateMeter()
         self.captured = 0
-        self.on_frame: Callable[[CameraFrame], None] | None = None  # a recorder's; never blocks
+        self.on_frame: tuple[Callable[[CameraFrame], None], ...] = ()  # never block
         self.waiting = ""
         self._begun = threading.Event()
         # Live sources cannot wait: while this is set their frames are read and dropped, but for one a step.
@@ -124,8 +124,7 @@ class CaptureWorker(Worker):
             return
         self._single.clear()
         chosen = self._last = self.cameras.choose_or_assume(frame)
-        on_frame = self.on_frame
-        if on_frame is not None:
+        for on_frame in self.on_frame:
             on_frame(chosen)
         self.captured += 1
         self.rate.tick()

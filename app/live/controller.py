@@ -6,19 +6,21 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from app.live.camera_profiles import NO_PROFILE, ChosenProfile, choose_profile
+from app.live.camera_profiles import NO_PROFILE, TOPIC, ChosenProfile, choose_profile
 from app.live.capture_worker import CaptureWorker, SourceEnded, SourceOpened
 from app.live.frame_result import Estimator, FrameResult, PipelineOptions, overlay_style, smoothing_settings
 from app.live.inference_worker import InferenceWorker, ModelLoaded
 from app.live.mailbox import Mailbox
+from app.live.opening_worker import OpeningWorker, SourceFound
 from app.live.replay_view import ReplayView
 from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, Rates, Status
+from app.live.trust import CalibrationInUse
 from app.live.truth import truth_of
 from app.live.workers import Event, JobDone, JobFailed, JobWorker, ResultReady, Worker, WorkerFailed
 from app.notices import Action, Notice, Severity, count_of, notice_of_error
@@ -26,11 +28,13 @@ from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.cameras import CameraFrame
+from handdgp_core.sources.open import is_webcam
 from handdgp_core.sources.protocol import Source
 
 log = logging.getLogger(__name__)
 
-Taps = tuple[Callable[[CameraFrame], None] | None, Callable[[FrameResult, str], None] | None]
+FrameTap = Callable[[CameraFrame], None]
+ResultTap = Callable[[FrameResult, str], None]
 OpenSource = Callable[[str, Settings], Source]
 MakeEstimator = Callable[[Settings], Estimator]
 
@@ -74,15 +78,17 @@ class Controller(QObject):
         self._options = PipelineOptions()
         self._status = Status()
         self._capture: CaptureWorker | None = None
+        self._opening: OpeningWorker | None = None  # of a source that is to take the place of the present one
         self._inference: InferenceWorker | None = None
         self._jobs: JobWorker | None = None
         self._retired: list[Worker] = []
         self._model_key: tuple[str, str] | None = None
-        self._calibration_path = ""
+        self._loaded: tuple[str, float, Camera] | None = None  # path, time of its last change, content
+        self._camera_id = ""  # of the source, once it is open
         self._profile, self._found_profiles = NO_PROFILE, list[ChosenProfile]()
         self._diverted = False
         self._closed = False
-        self._taps: Taps = (None, None)
+        self._taps: dict[int, tuple[FrameTap | None, ResultTap | None]] = {}
         # Emitted in worker threads, delivered in this one: the slot belongs to this object, which lives here.
         self._event.connect(self._on_event)
 
@@ -124,21 +130,45 @@ class Controller(QObject):
     # The source
 
     def open_source(self, spec: str) -> None:
-        """Leave the present source and open another; returns at once."""
+        """Open another source and leave the present one; returns at once.
+
+        A source that is running or paused is left only once the other is open, and stays if that fails. Webcams are
+        opened after it has gone: two often cannot run at once, and one cannot be opened twice.
+        """
         if self._closed:
             return
+        self._drop_opening()
+        standing = self._status.phase in (Phase.RUNNING, Phase.PAUSED)
+        if not standing or is_webcam(spec) or spec == self._status.spec:
+            self._leave_for(spec)
+            return
+        settings = self._settings.current
+        self._opening = OpeningWorker(spec, lambda: self._open_source(spec, settings), self._report)
+        self._opening.start()
+
+    def _drop_opening(self) -> None:
+        """What is being opened beside the present source is no longer wanted."""
+        if self._opening is not None:
+            self._retire(self._opening)
+            self._opening.drop()
+            self._opening = None
+
+    def _leave_for(self, spec: str, opened: Source | None = None) -> None:
         self.source_left.emit()
         previous = self._retire(self._capture)
         settings, found = self._settings.current, list[ChosenProfile]()
         self._profile, self._found_profiles = NO_PROFILE, found
+        self._camera_id = ""
 
         def open_and_match() -> Source:
-            source = self._open_source(spec, settings)
+            source = self._open_source(spec, settings) if opened is None else opened
             found.append(choose_profile(source))
             return source
 
         self._capture = CaptureWorker(open_and_match, self._report, previous)
+        self._capture.source = opened  # so that it is closed even if this worker is stopped before it begins
         self._capture.cameras = self._options.cameras()
+        self._attach_taps()
         self._set_options(truth=None, calibration=self._calibration())
         self._attach()
         self._set_status(
@@ -195,15 +225,21 @@ class Controller(QObject):
         """Frames that the present source has given."""
         return self._capture.captured if self._capture is not None else 0
 
-    def set_taps(
-        self, on_frame: Callable[[CameraFrame], None] | None, on_result: Callable[[FrameResult, str], None] | None
-    ) -> None:
-        """Hand every captured frame and every result to these as well, in the workers' threads; None to nobody."""
-        self._taps = (on_frame, on_result)
+    def tap(self, owner: object, on_frame: FrameTap | None = None, on_result: ResultTap | None = None) -> None:
+        """Hand every captured frame and every result to `owner` as well, in the workers' threads; once for an owner."""
+        self._taps[id(owner)] = (on_frame, on_result)
+        self._attach_taps()
+
+    def untap(self, owner: object) -> None:
+        """Hand `owner` nothing any more."""
+        self._taps.pop(id(owner), None)
+        self._attach_taps()
+
+    def _attach_taps(self) -> None:
         if self._capture is not None:
-            self._capture.on_frame = on_frame
+            self._capture.on_frame = tuple(tap for tap, _ in self._taps.values() if tap is not None)
         if self._inference is not None:
-            self._inference.on_result = on_result
+            self._inference.on_result = tuple(tap for _, tap in self._taps.values() if tap is not None)
 
     # The treatment of frames
 
@@ -214,6 +250,7 @@ class Controller(QObject):
             calibration=self._calibration(),
             assumed_fov_deg=settings.assumed_fov_deg,
             hand_length_m=settings.hand_length_mm / 1e3 if settings.hand_length_enabled else None,
+            hand_length_std=settings.hand_length_percent / 200,
             max_hands=settings.max_hands,
             smoothing=smoothing_settings(settings),
             overlay=overlay_style(settings),
@@ -274,6 +311,32 @@ class Controller(QObject):
         """The camera of the source, and its stored calibration."""
         return self._profile
 
+    @property
+    def uses_file(self) -> bool:
+        """Whether the calibration file of the settings is the one for the present source."""
+        settings = self._settings.current
+        return bool(settings.calibration_path) and settings.calibration_camera in ("", self._camera_id)
+
+    @property
+    def calibration_in_use(self) -> CalibrationInUse | None:
+        """Which calibration frames are solved with, unless their source knows its camera."""
+        camera, profile = self._options.calibration, self._profile.match.profile
+        if camera is None:
+            return None
+        if self.uses_file and self._loaded is not None:
+            path, changed_s, _ = self._loaded
+            name = camera.name if camera.name != Path(path).stem else ""
+            return CalibrationInUse(name or Path(path).name, changed_s or None, self._doubts())
+        if profile is None:
+            return CalibrationInUse(camera.name)
+        return CalibrationInUse(profile.key.name or camera.name, profile.created_s, self._doubts())
+
+    def use_calibration(self, path: str) -> None:
+        """Use this calibration file for the camera of the present source; an empty path for none."""
+        self._settings.change(calibration_path=path, calibration_camera=self._camera_id if path else "")
+        self._set_options(calibration=self._calibration())  # the same file may have another content by now
+        self._tell_doubts()
+
     def diverted_frames(self) -> Mailbox[CameraFrame] | None:
         """The box of the present source while `divert` is on, else None. Call it again after each change of source."""
         return self._capture.frames if self._diverted and self._capture is not None else None
@@ -306,9 +369,13 @@ class Controller(QObject):
             names of the threads that still run, e.g. one that a camera driver holds.
         """
         self._closed = True
-        workers = [worker for worker in (self._capture, self._inference, self._jobs, *self._retired) if worker]
+        workers = [
+            worker for worker in (self._capture, self._opening, self._inference, self._jobs, *self._retired) if worker
+        ]
         for worker in workers:
             worker.request_stop()
+        if self._opening is not None:
+            self._opening.drop()
         deadline_s = time.monotonic() + limit_s
         stuck = [worker.name for worker in workers if not worker.join(max(0.0, deadline_s - time.monotonic()))]
         if stuck:
@@ -333,8 +400,11 @@ class Controller(QObject):
         elif isinstance(event, ModelLoaded):
             if event.worker is self._inference:
                 self._set_status(model_phase=ModelPhase.READY, model_name=event.worker.model_name)
+                self._refresh_if_still()
         elif isinstance(event, SourceOpened):
             self._on_source_opened(event.worker)
+        elif isinstance(event, SourceFound):
+            self._on_source_found(event.worker)
         elif isinstance(event, SourceEnded):
             if event.worker is self._capture:
                 self._set_status(phase=Phase.ENDED)
@@ -345,11 +415,21 @@ class Controller(QObject):
         elif isinstance(event, JobFailed):
             self.notice.emit(notice_of_error(event.error, details=event.details, topic=event.name))
 
+    def _on_source_found(self, worker: OpeningWorker) -> None:
+        source = worker.take() if worker is self._opening else None
+        if source is not None:
+            self._opening = None
+            self._leave_for(worker.spec, source)
+        else:
+            worker.drop()
+
     def _on_source_opened(self, worker: CaptureWorker) -> None:
         source = worker.source
         if worker is not self._capture or source is None:
             return
         self._profile = self._found_profiles[-1] if self._found_profiles else NO_PROFILE
+        key = self._profile.key
+        self._camera_id = self._status.spec if key is None else key.identity
         self.source_opened.emit(source)
         if worker is not self._capture:  # a slot stopped it, or opened another
             return
@@ -360,10 +440,10 @@ class Controller(QObject):
             is_live=source.is_live,
             is_rendered=source.is_rendered,
         )
+        self._bind_calibration(source)
         self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source), calibration=self._calibration())
         worker.begin()
-        if self._profile.notice is not None and not self._settings.current.calibration_path:
-            self.notice.emit(self._profile.notice)
+        self._tell_doubts()
         self._settings.change(recent_sources=self._settings.current.recent_with(self._status.spec))
         self._tell_what_was_skipped(getattr(source, "inner", source))
 
@@ -379,6 +459,9 @@ class Controller(QObject):
             self._show_failure(event.worker.name, event.error, event.details, phase=Phase.FAILED)
         elif event.worker is self._inference:
             self._show_failure(event.worker.name, event.error, event.details, model_phase=ModelPhase.FAILED)
+        elif event.worker is self._opening:
+            self._opening = None
+            self.notice.emit(notice_of_error(event.error, topic="capture", details=event.details))
         elif event.worker is self._jobs:
             self._show_failure(event.worker.name, event.error, event.details)
 
@@ -390,9 +473,12 @@ class Controller(QObject):
     def _start_model(self) -> None:
         settings = self._settings.current
         self._model_key = (settings.model, settings.device)
-        previous = self._retire(self._inference)
-        self._inference = InferenceWorker(lambda: self._make_estimator(settings), self._options, self._report, previous)
-        self._inference.on_result = self._taps[1]
+        previous = self._inference
+        self._retire(previous)
+        self._inference = InferenceWorker(
+            lambda: self._make_estimator(settings), self._options, self._report, previous, self._model_key
+        )
+        self._attach_taps()
         self._attach()
         self._set_status(model_phase=ModelPhase.LOADING, model_name="")
         self._inference.start()
@@ -406,27 +492,57 @@ class Controller(QObject):
         return worker
 
     def _calibration(self) -> Camera | None:
-        """A file that the user chose goes before the profile of the camera."""
-        return self._load_calibration(self._settings.current.calibration_path) or self._profile.camera
+        """A file that the user loaded for this camera goes before the camera's profile."""
+        return (self._load_calibration() if self.uses_file else None) or self._profile.camera
 
     def _attach(self) -> None:
         """Let the model take the frames of the present source, unless a wizard has them."""
         if self._inference is not None and self._capture is not None:
             self._inference.attach(Mailbox() if self._diverted else self._capture.frames)
 
-    def _load_calibration(self, path: str) -> Camera | None:
-        if not path:
-            return None
-        if self._options.calibration is not None and self._calibration_path == path:
-            return self._options.calibration
-        try:
-            camera = Camera.load(Path(path))
-        except HandDGPError as error:
-            self._settings.change(calibration_path="")
-            self.notice.emit(notice_of_error(error, topic="calibration"))
-            return None
-        self._calibration_path = path
-        return camera
+    def _load_calibration(self) -> Camera | None:
+        path = self._settings.current.calibration_path
+        changed_s = _changed_s(path)
+        if self._loaded is None or self._loaded[:2] != (path, changed_s):
+            try:
+                self._loaded = (path, changed_s, Camera.load(Path(path)))
+            except HandDGPError as error:
+                self._settings.change(calibration_path="", calibration_camera="")
+                self.notice.emit(notice_of_error(error, topic="calibration"))
+                return None
+        return self._loaded[2]
+
+    def _bind_calibration(self, source: Source) -> None:
+        """A calibration belongs to one camera: that of the first source that it could be used for."""
+        settings = self._settings.current
+        if not settings.calibration_path or source.camera is not None:
+            return
+        if not settings.calibration_camera:
+            self._settings.change(calibration_camera=self._camera_id)
+        file = Path(settings.calibration_path).name
+        if not self.uses_file:
+            text = "Distances here do not depend on it. Use it only if these pictures come from the same camera."
+            title = f"{file} was loaded for {_shown_id(settings.calibration_camera)} and is not used here."
+            self.notice.emit(Notice(Severity.INFO, title, text, action=Action.USE_CALIBRATION, topic=TOPIC))
+
+    def _doubts(self) -> tuple[str, ...]:
+        """Why the calibration in use may be another camera's."""
+        if not self.uses_file:
+            return self._profile.match.warnings
+        camera, key = self._options.calibration, self._profile.key
+        file = Path(self._settings.current.calibration_path)
+        own_name = camera is not None and camera.name not in ("", file.stem)
+        if camera is None or key is None or not own_name or camera.name.casefold() == key.name.casefold():
+            return ()
+        return (f"The file {file.name} is a calibration of “{camera.name}”, and this camera is “{key.name}”.",)
+
+    def _tell_doubts(self) -> None:
+        doubts = self._doubts()
+        if self.uses_file and doubts:
+            text = "If it is another camera, all distances are wrong. Check it (Camera menu), or calibrate this camera."
+            self.notice.emit(Notice(Severity.WARNING, " ".join(doubts), text, topic=TOPIC))
+        elif not self.uses_file and self._profile.notice is not None:
+            self.notice.emit(self._profile.notice)
 
     def _mirror_wanted(self) -> bool:
         settings = self._settings.current
@@ -451,3 +567,17 @@ class Controller(QObject):
     def _set_status(self, **changes: Any) -> None:
         self._status = replace(self._status, **changes)
         self.status_changed.emit(self._status)
+
+
+def _changed_s(path: str) -> float:
+    try:
+        return Path(path).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _shown_id(camera_id: str) -> str:
+    """A source as one would name it: without the folders of its device or file."""
+    if camera_id.isdigit():
+        return f"webcam {camera_id}"
+    return camera_id if "://" in camera_id else PurePath(camera_id).name or camera_id

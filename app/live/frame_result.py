@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,15 @@ from handdgp_core.sources.cameras import DEFAULT_FOV_DEG, CameraChooser, CameraF
 from handdgp_core.sources.demo import DemoTruth
 from handdgp_core.types import Frame, Hand
 
+if TYPE_CHECKING:  # it brings PyTorch, which takes seconds to load
+    from handdgp_core.estimation.estimator import EstimatorState
+
 
 class Estimator(Protocol):
     """The part of `HandEstimator` that the program uses; its attributes may be set between frames."""
 
     hand_length_m: float | None
+    hand_length_std: float
     max_hands: int
     muted: frozenset[int]
     stage_ms: dict[str, float]
@@ -38,6 +42,12 @@ class Estimator(Protocol):
     def reset(self) -> None:
         """Forget tracked hands."""
 
+    def snapshot(self) -> EstimatorState:
+        """What is known of earlier frames, for `restore`."""
+
+    def restore(self, state: EstimatorState, /) -> None:
+        """Go back to a snapshot."""
+
 
 @dataclass(frozen=True)
 class PipelineOptions:
@@ -46,7 +56,7 @@ class PipelineOptions:
     Attributes:
         calibration: the measured camera, for any image size; None to assume one.
         assumed_fov_deg: horizontal field of view of the assumed camera.
-        hand_length_m, max_hands, muted: handed to the estimator.
+        hand_length_m, hand_length_std, max_hands, muted: handed to the estimator.
         smoothing: handed to the smoother.
         mirror: flip the shown picture.
         picture_size: (width, height) in device pixels that the picture is shown at; None for its own size.
@@ -59,6 +69,7 @@ class PipelineOptions:
     calibration: Camera | None = None
     assumed_fov_deg: float = DEFAULT_FOV_DEG
     hand_length_m: float | None = None
+    hand_length_std: float = 0.0
     max_hands: int = 2
     muted: frozenset[int] = frozenset()
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
@@ -123,6 +134,7 @@ class FrameResult:
         preview: True for a bare picture shown while the model is loaded.
         recorded: of a session's frame, the recorded hands beside the re-run ones; None where only one of
             the two is shown, or nothing was recorded.
+        redrawn: the numbers are those of the result before; the picture alone was drawn again.
         frames_ago: of a session's frame without a recorded result: how many frames earlier `hands` were recorded.
     """
 
@@ -137,6 +149,7 @@ class FrameResult:
     preview: bool = False
     recorded: list[Hand] | None = None
     frames_ago: int = 0
+    redrawn: bool = False
 
     @property
     def camera(self) -> Camera:

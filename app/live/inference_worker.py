@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from app.live.frame_result import Estimator, FrameResult, PipelineOptions
+from app.live.held_frame import HeldFrame
 from app.live.mailbox import Mailbox
 from app.live.pipeline import HandPipeline, preview
 from app.live.state import RateMeter
@@ -28,7 +29,9 @@ class InferenceWorker(Worker):
         factory: makes the estimator; runs in the worker's thread, which is the only one that ever uses it.
         options: how the first frame is treated; `configure` changes it between frames.
         report: called in the worker's thread.
-        previous: a worker that must end first (two networks would share the memory of one device).
+        previous: a worker that must end first (two networks would share the memory of one device). The frame that it
+            had last is gone on from.
+        identity: of what `factory` makes, see `HandPipeline`.
 
     Attributes:
         model_name: what the loaded model calls itself, empty before.
@@ -39,12 +42,17 @@ class InferenceWorker(Worker):
         factory: Callable[[], Estimator],
         options: PipelineOptions,
         report: Report,
-        previous: Worker | None = None,
+        previous: InferenceWorker | None = None,
+        identity: Hashable = None,
     ) -> None:
         super().__init__("inference", report)
         self._factory = factory
         self._options = options
         self._previous = previous
+        self._identity = identity
+        # The last frame that was processed, and the box it came from: that of one source.
+        self._held: HeldFrame | None = None
+        self._followed: Mailbox[CameraFrame] | None = None
         self._frames: Mailbox[CameraFrame] = Mailbox()
         self._results: Mailbox[FrameResult] = Mailbox()
         self._last: tuple[Mailbox[CameraFrame], CameraFrame] | None = None
@@ -52,7 +60,7 @@ class InferenceWorker(Worker):
         self._notified = threading.Event()
         self._loaded = threading.Event()
         self.rate = RateMeter()
-        self.on_result: Callable[[FrameResult, str], None] | None = None  # a recorder's; never blocks
+        self.on_result: tuple[Callable[[FrameResult, str], None], ...] = ()  # never block
         self.model_name = ""
 
     @property
@@ -68,7 +76,6 @@ class InferenceWorker(Worker):
         """Take frames from this box from now on, and forget the results of the one before."""
         self._frames = frames
         self._results.clear()
-        self._reset_wanted.set()
 
     def refresh(self) -> None:
         """Do the last frame once more (with newer options), unless a newer one waits."""
@@ -89,9 +96,9 @@ class InferenceWorker(Worker):
         previewer = threading.Thread(target=self._preview_while_loading, name="preview", daemon=True)
         previewer.start()
         try:
-            self._wait_for(self._previous)
+            self._take_over(self._previous)
             self._previous = None
-            pipeline = HandPipeline(self._factory())
+            pipeline = HandPipeline(self._factory(), self._identity, self._held)
         finally:
             self._loaded.set()
             previewer.join()
@@ -102,7 +109,13 @@ class InferenceWorker(Worker):
             while not self.stopping:
                 self._step(pipeline)
         finally:
+            self._held = pipeline.held
             pipeline.close()
+
+    def _take_over(self, previous: InferenceWorker | None) -> None:
+        self._wait_for(previous)
+        if previous is not None and previous.ended:
+            self._held, self._followed = previous._held, previous._followed
 
     def _step(self, pipeline: HandPipeline) -> None:
         frames = self._frames
@@ -110,14 +123,15 @@ class InferenceWorker(Worker):
         if frame is None or self.stopping:
             return
         self._last = (frames, frame)
-        if self._reset_wanted.is_set():
+        if self._reset_wanted.is_set() or self._followed not in (None, frames):
             self._reset_wanted.clear()
             pipeline.reset()
+        self._followed = frames
         result = pipeline.process(frame, self._options)
-        on_result = self.on_result
-        if on_result is not None:
-            on_result(result, self.model_name)
-        self.rate.tick()
+        if not result.redrawn:
+            for on_result in self.on_result:
+                on_result(result, self.model_name)
+            self.rate.tick()
         if frames is self._frames:
             self._publish(result)
 

@@ -18,11 +18,14 @@ class Distance:
 
     Attributes:
         meters: to the middle of the palm.
-        error_m: two standard deviations along the line of sight: the solve's, and the model's own where it is known.
+        error_m: two standard deviations along the line of sight: of the solve, of the model, of a hand size that was
+            not measured and of a field of view that is assumed.
+        complete: False where nobody has measured the model's own errors: the true ± is larger then.
     """
 
     meters: float
     error_m: float
+    complete: bool = True
 
 
 def palm_distance(hand: Hand) -> Distance | None:
@@ -35,7 +38,7 @@ def palm_distance(hand: Hand) -> Distance | None:
     meters = float(np.linalg.norm(palm_m(hand)))
     if not np.isfinite(meters) or meters == 0.0:
         return None
-    return Distance(meters, SIGMAS * distance_std_m(hand))
+    return Distance(meters, SIGMAS * distance_std_m(hand), complete=bool(np.isfinite(hand.distance_std)))
 
 
 def depth_error_m(hand: Hand) -> float:

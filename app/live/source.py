@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from app.live.camera_profiles import locked_focus
 from app.settings import Settings
 from handdgp_core.errors import HandDGPError
@@ -28,7 +26,7 @@ def open_live_source(spec: str, settings: Settings, loop: bool = False) -> Sourc
 
 def _locked_focus(spec: str, size: tuple[int, int]) -> float | None:
     """Where the focus stood when this webcam was calibrated; None where that is not known before it is opened."""
-    if not is_webcam(spec) or not sys.platform.startswith("linux"):
+    if not is_webcam(spec):
         return None
     try:
         index = webcam_index(spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from html import escape
 
 from PyQt6.QtCore import QEvent, QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
@@ -12,9 +13,9 @@ from PyQt6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolic
 from app.live.frame_result import FrameResult
 from app.live.readout import Distance, length_shift_m, palm_distance
 from app.live.state import ModelPhase, Phase, Status
+from app.live.trust import CalibrationInUse, Trust, camera_trust
 from app.panels.picture import PictureView
 from app.style.theme import css, figures_font, tones
-from handdgp_core.geometry.camera import Camera
 from handdgp_core.types import Hand
 
 FIGURES_EVERY_S = 0.12  # figures that change faster cannot be read
@@ -29,8 +30,7 @@ class CameraPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.view = PictureView(self)
-        self.badge = Badge(self.view)
-        self.badge.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.badge, self.hand_badge = TrustBadge(self.view), TrustBadge(self.view)
         self.demo_badge = Badge(self.view)
         self.fps_badge = Badge(self.view)
         self.fps_badge.set_text("", "Frames shown per second")
@@ -52,10 +52,14 @@ class CameraPanel(QWidget):
         over.setContentsMargins(10, 10, 10, 10)
         left = self._badges = QVBoxLayout()
         left.setSpacing(6)
-        for badge in (self.badge, self.demo_badge):
-            left.addWidget(badge, 0, Qt.AlignmentFlag.AlignLeft)
+        for chip in (self.badge, self.hand_badge):
+            left.addWidget(chip, 0, Qt.AlignmentFlag.AlignLeft)
+        right = QVBoxLayout()
+        right.setSpacing(6)
+        for badge in (self.fps_badge, self.demo_badge):
+            right.addWidget(badge, 0, Qt.AlignmentFlag.AlignRight)
         over.addLayout(left, 0, 0, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        over.addWidget(self.fps_badge, 0, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
+        over.addLayout(right, 0, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
         over.setRowStretch(1, 1)
         self._strip = QHBoxLayout()
         self._strip.setContentsMargins(8, 6, 8, 8)
@@ -68,7 +72,7 @@ class CameraPanel(QWidget):
         column.addWidget(self.view, 1)
         column.addLayout(self._strip)
 
-    def show_result(self, result: FrameResult) -> None:
+    def show_result(self, result: FrameResult, calibration: CalibrationInUse | None = None) -> None:
         """Show a new picture and, not too often, new figures."""
         self.view.set_picture(result.picture)
         now_s = time.monotonic()
@@ -80,6 +84,7 @@ class CameraPanel(QWidget):
         if due or self._status.phase is not Phase.RUNNING:
             self._figures_s, self._sides = now_s, sides
             self._show_figures(result)
+            self.badge.show_trust(camera_trust(result, calibration))
 
     def show_status(self, status: Status) -> None:
         """Show what the source and the model are doing."""
@@ -118,7 +123,6 @@ class CameraPanel(QWidget):
         self.view.set_message(title, hint, dim=dim)
 
     def _show_figures(self, result: FrameResult) -> None:
-        self._show_camera_badge(result.camera)
         self._order_readouts(result.mirrored)
         for side, readout in self.readouts.items():
             index = next((i for i, hand in enumerate(result.hands) if hand.handedness == side), None)
@@ -132,33 +136,6 @@ class CameraPanel(QWidget):
         if self._status.is_rendered:
             error = f" · error {sum(errors) / len(errors):.0f} mm" if errors else ""
             self.demo_badge.set_text(f"Rendered demo{error}")
-
-    def _show_camera_badge(self, camera: Camera) -> None:
-        if camera.source != "assumed":
-            self._show_derived_badge(camera)
-            return
-        angle = f"{math.degrees(camera.horizontal_fov_rad):.0f}°"
-        self.badge.set_text(
-            "Uncalibrated: depth is a guess",
-            f"<p>No calibration is loaded, so the camera is <b>assumed</b> to have a horizontal field of view of "
-            f"{angle}. If that is wrong, every distance is wrong by the same factor.</p>"
-            "<p><b>What to do:</b> click here to calibrate the camera (takes two minutes); or load a calibration file "
-            "under Settings → Camera, or set the true field of view there (see the camera's data sheet).</p>",
-            warning=True,
-        )
-
-    def _show_derived_badge(self, camera: Camera) -> None:
-        if camera.derived_from is None:
-            self.badge.set_text("")
-            return
-        width, height = camera.derived_from
-        self.badge.set_text(
-            f"Calibration derived from {width} × {height}",
-            "<p>This camera was calibrated at another resolution with the same aspect ratio, and the calibration was "
-            "scaled. Some cameras crop when the resolution changes.</p>"
-            "<p><b>What to do:</b> click here to check it.</p>",
-            warning=True,
-        )
 
     def _order_readouts(self, mirrored: bool) -> None:
         """The figures stand on the side where the hand is seen: exchanged when the picture is not mirrored."""
@@ -226,6 +203,18 @@ class Badge(QLabel):
         self.clicked.emit()
 
 
+class TrustBadge(Badge):
+    """What the numbers rest on; a click leads to where that is made better."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    def show_trust(self, trust: Trust) -> None:
+        """Show it."""
+        self.set_text(trust.text, f"<p>{escape(trust.details)}</p>", warning=trust.doubtful)
+
+
 class HandReadout(QFrame):
     """Distance of one hand: large figures, the uncertainty, the root, and the error where ground truth is known."""
 
@@ -235,16 +224,16 @@ class HandReadout(QFrame):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._dot = _Dot(side, self)
-        self._name = QLabel(f"{side.capitalize()} hand", self)
-        self._name.setFont(figures_font(9.5, bold=True))
+        self.name = QLabel(f"{side.capitalize()} palm", self)
+        self.name.setFont(figures_font(9.5, bold=True))
         self.figure = QLabel(NO_FIGURE, self)
         self.figure.setFont(figures_font(24, bold=True))
         self.figure.setToolTip("Distance from the camera to the middle of the palm.")
         self.error = QLabel("", self)
-        self.error.setFont(figures_font(10.5))
+        self.error.setFont(figures_font(13))
         self.error.setToolTip(
-            "± is two standard deviations, from the fit and from the unknown size and shape of the hand.\n"
-            "Entering your hand length makes it smaller."
+            "± is two standard deviations: of the fit, of the model, of a hand size that is not measured, and of a "
+            "field of view that is assumed.\nMeasuring your hand and calibrating the camera make it smaller."
         )
         self.details = QLabel("", self)
         self.details.setFont(figures_font(9))
@@ -257,14 +246,17 @@ class HandReadout(QFrame):
         head = QHBoxLayout()
         head.setSpacing(6)
         head.addWidget(self._dot)
-        head.addWidget(self._name)
+        head.addWidget(self.name)
         head.addStretch(1)
-        head.addWidget(self.error)
+        number = QHBoxLayout()
+        number.setSpacing(8)
+        number.addWidget(self.figure, 0, Qt.AlignmentFlag.AlignBaseline)
+        number.addWidget(self.error, 1, Qt.AlignmentFlag.AlignBaseline)
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 10, 6)
         column.setSpacing(0)
         column.addLayout(head)
-        column.addWidget(self.figure)
+        column.addLayout(number)
         column.addWidget(self.details)
 
     def show_hand(self, hand: Hand | None, distance: Distance | None, error_mm: float | None) -> None:
@@ -275,17 +267,18 @@ class HandReadout(QFrame):
             self._set(NO_FIGURE, "", hand.degenerate or "no position")
         else:
             x, y, z = (signed(value * 1e2, 1) for value in hand.root_m)
-            error = f"± {distance.error_m * 1e2:.1f} cm" if distance.error_m == distance.error_m else ""
+            more = "" if distance.complete else " or more"
+            error = f"± {distance.error_m * 1e2:.1f} cm{more}" if distance.error_m == distance.error_m else ""
             truth = f"  ·  error {error_mm:.0f} mm" if error_mm is not None and math.isfinite(error_mm) else ""
             moved = length_shift_m(hand)
             size = "" if moved is None else f"  ·  hand size: {signed(moved * 1e3, 0)} mm"
-            self._set(f"{distance.meters * 1e2:.1f} cm", error, f"x {x}  y {y}  z {z} cm{size}{truth}")
+            self._set(f"{distance.meters * 1e2:.1f} cm", error, f"wrist x {x}  y {y}  z {z} cm{size}{truth}")
 
     def _set(self, figure: str, error: str, details: str) -> None:
         for label, text in ((self.figure, figure), (self.error, error), (self.details, details)):
             if label.text() != text:
                 label.setText(text)
-        self.setAccessibleName(f"{self.side} hand {figure} {error} {details}")
+        self.setAccessibleName(f"{self.side} palm {figure} {error} {details}")
 
     def changeEvent(self, event: QEvent | None) -> None:
         if event is not None and event.type() == QEvent.Type.PaletteChange:
@@ -294,7 +287,7 @@ class HandReadout(QFrame):
 
     def _style(self) -> None:
         faint = f"color: {css(tones().faint_ink)};"
-        for label in (self._name, self.error, self.details):
+        for label in (self.name, self.error, self.details):
             if label.styleSheet() != faint:
                 label.setStyleSheet(faint)
 

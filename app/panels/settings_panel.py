@@ -26,6 +26,14 @@ from app.live.settings_store import SettingsStore
 from app.settings import Settings, describe
 
 _SIZES = ("640 × 480", "800 × 600", "1280 × 720", "1920 × 1080", "2560 × 1440", "3840 × 2160")
+# Places, memories and what belongs to one camera or person: no taste that one would want back as it was.
+NO_TASTES = frozenset(
+    {
+        "recent_sources", "board", "board_ruler_mm", "person", "calibration_path", "calibration_camera",
+        "hand_length_enabled", "hand_length_mm", "export_folder", "snapshot_folder", "recordings_folder",
+        "window_geometry", "window_layout",
+    }
+)  # fmt: skip
 _RATES = ("15", "24", "25", "30", "50", "60", "90", "120")
 
 
@@ -39,12 +47,14 @@ class SettingsPanel(QWidget):
         changed(str): the setting of this name has a new value.
         webcam_changed(): size or rate asked of the webcam changed: the webcam must be reopened.
         calibrate(), measure_hand(): the user wants that wizard.
+        clear_calibration(): the user wants no calibration file.
         load_calibration(), load_model(), choose_recordings(): the user wants to choose a file or folder.
     """
 
     changed = pyqtSignal(str)
     webcam_changed = pyqtSignal()
     load_calibration = pyqtSignal()
+    clear_calibration = pyqtSignal()
     calibrate = pyqtSignal()
     measure_hand = pyqtSignal()
     load_model = pyqtSignal()
@@ -55,6 +65,7 @@ class SettingsPanel(QWidget):
         self._store = settings
         self._refreshers: list[Callable[[], None]] = []
         self._own_camera = self._recorded_camera = ""
+        self._refreshing, self._uses_file = False, True
         content = QWidget(self)
         self._column = QVBoxLayout(content)
         self._column.setContentsMargins(8, 8, 8, 8)
@@ -67,13 +78,13 @@ class SettingsPanel(QWidget):
         self._add_webcam()
         self._add_recording()
         self._add_appearance()
+        self._add_reset()
         self._column.addStretch(1)
         area = QScrollArea(self)
         area.setWidget(content)
         area.setWidgetResizable(True)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)
@@ -84,15 +95,39 @@ class SettingsPanel(QWidget):
         return self._store.current
 
     def refresh(self) -> None:
-        """Show the settings as they are now, e.g. after a shortcut changed one."""
-        for refresher in self._refreshers:
-            refresher()
+        """Show the settings as they are now, e.g. after a shortcut changed one. Changes none of them."""
+        self._refreshing = True  # a box that cannot show a value to its last digit must not write back what it shows
+        try:
+            for refresher in self._refreshers:
+                refresher()
+        finally:
+            self._refreshing = False
 
-    def show_profile(self, kind: str) -> None:
-        """Say in the empty field of the file that the stored calibration ("exact" or "derived") is used, or none."""
+    def reset(self) -> None:
+        """Back to the defaults, but for the measured hand, the calibration, and folders."""
+        usual, now = Settings(), self._settings
+        changed = {name: value for name, value in usual if name not in NO_TASTES and value != getattr(now, name)}
+        if not changed:
+            return
+        self._store.change(**changed)
+        self.refresh()
+        for name in changed:
+            self.changed.emit(name)
+        if any(name.startswith("webcam_") for name in changed):
+            self.webcam_changed.emit()
+
+    def show_profile(self, kind: str, uses_file: bool) -> None:
+        """Say which calibration is in use.
+
+        Args:
+            kind: of the stored calibration of this camera: "exact", "derived" or "none".
+            uses_file: whether the file of the settings is for the present source.
+        """
+        self._uses_file = uses_file
         texts = {"exact": "stored for this camera", "derived": "derived for this camera"}
         self._own_camera = texts.get(kind, "")
         self._show_camera_in_use()
+        self.refresh()
 
     def show_recorded_camera(self, name: str | None) -> None:
         """Say which camera a session was taken with, where no other calibration is loaded; None for no session."""
@@ -132,7 +167,7 @@ class SettingsPanel(QWidget):
         self.load_button.clicked.connect(self.load_calibration)
         self.clear_button = QPushButton("Clear", self)
         self.clear_button.setToolTip("Use an assumed field of view again.")
-        self.clear_button.clicked.connect(lambda: self._set("calibration_path", ""))
+        self.clear_button.clicked.connect(self.clear_calibration)
         form.addRow("Calibration", self.calibration)
         form.addRow("", _row(self.load_button, self.clear_button))
         calibrate = QPushButton("Calibrate…", self)
@@ -144,7 +179,7 @@ class SettingsPanel(QWidget):
         self.mirror_files = self._check(form, "mirror_files")
 
         def refresh() -> None:
-            path = self._settings.calibration_path
+            path = self._settings.calibration_path if self._uses_file else ""
             self.calibration.setText(path.replace("\\", "/").rsplit("/", 1)[-1])
             self.calibration.setToolTip(path or describe("calibration_path")["description"])
             self.clear_button.setEnabled(bool(path))
@@ -236,11 +271,18 @@ class SettingsPanel(QWidget):
         form = self._group("Appearance")
         self.theme = self._choice(form, "theme", title="Theme")
 
+    def _add_reset(self) -> None:
+        button = self.reset_button = QPushButton("Reset to defaults", self)
+        button.setToolTip("Restore the default settings. The measured hand, the calibration and folders stay.")
+        button.clicked.connect(self.reset)
+        self._column.addWidget(button)
+
     # Rows
 
     def _group(self, title: str) -> QFormLayout:
         box = QGroupBox(title, self)
         form = QFormLayout(box)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)  # in a narrow dock the label goes above its field
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         form.setContentsMargins(10, 8, 10, 10)
@@ -259,9 +301,9 @@ class SettingsPanel(QWidget):
 
     def _number(self, form: QFormLayout, name: str, *, step: float, title: str | None = None) -> QDoubleSpinBox:
         about = describe(name)
-        box = QDoubleSpinBox(self)
+        box = _NumberBox(self)
         box.setRange(about["low"], about["high"])
-        box.setDecimals(1)
+        box.setDecimals(2)
         box.setSingleStep(step)
         box.setSuffix(_suffix(about["unit"]))
         box.setToolTip(about["description"])
@@ -308,7 +350,7 @@ class SettingsPanel(QWidget):
     # Changes
 
     def _set(self, name: str, value: object) -> None:
-        if getattr(self._settings, name) == value:
+        if self._refreshing or getattr(self._settings, name) == value:
             return
         self._store.change(**{name: value})
         with QSignalBlocker(self):
@@ -330,6 +372,15 @@ class SettingsPanel(QWidget):
         if float(text) != self._settings.webcam_fps:
             self._store.change(webcam_fps=float(text))
             self.webcam_changed.emit()
+
+
+class _NumberBox(QDoubleSpinBox):
+    """Shows no more decimals than the number has."""
+
+    def textFromValue(self, value: float) -> str:
+        text = super().textFromValue(value)
+        point = self.locale().decimalPoint()
+        return text.rstrip(self.locale().zeroDigit()).removesuffix(point) if point in text else text
 
 
 def _suffix(unit: str) -> str:

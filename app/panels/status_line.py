@@ -22,6 +22,7 @@ class StatusLine(QStatusBar):
         self.inference = self._field("Inference time per frame")
         self.skipped = self._field("Frames skipped because a newer one had already arrived")
         self.model = self._field("Model and device")
+        self.stream = self._field("Hands are being sent to other programs (File > Stream to other programs…)")
         self.scene = self._field("3D renderer")
 
     def _field(self, tooltip: str, stretch: int = 0) -> QLabel:
@@ -41,6 +42,10 @@ class StatusLine(QStatusBar):
         _set(self.inference, _inference_text(result))
         _set(self.skipped, f"{rates.left_out} skipped" if rates.left_out else "")
         _set(self.model, _model_text(status, device))
+
+    def show_stream(self, text: str) -> None:
+        """Show that hands are being sent; empty where they are not."""
+        _set(self.stream, text)
 
     def show_scene(self, text: str) -> None:
         """Show the 3D renderer."""

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 # What the result depends on: while a session is open the form shows these as they were when it was taken.
 CAPTURED = (
-    "model", "assumed_fov_deg", "hand_length_enabled", "hand_length_mm", "max_hands", "smoothing_enabled",
-    "steadiness", "depth_steadiness",
+    "model", "assumed_fov_deg", "hand_length_enabled", "hand_length_mm", "hand_length_percent", "max_hands",
+    "smoothing_enabled", "steadiness", "depth_steadiness",
 )  # fmt: skip
 
 
@@ -199,7 +199,7 @@ class Playback(QObject):
         """The settings as recorded; and the recorded camera, unless the user loads another calibration."""
         self._shown = self._captured(session.settings_at(0))
         own = {name: getattr(self._settings.own, name) for name in CAPTURED}
-        self._settings.lay_over(**{**own, "calibration_path": "", **self._shown})
+        self._settings.lay_over(**{**own, "calibration_path": "", "calibration_camera": "", **self._shown})
 
     def _captured(self, recorded: dict[str, Any]) -> dict[str, Any]:
         good, _ = usable({name: value for name, value in known_settings(recorded).items() if name in CAPTURED})

@@ -95,14 +95,14 @@ class RecordControl(QObject):
             self.changed.emit(None)
             return
         self._warned = False
-        controller.set_taps(self._recording.on_frame, self._recording.on_result)
+        controller.tap(self, self._recording.on_frame, self._recording.on_result)
         self._timer.start()
         self._poll()
 
     def stop(self) -> None:
         """End the recording; the file is finished in the background, and a notice names it."""
         if self._recording is not None:
-            self._controller.set_taps(None, None)
+            self._controller.untap(self)
             self._recording.recorder.stop()
 
     def shutdown(self) -> bool:
@@ -146,7 +146,7 @@ class RecordControl(QObject):
         """Every recording comes here once, however it ended."""
         if self._recording is None or self._recording.recorder.path != status.asked_path:
             return
-        self._controller.set_taps(None, None)
+        self._controller.untap(self)
         self._recording = None
         self._timer.stop()
         self.changed.emit(None)

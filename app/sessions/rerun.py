@@ -121,7 +121,7 @@ class RerunWorker(Worker):
     def _compare_all(self, estimator: Estimator) -> int:
         options, cameras = self._options, self._options.cameras()
         estimator.hand_length_m, estimator.max_hands = options.hand_length_m, options.max_hands
-        estimator.muted = options.muted
+        estimator.hand_length_std, estimator.muted = options.hand_length_std, options.muted
         estimator.reset()
         for index in range(self.count):
             if self.stopping:
@@ -166,7 +166,10 @@ def _without_lens(image: NDArray[np.uint8], camera: Camera) -> tuple[NDArray[np.
     """The image of a pinhole camera of the same matrix, and the function that moves keypoints into it."""
     if not camera.has_distortion:
         return image, lambda pixels: pixels
-    straight = np.asarray(cv2.undistort(image, camera.matrix, camera.distortion), dtype=np.uint8)
+    pinhole = replace(camera, distortion=np.zeros(0), lens="opencv", std=None)
+    rays = pinhole.rays(np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), axis=-1))
+    source = np.nan_to_num(camera.project(rays), nan=-1e6).astype(np.float32)
+    straight = np.asarray(cv2.remap(image, source[..., 0], source[..., 1], cv2.INTER_LINEAR), dtype=np.uint8)
 
     def bent_back(pixels: Array) -> Array:
         plane = camera.rays(pixels)

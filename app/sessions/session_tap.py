@@ -28,7 +28,7 @@ from handdgp_core.sources.cameras import CameraFrame
 PRIVATE_SETTINGS = frozenset(
     {
         "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
-        "calibration_path", "person",
+        "calibration_path", "calibration_camera", "person", "stream_to",
     }
 )  # fmt: skip
 BURST_RESERVE_BYTES = 64 << 20

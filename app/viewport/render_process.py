@@ -45,7 +45,8 @@ def render_main(
         render_limit: pictures after which every answer asks for a replacement.
         warm_size: (width, height) of the first, unseen picture.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the window decides
+    for ending in (signal.SIGINT, signal.SIGHUP):  # these reach the whole group; the window decides
+        signal.signal(ending, signal.SIG_IGN)
     _prepare(environment)
     memory = SharedMemory(name=block_name)
     block = RenderBlock(cast("memoryview", memory.buf))

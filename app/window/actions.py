@@ -55,6 +55,10 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "Export mesh", ("E",), "Save the hands on screen as OBJ, in metres.", "File", "export", in_tool_bar=True
     ),
+    "stream": Command(
+        "Stream to other programs…", ("Ctrl+T",), "Send hands live to other programs; nothing is sent until you start.",
+        "File",
+    ),
     "snapshot_folder": Command("Choose snapshot folder…", (), "Choose where snapshots are saved.", "File"),
     "export_folder": Command("Choose export folder…", (), "Choose where meshes are saved.", "File"),
     "quit": Command("Quit", ("Ctrl+Q",), "Close the program.", "File"),
@@ -78,6 +82,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "check_calibration": Command(
         "Check calibration…", (), "Check with one view of a tilted board whether it is still valid.", "Camera"
+    ),
+    "accuracy": Command(
+        "Accuracy check…", (), "Measure how far off distances are here, with a hand that lies on the board.", "Camera"
     ),
     "hand_size": Command(
         "Hand size…", ("Ctrl+H",), "Measure your hand on the board or with a ruler: it makes depth more accurate.",

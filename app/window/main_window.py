@@ -13,20 +13,22 @@ from PyQt6.QtWidgets import QApplication, QMainWindow, QWidget
 from app.live.controller import Controller
 from app.live.frame_result import FrameResult
 from app.live.readout import pick_hand
+from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, RateMeter, Status
+from app.live.trust import hand_trust
 from app.notices import Action, Notice, Severity, notice_of_error
 from app.panels.camera import CameraPanel
 from app.panels.motion import MotionPanel
 from app.panels.notice_bar import NoticeBar
 from app.panels.scene import ScenePanel
 from app.panels.settings_panel import SettingsPanel
-from app.panels.source_box import OPEN_FOLDER, OPEN_URL, OPEN_VIDEO, SourceBox
+from app.panels.source_box import OPEN_FOLDER, OPEN_SESSION, OPEN_URL, OPEN_VIDEO, SourceBox
 from app.panels.status_line import StatusLine
 from app.panels.weights import WeightsPanel
+from app.panels.wheel_guard import WheelGuard
 from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
-from app.settings import save_settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
@@ -44,8 +46,8 @@ from app.window.layout import (
 )
 from app.window.saving import Saver, saved_notice
 from app.window.session_wiring import SessionParts
+from app.window.streaming import StreamDialog, Streaming
 from app.wizards.menu import Wizards
-from handdgp_core.errors import OutputError
 from handdgp_core.sources import WebcamInfo, list_webcams
 from handdgp_core.sources.open import is_webcam
 
@@ -86,7 +88,7 @@ class MainWindow(QMainWindow):
         self.resize(first_size(self))
         self.setAcceptDrops(True)
         self._controller, self._record, self._playback = controller, record, playback
-        self._settings, self._settings_path = settings, settings_path
+        self._settings, self._file = settings, SettingsFile(settings, settings_path, self)
         self._log_folder = log_folder
         self._saver = Saver(controller, settings)
         self._model_names = model_names
@@ -114,12 +116,15 @@ class MainWindow(QMainWindow):
             self, controller, record, playback, settings, self._saver, self.actions_by_name, self.form,
             self.open_source, self.notices.add,
         )  # fmt: skip
-        self._guard = KeyGuard(self)
+        self.streaming = Streaming(controller, settings, self)
+        self._stream_dialog: StreamDialog | None = None
+        self._guard, self._wheel_guard = KeyGuard(self), WheelGuard(self)
         self._compose()
         self._connect_actions()
         self._connect_panels()
         self._connect_controller()
         self._guard.watch(self)
+        self._wheel_guard.watch(self)
         self._first_layout = self.saveState(LAYOUT_VERSION)
         restore_layout(self, settings.current)
         self._timer = QTimer(self)
@@ -127,6 +132,7 @@ class MainWindow(QMainWindow):
         self._timer.timeout.connect(self._refresh_figures)
         self._timer.start()
         self._on_status(controller.status)
+        self.camera.view.setFocus()
 
     @property
     def result(self) -> FrameResult | None:
@@ -168,11 +174,13 @@ class MainWindow(QMainWindow):
             "unmute": self.weights.unmute_all.click,
             "calibrate": self.wizards.calibrate,
             "check_calibration": self.wizards.check,
+            "accuracy": self.wizards.accuracy,
             "hand_size": self.wizards.hand_size,
             "reset_layout": lambda: self.restoreState(self._first_layout, LAYOUT_VERSION),
             "help": lambda: ShortcutsDialog(self).open(),
             "log": self._open_log_folder,
             "about": lambda: AboutDialog(self).open(),
+            "stream": self._show_stream_dialog,
         }.items():
             self._action(name).triggered.connect(lambda checked=False, run=slot: run())
         self._action("mirror").triggered.connect(self._set_mirror)
@@ -193,8 +201,12 @@ class MainWindow(QMainWindow):
         self.form.load_calibration.connect(
             lambda: self._ask_about_file(questions.ask_calibration, self.load_calibration)
         )
+        self.form.clear_calibration.connect(lambda: self.load_calibration(""))
         self.form.load_model.connect(lambda: self._ask_about_file(questions.ask_checkpoint, self.load_model))
         self.camera.badge.clicked.connect(self.wizards.follow_badge)
+        self.camera.hand_badge.clicked.connect(self.wizards.hand_size)
+        self._settings.changed.connect(self._show_hand_size)
+        self._file.failed.connect(lambda error: self.notices.add(notice_of_error(error, topic="settings")))
         self.notices.acted.connect(self._act_on_notice)
         self.sources.chosen.connect(self.open_source)
         self.sources.asked.connect(self._ask_source)
@@ -204,6 +216,8 @@ class MainWindow(QMainWindow):
         self._controller.status_changed.connect(self._on_status)
         self._controller.notice.connect(self.notices.add)
         self._controller.job_done.connect(self._on_job_done)
+        self.streaming.changed.connect(lambda: self.status_line.show_stream(self.streaming.light))
+        self.streaming.notice.connect(self.notices.add)
         changed = getattr(self.scene.widget, "status_changed", None)
         if changed is not None:
             changed.connect(self.status_line.show_scene)
@@ -219,7 +233,7 @@ class MainWindow(QMainWindow):
             return
         self._result = result
         self._count += 1
-        self.camera.show_result(result)
+        self.camera.show_result(result, self._controller.calibration_in_use)
         self.scene.show_result(result)
         self.motion.add(result)
         if self._count % WEIGHTS_EVERY == 0 or self._controller.status.phase is not Phase.RUNNING:
@@ -227,10 +241,14 @@ class MainWindow(QMainWindow):
         self._tell_camera_problem(result)
         self.sessions.show_result(result)
 
+    def _show_hand_size(self) -> None:
+        self.camera.hand_badge.show_trust(hand_trust(self._settings.current))
+
     def _show_weights(self) -> None:
         if self._result is not None:
-            index = pick_hand(self._result.hands, self.motion.side.currentData())
-            self.weights.show_hand(None if index is None else self._result.hands[index])
+            index = pick_hand(self._result.hands, self.motion.shown_side)
+            # Raw, as the root without muting is: between a smoothed and a raw one lies more than muting.
+            self.weights.show_hand(None if index is None else self._result.raw_hands[index])
 
     def _tell_camera_problem(self, result: FrameResult) -> None:
         """A calibration that does not fit is reported once, not with every frame."""
@@ -256,7 +274,8 @@ class MainWindow(QMainWindow):
         elif status.model_phase is ModelPhase.READY:
             self.form.set_models(self._model_names())
         self.camera.show_status(status)
-        self.form.show_profile(self._controller.profile.match.kind)
+        self._show_hand_size()
+        self.form.show_profile(self._controller.profile.match.kind, self._controller.uses_file)
         self.sources.set_recent(self._settings.current.recent_sources)
         self.sources.set_current(status.spec)
         running = status.phase is Phase.RUNNING
@@ -290,7 +309,8 @@ class MainWindow(QMainWindow):
                 self.camera.show_waiting(rates.waiting)
             else:
                 self._playback.note_standstill()
-        self._tell_source_warning(rates.warning if status.phase is Phase.RUNNING and not rates.waiting else "")
+        told = status.phase is Phase.ENDED or (status.phase is Phase.RUNNING and not rates.waiting)
+        self._tell_source_warning(rates.warning if told else "")
         self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.current.device)
 
     def _tell_source_warning(self, warning: str) -> None:
@@ -317,6 +337,16 @@ class MainWindow(QMainWindow):
         self._source_wanted = False
         self.notices.remove("demo")
         self._controller.open_source(spec)
+
+    def open_file(self, path: str) -> None:
+        """Use a file for what it is: a calibration, a model, or something to look at."""
+        suffix = Path(path).suffix.lower()
+        if suffix in questions.CALIBRATION_SUFFIXES:
+            self.load_calibration(path)
+        elif suffix in questions.CHECKPOINT_SUFFIXES:
+            self.load_model(path)
+        else:
+            self.open_source(path)
 
     def open_any_source(self) -> None:
         """Show the first webcam, or the demo where there is none."""
@@ -385,10 +415,18 @@ class MainWindow(QMainWindow):
     def _act_on_notice(self, notice: Notice) -> None:
         if notice.action is Action.RETRY:
             self._controller.retry()
+        elif notice.action is Action.USE_CALIBRATION:
+            self.load_calibration(self._settings.current.calibration_path)
         elif notice.path is not None:
             self.sessions.act_on(notice)
         elif notice.action is Action.OPEN_FOLDER and notice.folder is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(notice.folder)))
+
+    def _show_stream_dialog(self) -> None:
+        if self._stream_dialog is None:
+            self._stream_dialog = StreamDialog(self.streaming, self._settings, self)
+        self._stream_dialog.show()
+        self._stream_dialog.raise_()
 
     def _open_log_folder(self) -> None:
         if self._log_folder is not None:
@@ -396,7 +434,7 @@ class MainWindow(QMainWindow):
 
     def load_calibration(self, path: str) -> None:
         """Use this calibration; a file that cannot be read is reported and not used."""
-        self._settings.change(calibration_path=path)
+        self._controller.use_calibration(path)
         self._on_setting("calibration_path")
         self.form.refresh()
 
@@ -420,6 +458,8 @@ class MainWindow(QMainWindow):
     def _ask_source(self, key: str) -> None:
         if key == OPEN_URL:
             self._ask(questions.ask_url, self.open_source)
+        elif key == OPEN_SESSION:
+            self._action("open_session").trigger()
         else:
             question = questions.ask_video if key == OPEN_VIDEO else questions.ask_image_folder
             self._ask_about_file(question, self.open_source)
@@ -443,7 +483,7 @@ class MainWindow(QMainWindow):
         path = _dropped_path(event) if event is not None else ""
         if path and event is not None:
             event.acceptProposedAction()
-            self.open_source(path)
+            self.open_file(path)
 
     # The end
 
@@ -457,11 +497,9 @@ class MainWindow(QMainWindow):
             self._timer.stop()
             remember_layout(self, self._settings)
             self.sessions.shutdown()
-            try:
-                save_settings(self._settings.own, self._settings_path)
-            except OutputError as error:
-                log.warning("settings not saved: %s", error.message)
+            self._file.save()
             self.hide()  # what follows may take a moment: it must not look as if closing had failed
+            self.streaming.stop()
             self.motion.shutdown()
             self.scene.shutdown()
             written = self._record.shutdown()

@@ -1,4 +1,4 @@
-"""A picture of what to measure with a ruler: from the wrist crease along the middle finger to its tip."""
+"""A picture of what to measure with a ruler: the whole hand, a finger or one bone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from app.style.theme import figures_font, tones
-from handdgp_core.hands.keypoints import BONES, FINGERS, WRIST
+from handdgp_core.estimation.bone_length import bone_joints
+from handdgp_core.hands.keypoints import BONES, NAMES
+from handdgp_core.hands.measure import KNUCKLE_CHAIN
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 
 _MARGIN = 16
+# What a person calls the joints.
+_PLACES = {
+    "wrist": "wrist crease",
+    "MCP": "first joint",
+    "PIP": "second joint",
+    "IP": "second joint",
+    "DIP": "third joint",
+    "tip": "finger tip",
+}
 
 
 class HandDrawing(QWidget):
@@ -25,7 +36,17 @@ class HandDrawing(QWidget):
         self._points = np.stack([points[:, 0] - points[:, 0].mean(), -points[:, 1]], axis=1)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(170, 190)
-        self.setAccessibleName("Measure from the wrist crease to the tip of the middle finger")
+        self.show_bone(None)
+
+    def show_bone(self, name: str | None) -> None:
+        """Mark one of `BONE_NAMES`, or the whole hand for None."""
+        self._chain = KNUCKLE_CHAIN if name is None else bone_joints(name)
+        self.setAccessibleName("Measure from " + " to ".join(self._ends()))
+        self.update()
+
+    def _ends(self) -> tuple[str, str]:
+        first, last = (_PLACES[NAMES[joint].split()[-1]] for joint in (self._chain[0], self._chain[-1]))
+        return first, last
 
     def sizeHint(self) -> QSize:
         return QSize(240, 230)
@@ -41,12 +62,11 @@ class HandDrawing(QWidget):
         painter.setPen(QPen(tones().line, 13, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
         for start, end in BONES:
             painter.drawLine(places[start], places[end])
-        chain = (WRIST, *FINGERS["middle"])
         painter.setPen(QPen(tones().accent, 3.5, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-        for first, second in pairwise(chain):
+        for first, second in pairwise(self._chain):
             painter.drawLine(places[first], places[second])
         painter.setFont(figures_font(9, bold=True))
-        for joint, text in ((chain[0], "wrist crease"), (chain[-1], "finger tip")):
+        for joint, text in zip((self._chain[0], self._chain[-1]), self._ends(), strict=True):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(tones().accent)
             painter.drawEllipse(places[joint], 5.5, 5.5)

@@ -8,7 +8,7 @@ from handdgp_core.datasets.files import DatasetFolder, checked_index
 from handdgp_core.datasets.sample import LabelledHand, unknown_keypoints
 from handdgp_core.errors import SourceError
 from handdgp_core.sources.annotations import FILE_NAME, load_annotations
-from handdgp_core.sources.image_folder import read_image
+from handdgp_core.sources.images import read_image
 
 __all__ = ["FramesFolder"]
 

@@ -22,7 +22,7 @@ from handdgp_core.datasets.files import DatasetFolder, checked_index
 from handdgp_core.datasets.sample import LabelledHand, MeshFromParameters, unknown_keypoints
 from handdgp_core.errors import AssetError, SourceError, UsageError
 from handdgp_core.hands.licensed.restricted_pickle import read_pickle
-from handdgp_core.sources.image_folder import read_image
+from handdgp_core.sources.images import read_image
 
 __all__ = ["CAMERA_FROM_OPENGL", "FREIHAND_FROM_HO3D", "HO3D"]
 

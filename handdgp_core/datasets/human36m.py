@@ -23,7 +23,7 @@ from handdgp_core.arrays import Array
 from handdgp_core.datasets.files import DatasetError, DatasetFolder, checked_index
 from handdgp_core.datasets.sample import LabelledHand, MeshFromParameters
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.sources.image_folder import read_image
+from handdgp_core.sources.images import read_image
 
 __all__ = ["Human36M"]
 

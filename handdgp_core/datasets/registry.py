@@ -15,6 +15,7 @@ from handdgp_core.datasets.parametric_meshes import mano_mesh, smpl_mesh
 from handdgp_core.datasets.sample import LabelledHand, LabelledHands
 from handdgp_core.datasets.shards import Shards
 from handdgp_core.errors import UsageError
+from handdgp_core.files import expanded
 from handdgp_core.hands.licensed.body import body_template
 from handdgp_core.hands.licensed.mano import mano_template
 from handdgp_core.hands.open_hand.open_template import open_hand_template
@@ -52,16 +53,21 @@ def open_dataset(config: DatasetConfig, template: Template, model_folder: str = 
         AssetError: the data set needs a licensed model that is not there.
         UsageError: an unknown split.
     """
-    root, split = Path(config.root).expanduser(), config.split
+    root, split = expanded(config.root), config.split
     folder = Path(model_folder) if model_folder else None
     readers: dict[str, Callable[[], LabelledHands]] = {
         "freihand": lambda: FreiHAND(root, split or "training"),  # type: ignore[arg-type]
-        "ho3d": lambda: HO3D(root, split or "train", mano_mesh(folder)),  # type: ignore[arg-type]
+        "ho3d": lambda: _ho3d(root, split or "train", folder),
         "h36m": lambda: Human36M(root, split or "train", smpl_mesh(folder), template.keypoint_regressor),  # type: ignore[arg-type]
         "frames": lambda: FramesFolder(root),
         "shards": lambda: Shards(root),
     }
     return readers[config.name]()
+
+
+def _ho3d(root: Path, split: str, model_folder: Path | None) -> HO3D:
+    mesh = None if split == "evaluation" else mano_mesh(model_folder)  # that split has no parameters to make one from
+    return HO3D(root, split, mesh)  # type: ignore[arg-type]
 
 
 class JoinedHands:

@@ -24,6 +24,7 @@ from handdgp_core.drawing.text import draw_text, text_size
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import BONES
+from handdgp_core.hands.palm import palm_m
 from handdgp_core.types import Hand
 
 _SUBPIXEL_BITS = 4  # OpenCV draws with coordinates in sixteenths of a pixel
@@ -240,11 +241,11 @@ class _HandPainter:
 
 
 def hand_label(hand: Hand, camera: Camera) -> str:
-    """Hand side and depth of the root, "right 31.4 cm", with "~" for an assumed camera; or why there is none."""
+    """Side and distance of the palm, "right palm 31.4 cm", with "~" for an assumed camera; or why there is none."""
     if hand.degenerate is not None:
         return f"{hand.handedness}: {hand.degenerate}"
     guess = "~" if camera.source == "assumed" else ""
-    return f"{hand.handedness} {guess}{hand.root_m[2] * 100:.1f} cm"
+    return f"{hand.handedness} palm {guess}{np.linalg.norm(palm_m(hand)) * 100:.1f} cm"
 
 
 def _fixed(pixels: Array) -> NDArray[np.int32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,22 @@ from handdgp_core.types import Frame, Hand
 _PIXEL_STD_FLOOR = 1.0
 
 
+@dataclass(frozen=True)
+class EstimatorState:
+    """What a `HandEstimator` knows of earlier frames. Never changed once made."""
+
+    model_name: str
+    tracker: HandTracker
+    looked_at: frozenset[int]
+    memory: object
+
+
 class HandEstimator:
     """Detector, tracker, rectification, network and DGP behind one call. Not thread-safe: one thread at a time.
 
     Attributes:
         hand_length_m: the person's own hand length, or None; may be changed between frames.
+        hand_length_std: relative standard deviation of that length; it goes into `Hand.distance_std`.
         max_hands: how many hands are looked for; may be changed between frames.
         muted: keypoints (0..20) that get no say in DGP; may be changed between frames.
         method: "refined" or "published" DGP solve.
@@ -54,6 +65,7 @@ class HandEstimator:
     ) -> None:
         self.method: PositioningMethod = method or predictor.method
         self.muted: frozenset[int] = frozenset()
+        self.hand_length_std = 0.0
         self.stage_ms: dict[str, float] = {}
         self._predictor = predictor
         self._finder = finder
@@ -170,6 +182,23 @@ class HandEstimator:
         self._tracker.reset()
         self._predictor.reset()
 
+    def snapshot(self) -> EstimatorState:
+        """What is known of earlier frames, for `restore`."""
+        tracker = self._tracker.copy(self._finder)
+        return EstimatorState(self.model_name, tracker, frozenset(self._looked_at), self._predictor.memory)
+
+    def restore(self, state: EstimatorState) -> None:
+        """Go back to a `snapshot`, of this or another estimator: the same frame then gives the same hands again.
+
+        Of another model the followed hands count, but not their poses.
+        """
+        self._tracker = state.tracker.copy(self._finder)
+        self._looked_at = set(state.looked_at)
+        if state.model_name == self.model_name:
+            self._predictor.memory = state.memory
+        else:
+            self._predictor.reset()
+
     def close(self) -> None:
         """Give the detector's threads and memory back. May be called twice."""
         self._finder.close()
@@ -262,6 +291,7 @@ class HandEstimator:
         way, root = view.rectification, solution.root_m[index]
         keypoints_m, error = way.points_to_camera(seen.keypoints_m * scale + root), self._predictor.distance_error
         given_m, assumed_m = self._hand_length_m, self._predictor.assumed_length_m
+        size_std = 0.0 if given_m is None else self.hand_length_std
         return Hand(
             handedness=view.crop.handedness,
             score=view.crop.score if np.isnan(seen.score) else float(seen.score),
@@ -276,7 +306,9 @@ class HandEstimator:
             degenerate=solution.reasons[index],
             track_id=view.crop.track_id,
             root_unmuted_m=None if unmuted_m is None else way.points_to_camera(unmuted_m[index]),
-            distance_std=np.nan if error is None else error.relative(keypoints_m, way.camera, given_m is not None),
+            distance_std=np.nan
+            if error is None
+            else float(np.hypot(error.relative(keypoints_m, way.camera, given_m is not None), size_std)),
         )
 
 

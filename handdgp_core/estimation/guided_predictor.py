@@ -84,6 +84,16 @@ class GuidedPredictor(NetworkPredictor):
         if self._fitter is not None:
             self._fitter.reset()
 
+    @property
+    def memory(self) -> object:
+        """The fit's."""
+        return None if self._fitter is None else self._fitter.memory
+
+    @memory.setter
+    def memory(self, memory: object) -> None:
+        if self._fitter is not None:
+            self._fitter.memory = memory
+
 
 def _joined(observation: Observation, raw: Prediction) -> Observation:
     """The landmarks and the network's keypoints as one observation: for independent noise, their weighted mean."""

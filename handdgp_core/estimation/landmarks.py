@@ -100,6 +100,15 @@ class LandmarksPredictor:
     def reset(self) -> None:
         self._fitter.reset()
 
+    @property
+    def memory(self) -> object:
+        """The fit's."""
+        return self._fitter.memory
+
+    @memory.setter
+    def memory(self, memory: object) -> None:
+        self._fitter.memory = memory
+
 
 def landmarks_from(output: LandmarkOutput) -> Landmarks:
     """The network's output in NumPy, float64."""

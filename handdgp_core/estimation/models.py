@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import cast
 
 import torch
 
 from handdgp_core.bundled import bundled
+from handdgp_core.config import parse
 from handdgp_core.errors import UsageError, WeightsError
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.guided_predictor import GuidedPredictor
 from handdgp_core.estimation.hand_length import ADULT_LENGTH_STD
 from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
-from handdgp_core.estimation.predictor import Predictor
+from handdgp_core.estimation.predictor import PositioningMethod, Predictor
 from handdgp_core.estimation.refined_landmarks import RefinedPredictor
+from handdgp_core.files import expanded
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.checkpoints.refiner_file import is_refiner
 from handdgp_core.networks.checkpoints.weights import read_metadata
+from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 
 DEFAULT_MODEL = "open"
@@ -64,7 +68,7 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
         return _of_network(load_network(OPEN_WEIGHTS), where, "open", OPEN_DISTANCE_ERROR)
     if name_or_path == "landmarks":
         return LandmarksPredictor.load(where)
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if is_refiner(path):
         return RefinedPredictor.load_refined(path, where)
     if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
@@ -83,13 +87,31 @@ def _of_network(
     return GuidedPredictor(cast(GuidedHandDGP, network), device, OpenHand.load(), name, distance_error)
 
 
+def is_network_file(name_or_path: str) -> bool:
+    """Whether `--model` names a network's own file, whose config can be read without the weights."""
+    path = expanded(name_or_path)
+    return path.suffix == ".safetensors" and not is_refiner(path)
+
+
+def own_solve(name_or_path: str) -> PositioningMethod:
+    """The DGP solve that a model is meant for, without loading it.
+
+    Raises:
+        WeightsError: a checkpoint that is missing, damaged or foreign.
+    """
+    if not is_network_file(name_or_path):
+        return "refined"
+    plain = json.loads(read_metadata(expanded(name_or_path))["config"])
+    return parse(NetworkConfig, plain, WeightsError).positioning
+
+
 def limit_threads(name_or_path: str) -> None:
     """Give PyTorch one thread in this process where the model stands on MediaPipe's small landmark network.
 
     For programs, before they load a model: several threads wait for each other by spinning, which costs ten times the
     time as soon as the window and the 3D view want the same cores. Loading a model itself changes nothing.
     """
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if name_or_path in MODEL_NAMES or is_refiner(path) or _is_guided(path):
         torch.set_num_threads(1)
 

@@ -64,6 +64,8 @@ class NetworkPredictor:
         size, wish = self._network.config.image_size, self._network.config.rectification
         if wish.policy == "published":
             return Rectification.published(camera, crop, size, wish.focal_px)
+        if wish.policy == "none":
+            return Rectification.none(camera, crop, size)
         return Rectification.fit(camera, crop, size, wish.fill)
 
     def predict(
@@ -79,6 +81,14 @@ class NetworkPredictor:
 
     def reset(self) -> None:
         """Every crop is predicted by itself."""
+
+    @property
+    def memory(self) -> object:
+        """None: see `reset`."""
+        return None
+
+    @memory.setter
+    def memory(self, memory: object) -> None: ...
 
     def _prediction(self, output: RelativeOutput, score: torch.Tensor, right: torch.Tensor) -> Prediction:
         vertices_m = output.vertices * self._network.template.hand_scale_m

@@ -79,6 +79,16 @@ class _HandFilter:
         lateral = (settings.min_cutoff_hz, settings.beta)
         return cls(_OneEuro(*lateral), _OneEuro(settings.depth_min_cutoff_hz, settings.depth_beta), _OneEuro(*lateral))
 
+    def copy(self, settings: SmoothingSettings) -> _HandFilter:
+        """The same state with other cut-offs."""
+        rest, beta = settings.min_cutoff_hz, settings.beta
+        return _HandFilter(
+            replace(self.direction, min_cutoff_hz=rest, beta=beta),
+            replace(self.depth, min_cutoff_hz=settings.depth_min_cutoff_hz, beta=settings.depth_beta),
+            replace(self.shape, min_cutoff_hz=rest, beta=beta),
+            self.stamp_ns,
+        )
+
     def apply(self, hand: Hand, dt_s: float) -> Hand:
         distance = float(np.linalg.norm(hand.root_m))
         direction = self.direction(hand.root_m / distance, dt_s)
@@ -110,6 +120,11 @@ class HandSmoother:
         smoothed = [self._smooth(hand, stamp_ns) for hand in hands]
         self._forget(stamp_ns)
         return smoothed
+
+    def copy(self, settings: SmoothingSettings) -> HandSmoother:
+        """A smoother that goes on from here by itself, with these cut-offs."""
+        filters = {track_id: known.copy(settings) for track_id, known in self._filters.items()}
+        return HandSmoother(settings, filters)
 
     def reset(self) -> None:
         """Forget every hand, for example after a seek."""

@@ -65,7 +65,17 @@ class TrackedFitter:
 
     def reset(self) -> None:
         """Forget all hands."""
-        self._known.clear()
+        self._known = {}
+
+    @property
+    def memory(self) -> object:
+        """The poses that it starts from; given back later, it goes on from there."""
+        return self._known  # replaced with every frame, never changed
+
+    @memory.setter
+    def memory(self, memory: object) -> None:
+        assert isinstance(memory, dict)
+        self._known = memory
 
     def _recall(self, track: int, stamp_ns: int) -> FittedPose | None:
         pose, then_ns = self._known.get(track, (None, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSetting
 from handdgp_core.datasets.sample import LabelledHand, LabelledHands
 from handdgp_core.drawing.examples import Example, Examples, example_of
 from handdgp_core.estimation.estimator import HandEstimator
+from handdgp_core.estimation.hand_length import scale_to_length
 from handdgp_core.estimation.predictor import PositioningMethod
 from handdgp_core.evaluation.summary import Pairs
 from handdgp_core.geometry.camera import Camera
@@ -24,20 +25,26 @@ from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import NetworkOutput
 from handdgp_core.types import Frame, Hand
 
-__all__ = ["METHODS", "evaluate_estimator", "evaluate_network", "view_settings"]
+__all__ = ["METHODS", "PROTOCOLS", "Protocol", "evaluate_estimator", "evaluate_network", "view_settings"]
 
 METHODS: tuple[PositioningMethod, ...] = ("published", "refined")
+# What of a picture the network sees. "keypoints": the square around the true keypoints (a data set's box where it has
+# no keypoints). "mobrecon": FreiHAND's pictures hold one hand near their middle, and MobRecon and CMR evaluate on
+# 130 px about it, so published figures are for this one.
+Protocol = Literal["keypoints", "mobrecon"]
+PROTOCOLS: dict[Protocol, float | None] = {"keypoints": None, "mobrecon": 130.0}
 Progress = Callable[[int, int], None]
 
 
-def view_settings(network: HandDGP) -> ViewSettings:
+def view_settings(network: HandDGP, protocol: Protocol = "keypoints") -> ViewSettings:
     """The view that a network wants of a sample, with nothing varied."""
     config = network.config
     policy = config.rectification.policy
     plain = ViewSettings()
     factor = plain.crop_factor / (config.rectification.fill if policy == "fit" else 1.0)
     focal, size = config.rectification.focal_px, config.image_size
-    return replace(plain, policy=policy, size=size, focal_px=focal, crop_factor=factor).steady()
+    square = PROTOCOLS[protocol]
+    return replace(plain, policy=policy, size=size, focal_px=focal, crop_factor=factor, square_px=square).steady()
 
 
 def evaluate_network(
@@ -47,16 +54,21 @@ def evaluate_network(
     cancelled: threading.Event | None = None,
     examples: Examples | None = None,
     batch_size: int = 16,
+    protocol: Protocol = "keypoints",
+    hand_length_m: float | None = None,
 ) -> dict[PositioningMethod, Pairs]:
-    """A network on crops around the labelled hands: the published protocol, with both solves of one forward pass.
+    """A network on crops around the labelled hands, with both solves of one forward pass.
 
     Args:
         network: in evaluation mode, on any device.
         hands: the data set. Meshes of another topology than the network's are not compared.
         progress: told (done, total).
         cancelled: stops when set; what was done so far is returned.
-        examples: takes samples for figures.
+        examples: takes samples for figures, placed by the network's own solve.
         batch_size: crops at a time.
+        protocol: which crops.
+        hand_length_m: every hand is scaled to this length before it is placed (supplement, section 3); None for no
+            change.
 
     Raises:
         DatasetError: a sample that cannot be read.
@@ -66,7 +78,7 @@ def evaluate_network(
     views = ViewPairs(
         source,
         template.vertex_count,
-        view_settings(network),
+        view_settings(network, protocol),
         AppearanceSettings.none(),
         view_count=1,
         hand_scale_m=template.hand_scale_m,
@@ -83,9 +95,9 @@ def evaluate_network(
         batch = move_data_to_device(batch, next(network.parameters()).device)
         samples = [source.seen[index] for index in indices]
         turn = batch["view1"]["virtual_from_camera"].double().cpu().numpy()
-        for method, output in _solve(network, batch).items():
+        for method, output in _solve(network, batch, hand_length_m).items():
             _add(results[method], samples, output, turn)
-            if examples is not None and method == "refined":
+            if examples is not None and method == network.config.positioning:
                 _keep(examples, samples, indices, len(source), output, turn, network, batch)
         progress(indices[-1] + 1, len(source))
     return results
@@ -137,10 +149,16 @@ class _SameMesh:
         return sample
 
 
-def _solve(network: HandDGP, batch: dict[str, Any]) -> dict[PositioningMethod, NetworkOutput]:
+def _solve(
+    network: HandDGP, batch: dict[str, Any], hand_length_m: float | None
+) -> dict[PositioningMethod, NetworkOutput]:
     with torch.no_grad():
         view = render_views(batch, network.config.image_size)["view1"]
         relative = network.relative(view["image"], view["intrinsics"])
+        if hand_length_m is not None:
+            keypoints_m = network.keypoints(relative.vertices * network.template.hand_scale_m)
+            factors = torch.from_numpy(scale_to_length(_array(keypoints_m), hand_length_m)).to(relative.vertices)
+            relative = relative._replace(vertices=relative.vertices * factors[:, None, None])
         return {method: network.position(relative, view["intrinsics"], method) for method in METHODS}
 
 

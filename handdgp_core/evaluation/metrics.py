@@ -37,13 +37,6 @@ def joint_error_mm(predicted_m: Array, true_m: Array) -> Array:
     return np.linalg.norm(predicted_m - true_m, axis=-1).mean(axis=-1) * 1e3
 
 
-def relative_joint_error_mm(predicted_m: Array, true_m: Array, reference: int) -> Array:
-    """(N,) the same with joint `reference` of both hands at the origin."""
-    return joint_error_mm(
-        predicted_m - predicted_m[:, reference : reference + 1], true_m - true_m[:, reference : reference + 1]
-    )
-
-
 def aligned_joint_error_mm(predicted_m: Array, true_m: Array) -> Array:
     """(N,) the same after the best similarity transform of each hand (PA-MPJPE)."""
     if len(predicted_m) == 0:

@@ -16,14 +16,26 @@ import numpy as np
 
 from handdgp_core.arrays import Array
 from handdgp_core.datasets.ho3d import CAMERA_FROM_OPENGL, FREIHAND_FROM_HO3D
-from handdgp_core.errors import ShapeError
+from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.files import write_bytes
 
-__all__ = ["write_freihand", "write_ho3d"]
+__all__ = ["check_submittable", "write_freihand", "write_ho3d"]
 
 MEMBER = "pred.json"
 _MANO_VERTICES = 778
 _DECIMALS = 6  # a micrometre
+
+
+def check_submittable(vertex_count: int) -> None:
+    """
+    Raises:
+        UsageError: hands of so many vertices are none that the servers take.
+    """
+    if vertex_count != _MANO_VERTICES:
+        raise UsageError(
+            f"--submission needs a model of MANO's {_MANO_VERTICES} vertices, this one has {vertex_count}.",
+            hint="Train one with network.template=mano, import the published weights, or drop --submission.",
+        )
 
 
 def write_freihand(path: str | Path, keypoints_m: Sequence[Array], vertices_m: Sequence[Array]) -> Path:

@@ -119,13 +119,16 @@ def summarise(pairs: Pairs, left_out: tuple[int, ...] = (WRIST,)) -> dict[str, A
     Args:
         pairs: what was found.
         left_out: joints skipped in every joint error: data sets disagree about where the wrist is. Without it
-            there is no root error either, and "root-relative" is relative to the middle finger's MCP.
+            there is no root error either, and a hand's "root-relative" is relative to the middle finger's MCP.
     """
     predicted, true = pairs.found()
     joints = [joint for joint in range(pairs.keypoint_count) if joint not in left_out]
-    reference = joints.index(WRIST if WRIST in joints else _REFERENCE_JOINT)
-    angles = palm_angle_rad(true) if pairs.keypoint_count == COUNT else np.full(len(true), np.nan)
+    is_hand = pairs.keypoint_count == COUNT
+    reference = _REFERENCE_JOINT if is_hand and WRIST in left_out else WRIST
+    origins = predicted[:, reference, None], true[:, reference, None]
+    angles = palm_angle_rad(true) if is_hand else np.full(len(true), np.nan)
     predicted, true = predicted[:, joints], true[:, joints]
+    relative = predicted - origins[0], true - origins[1]
     roots = pairs.found_roots()
     sides = pairs.handedness_right
     placed = sum(joint is not None and bool(np.isfinite(joint).all()) for joint in pairs.predicted_m)
@@ -135,9 +138,9 @@ def summarise(pairs: Pairs, left_out: tuple[int, ...] = (WRIST,)) -> dict[str, A
         "found_fraction": placed / len(pairs.true_m) if pairs.true_m else float("nan"),
         "handedness_right_fraction": float(np.mean(sides)) if sides else float("nan"),
         "joints_left_out": list(left_out),
-        "reference_joint": joints[reference],
+        "reference_joint": reference,
         "camera_space_mm": Spread.of(metrics.joint_error_mm(predicted, true)).as_dict(),
-        "root_relative_mm": Spread.of(metrics.relative_joint_error_mm(predicted, true, reference)).as_dict(),
+        "root_relative_mm": Spread.of(metrics.joint_error_mm(*relative)).as_dict(),
         "procrustes_aligned_mm": Spread.of(metrics.aligned_joint_error_mm(predicted, true)).as_dict(),
         "depth_mm": Spread.of(metrics.depth_error_mm(predicted, true)).as_dict(),
         "depth_bias_mm": Spread.of(metrics.depth_bias_mm(predicted, true)).as_dict(),
@@ -148,7 +151,7 @@ def summarise(pairs: Pairs, left_out: tuple[int, ...] = (WRIST,)) -> dict[str, A
         figures["root_depth_mm"] = Spread.of(np.abs(roots[0][:, 2] - roots[1][:, 2]) * 1e3).as_dict()
     figures["camera_space_mm_by_distance"] = _by_distance(predicted, true)
     figures["camera_space_mm_by_view"] = _by_view(predicted, true, angles)
-    figures["pck"] = _pck(predicted, true, reference)
+    figures["pck"] = _pck(predicted, true, relative)
     return figures | _of_meshes(pairs)
 
 
@@ -172,13 +175,12 @@ def _in_ranges(values: Array, edges: tuple[float, ...], unit: str, errors: Array
     return ranges
 
 
-def _pck(predicted: Array, true: Array, reference: int) -> dict[str, Any]:
+def _pck(predicted: Array, true: Array, relative: tuple[Array, Array]) -> dict[str, Any]:
     """Curves over joints of found hands, and the areas under them."""
     thresholds = np.linspace(*PCK_RANGE_MM, PCK_STEPS)
-    relative = [points - points[:, reference : reference + 1] for points in (predicted, true)]
     kinds = {
         "camera_space": metrics.point_errors_mm(predicted, true),
-        "root_relative": metrics.point_errors_mm(relative[0], relative[1]),
+        "root_relative": metrics.point_errors_mm(*relative),
         "procrustes_aligned": metrics.point_errors_mm(metrics.aligned(predicted, true), true),
     }
     return {

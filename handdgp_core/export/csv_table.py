@@ -90,6 +90,13 @@ class CsvWriter:
             raise
 
 
+def finish_table(part: Path, path: Path) -> None:
+    """Give the table of a killed run its name, without a row that was half written. Raises OutputError."""
+    with output_errors(path), open(part, "r+b") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
+    name_part(part, path)
+
+
 def _cells(frame: Frame, number: int, hand: Hand) -> list[object]:
     head = [frame.index, frame.stamp_ns, frame.name or "", number, hand.handedness, f"{hand.score:.6g}", hand.track_id]
     return [

@@ -85,6 +85,12 @@ def _foxglove_scene(output: Path) -> Exporter:
     return FoxgloveScene(output / "scene.mcap")
 
 
+def _ros2_bag(output: Path) -> Exporter:
+    from handdgp_core.export.ros2_bag import Ros2Bag  # here: its package comes with an extra
+
+    return Ros2Bag(output / "ros2bag")
+
+
 _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "obj": _mesh_sequence("obj", "obj"),
     "ply": _mesh_sequence("ply", "ply"),
@@ -94,6 +100,7 @@ _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "video": lambda output, options: OverlayVideo(output / "overlay.mp4", options.fps, options.style),
     "glb-frames": _mesh_sequence("glb-frames", "glb"),
     "freihand": lambda output, options: FreiHandFolder(output / "freihand"),
+    "ros2bag": lambda output, options: _ros2_bag(output),
     "foxglove-scene": lambda output, options: _foxglove_scene(output),
 }
 NAMES = tuple(_OPEN)

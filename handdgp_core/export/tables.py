@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -24,23 +25,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from handdgp_core.errors import ShapeError
-from handdgp_core.files import MIB, check_room, output_errors, part_of, remove, whole_file
+from handdgp_core.errors import OutputError, ShapeError
+from handdgp_core.export import spool
+from handdgp_core.files import MIB, check_room, output_errors, part_of, remove
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.hands.palm import distance_std_m
 from handdgp_core.types import Frame, Hand
 
-_NUMBERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
-    ("score", "<f4", ()),
-    ("track_id", "<i8", ()),
-    ("hand_scale", "<f4", ()),
-    ("root_m", "<f4", (3,)),
-    ("root_covariance_m2", "<f4", (3, 3)),
-    ("keypoints_m", "<f4", (COUNT, 3)),
-    ("keypoints_px", "<f4", (COUNT, 2)),
-    ("weights", "<f4", (COUNT,)),
-)
 _SLACK_BYTES = MIB // 4  # heads of the arrays and the short columns
 
 
@@ -48,12 +39,16 @@ class PredictionsWriter:
     """Exporter: rows go to a spool file as they come; leaving the `with` block makes predictions.npz of them.
 
     However the block is left, the file then holds every row that was added. So that this also holds on a disk that
-    fills up, `add` stops while there is still room for the final file.
+    fills up, `add` stops while there is still room for the final file. Where the final file cannot be written, or the
+    process is killed, the spool stays, and `handdgp repair` makes the file of it.
 
     Args:
         path: of the final file; its folder exists. One that is there is replaced.
         faces: (F, 3) of the right hand. None takes them from the first hand; then V and F are 0 if none ever comes.
         vertex_count: V; needed with `faces`.
+
+    Raises:
+        OutputError: the place cannot be written, or a run that was killed left its rows there.
 
     Examples:
         >>> with PredictionsWriter(folder / "predictions.npz") as writer:
@@ -65,13 +60,18 @@ class PredictionsWriter:
     ) -> None:
         self.path = Path(path)
         self.row_count = 0
-        self._faces: dict[str, NDArray[np.int32]] = {} if faces is None else {"right": np.asarray(faces, np.int32)}
-        self._row_type = None if vertex_count is None else _row_type(vertex_count)
-        self._images: list[str] = []
-        self._reasons: list[str] = []
-        self._spool_path = part_of(self.path.with_suffix(".rows"))
+        self._row_type: np.dtype[Any] | None = None
+        self._sides: set[str] = set()
+        self._longest_name = 0
+        self._end = 0  # of the records; the file's own end follows
+        self._spool_path = spool_path(self.path)
         with output_errors(self.path):
-            self._spool: BinaryIO = open(self._spool_path, "wb", buffering=0)  # noqa: SIM115 - closed by close()
+            self._spool: BinaryIO = _open_spool(self._spool_path)
+        self._append(spool.HEAD)
+        if vertex_count is not None:
+            self._begin_rows(vertex_count)
+        if faces is not None:
+            self._add_faces("right", faces)
 
     @property
     def files(self) -> list[Path]:
@@ -81,7 +81,7 @@ class PredictionsWriter:
     @property
     def reserve_bytes(self) -> int:
         """Disk space that `close` will still need."""
-        return self.row_count * self._row_bytes + _SLACK_BYTES
+        return self.row_count * (self._row_bytes + 4 * self._longest_name) + _SLACK_BYTES
 
     def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera | None = None) -> None:
         """Adds one row a hand.
@@ -98,28 +98,30 @@ class PredictionsWriter:
         for hand in hands:
             self._learn_mesh(hand)
             row = _row(self._row_type, frame, hand)
+            name = frame.name or ""
+            self._longest_name = max(self._longest_name, len(name))
             check_room(self.path.parent, self.reserve_bytes + 2 * row.nbytes)
-            self._append(row)
-            self._images.append(frame.name or "")
-            self._reasons.append(hand.degenerate or "")
+            self._append(spool.row_record(self.row_count, row, name, hand.degenerate or ""))
             self.row_count += 1
 
     def close(self) -> None:
         """Makes the final file and removes the spool. A second call does nothing.
 
         Raises:
-            OutputError: the final file cannot be written.
+            OutputError: the final file cannot be written; the spool is still there, and its name is in the message.
         """
         if self._spool.closed:
             return
         self._spool.close()
         try:
-            with whole_file(self.path) as part, open(part, "wb") as file:
-                np.savez(file, allow_pickle=False, **self._columns())
-                file.flush()
-                os.fsync(file.fileno())
-        finally:
-            remove(self._spool_path)
+            spool.finish(self._spool_path, self.path)
+        except OutputError as error:
+            if not self.row_count:
+                remove(self._spool_path)
+                raise
+            kept = f"The {self.row_count} rows are kept: python main.py repair {self._spool_path}."
+            raise OutputError(error.problem, hint=f"{error.hint} {kept}") from error
+        remove(self._spool_path)
 
     def __enter__(self) -> PredictionsWriter:
         return self
@@ -137,53 +139,61 @@ class PredictionsWriter:
         """The first hand decides V; the first of each side gives its faces."""
         count = len(hand.vertices_m)
         if self._row_type is None:
-            self._row_type = _row_type(count)
+            self._begin_rows(count)
+        assert self._row_type is not None
         expected = self._row_type["vertices_m"].shape[0]
         if count != expected:
             raise ShapeError(
                 f"A hand of {count} vertices does not fit into a table of hands of {expected} vertices.",
                 hint="Write each hand model to its own file.",
             )
-        self._faces.setdefault(hand.handedness, np.asarray(hand.faces, dtype=np.int32))
+        if hand.handedness not in self._sides:
+            self._add_faces(hand.handedness, hand.faces)
 
-    def _append(self, row: NDArray[Any]) -> None:
-        start = self.row_count * row.nbytes
+    def _begin_rows(self, vertex_count: int) -> None:
+        self._append(spool.rows_head(vertex_count))
+        self._row_type = spool.row_type(vertex_count)
+
+    def _add_faces(self, side: str, faces: NDArray[np.int32]) -> None:
+        self._append(spool.faces_record(side, faces))
+        self._sides.add(side)
+
+    def _append(self, records: bytes) -> None:
+        """In one write, over the end that the last one made."""
+        data = records + spool.TAIL
         try:
             with output_errors(self.path):
-                written = self._spool.write(row.tobytes())
-                if written != row.nbytes:
+                self._spool.seek(self._end)
+                if self._spool.write(data) != len(data):
                     raise OSError(28, "No space left on device")  # a short write, and the rest did not fit
         except BaseException:
-            self._spool.truncate(start)
-            self._spool.seek(start)
+            self._spool.truncate(self._end)
+            with suppress(OSError):  # its own end, for which there may be room again
+                self._spool.seek(self._end)
+                self._spool.write(spool.TAIL)
             raise
-
-    def _columns(self) -> dict[str, NDArray[Any]]:
-        row_type = self._row_type or _row_type(0)
-        rows: NDArray[Any] = np.empty(0, row_type)
-        if self.row_count:
-            rows = np.memmap(self._spool_path, dtype=row_type, mode="r", shape=(self.row_count,))
-        columns = {name: rows[name] for name in row_type.names or ()}
-        if any(self._images):
-            columns["image"] = np.array(self._images)
-        columns["degenerate"] = np.array(self._reasons, dtype=np.str_)
-        left, right = self._faces.get("left"), self._faces.get("right")
-        none = np.zeros((0, 3), dtype=np.int32)
-        # Mirroring turns a surface inside out, so the other side's faces are these with the winding flipped.
-        columns["faces"] = right if right is not None else none if left is None else left[:, ::-1]
-        columns["faces_left"] = left if left is not None else columns["faces"][:, ::-1]
-        return columns
+        self._end += len(records)
 
 
-def _row_type(vertex_count: int) -> np.dtype[Any]:
-    head = [("frame_index", "<i8", ()), ("stamp_ns", "<i8", ()), ("handedness", "<U5", ())]
-    return np.dtype([*head, *_NUMBERS, ("distance_std_m", "<f4", ()), ("vertices_m", "<f4", (vertex_count, 3))])
+def spool_path(path: Path) -> Path:
+    """Where the rows of a predictions.npz are until it is made."""
+    return part_of(path.with_suffix(".mcap"))
+
+
+def _open_spool(path: Path) -> BinaryIO:
+    """A new file, unless rows of a killed run are there."""
+    if spool.is_spool(path) and spool.count_rows(path):
+        raise OutputError(
+            f"Could not write to {path.parent}: a run that did not end left its results there.",
+            hint=f"Finish them with python main.py repair {path}, or choose another folder.",
+        )
+    return open(path, "wb", buffering=0)
 
 
 def _row(row_type: np.dtype[Any] | None, frame: Frame, hand: Hand) -> NDArray[Any]:
     row = np.zeros((), dtype=row_type)
     row["frame_index"], row["stamp_ns"], row["handedness"] = frame.index, frame.stamp_ns, hand.handedness
-    for name in (*(name for name, _, _ in _NUMBERS), "vertices_m"):
+    for name in (*(name for name, _, _ in spool.NUMBERS), "vertices_m"):
         row[name] = getattr(hand, name)
     row["distance_std_m"] = distance_std_m(hand)
     return row

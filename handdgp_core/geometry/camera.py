@@ -1,25 +1,33 @@
-"""The camera: a pinhole with OpenCV's lens distortion. Conventions: docs/conventions.md."""
+"""The camera: a pinhole with OpenCV's lens distortion, or its fisheye. Conventions: docs/conventions.md."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import ModuleType
 from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handdgp_core.errors import CameraError
-from handdgp_core.geometry import camera_files, distortion
+from handdgp_core.geometry import camera_files, distortion, fisheye
 from handdgp_core.geometry.pixels import resized_matrix
 
-__all__ = ["Camera", "CameraSource", "check_fits"]
+__all__ = ["Camera", "CameraSource", "LensModel", "check_fits"]
 
 Array = NDArray[np.float64]
 CameraSource = Literal["calibrated", "assumed"]
+LensModel = Literal["opencv", "fisheye"]
 
 _SAME_ASPECT = 0.01  # two scale factors closer than this count as one aspect ratio
+# What no camera exceeds. Focal lengths are parts of the picture's longer side (a view of 179 degrees has 0.009, the
+# longest telephoto lenses about 50), the centre is counted from the picture's own (crops move it out of the picture).
+_MAX_SIDE_PX = 65_536
+_FOCAL_SIDES = 0.0005, 200.0
+_CENTRE_SIDES = 20.0
+_MAX_COEFFICIENT = 1e5
 _RECALIBRATE = "Calibrate the camera again, or omit the file to run with an assumed field of view."
 
 
@@ -32,10 +40,11 @@ class Camera:
         height: image height, pixels.
         matrix: (3, 3) K = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], pixels. No skew: OpenCV's model has none.
         distortion: (N,) OpenCV's coefficients k1 k2 p1 p2 [k3 [k4 k5 k6 ...]], N one of 0, 4, 5, 8, 12, 14.
-            All zeros are kept as none (N = 0).
+            All zeros are kept as none (N = 0). With "fisheye" k1 k2 k3 k4 of Kannala and Brandt, always four.
         name: of the device, or of the file the camera came from.
         source: "assumed" where the focal length is a guess (then depth is a guess, too).
         std: (4 + N,) standard deviations of fx fy cx cy and then of the distortion, where the calibration gave them.
+        lens: what the coefficients mean: "opencv" (distortion of a pinhole) or "fisheye" (Kannala-Brandt).
         derived_from: (width, height) that was calibrated, where this camera was scaled from it, else None. A camera
             may crop differently at another resolution, so such a camera deserves a check.
 
@@ -55,14 +64,19 @@ class Camera:
     source: CameraSource = "calibrated"
     std: Array | None = None
     derived_from: tuple[int, int] | None = None
+    lens: LensModel = "opencv"
 
     def __post_init__(self) -> None:
         put = lambda key, value: object.__setattr__(self, key, value)  # noqa: E731 - the dataclass is frozen
         put("width", _checked_length("width", self.width))
         put("height", _checked_length("height", self.height))
         put("matrix", _checked_matrix(self.matrix))
-        coefficients = _checked_distortion(self.distortion)
-        put("distortion", coefficients if coefficients.any() else _frozen(np.zeros(0)))
+        _check_sizes(self.matrix, self.size)
+        if self.lens not in ("opencv", "fisheye"):
+            raise CameraError(f'A lens is "opencv" or "fisheye", not {self.lens!r}.')
+        coefficients = _checked_distortion(self.distortion, self.lens)
+        kept = coefficients.any() or self.lens == "fisheye"
+        put("distortion", coefficients if kept else _frozen(np.zeros(0)))
         put("std", _checked_std(self.std, coefficients.size, keep=4 + self.distortion.size))
         if self.source not in ("calibrated", "assumed"):
             raise CameraError(f'A camera is "calibrated" or "assumed", not {self.source!r}.')
@@ -94,7 +108,7 @@ class Camera:
 
     @classmethod
     def assumed(cls, width: int, height: int, horizontal_fov_deg: float = 60.0, name: str = "") -> Camera:
-        """A camera nobody calibrated: square pixels, centred, no distortion, the given field of view.
+        """A camera nobody calibrated: square pixels, centred, no distortion, this angle along the longer side.
 
         Raises:
             CameraError: a size below 1 or a field of view outside (0, 180) degrees.
@@ -102,7 +116,7 @@ class Camera:
         width, height = _checked_length("width", width), _checked_length("height", height)
         if not 0.0 < horizontal_fov_deg < 180.0:
             raise CameraError(f"The field of view must be between 0 and 180 degrees, not {horizontal_fov_deg}.")
-        focal = 0.5 * width / np.tan(0.5 * np.deg2rad(horizontal_fov_deg))
+        focal = 0.5 * max(width, height) / np.tan(0.5 * np.deg2rad(horizontal_fov_deg))
         matrix = np.array([[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1]])
         return cls(width, height, matrix, name=name, source="assumed")
 
@@ -129,7 +143,7 @@ class Camera:
     @cached_property
     def largest_radius(self) -> float:
         """How far from the axis, on the plane z = 1, the distortion is one to one; infinity for most lenses."""
-        return distortion.largest_radius(self.distortion)
+        return _functions(self.lens).largest_radius(self.distortion)
 
     @cached_property
     def horizontal_fov_rad(self) -> float:
@@ -160,7 +174,8 @@ class Camera:
         plane = points[..., :2] / np.where(depth > 0, depth, np.nan)
         if self.has_distortion:
             radius = np.linalg.norm(plane, axis=-1, keepdims=True)
-            plane = distortion.distort(np.where(radius <= self.largest_radius, plane, np.nan), self.distortion)
+            shown = np.where(radius <= self.largest_radius, plane, np.nan)
+            plane = _functions(self.lens).distort(shown, self.distortion)
         return plane * self.matrix[[0, 1], [0, 1]] + self.matrix[:2, 2]
 
     def rays(self, pixels: ArrayLike) -> Array:
@@ -173,7 +188,7 @@ class Camera:
             (..., 3) K^-1 (u, v, 1) without distortion: camera frame, z = 1. NaN where the lens shows nothing there.
         """
         bent = self._to_plane(np.asarray(pixels, dtype=np.float64))
-        plane = distortion.undistort(bent, self.distortion, self.largest_radius)
+        plane = _functions(self.lens).undistort(bent, self.distortion, self.largest_radius)
         return np.concatenate([plane, np.where(np.isnan(plane[..., :1]), np.nan, 1.0)], axis=-1)
 
     def scaled_to(self, width: int, height: int) -> Camera:
@@ -208,7 +223,7 @@ class Camera:
         """The camera of the image flipped left to right: what it projects, this one projects at u' = width - 1 - u."""
         matrix = self.matrix.copy()
         matrix[0, 2] = self.width - 1 - matrix[0, 2]
-        return replace(self, matrix=matrix, distortion=distortion.mirrored(self.distortion))
+        return replace(self, matrix=matrix, distortion=_functions(self.lens).mirrored(self.distortion))
 
     def _to_plane(self, pixels: Array) -> Array:
         return (pixels - self.matrix[:2, 2]) / self.matrix[[0, 1], [0, 1]]
@@ -216,7 +231,7 @@ class Camera:
     def _key(self) -> tuple[object, ...]:
         std = None if self.std is None else self.std.tobytes()
         arrays = (self.matrix.tobytes(), self.distortion.tobytes(), std)
-        return (*self.size, *arrays, self.name, self.source, self.derived_from)
+        return (*self.size, *arrays, self.name, self.source, self.derived_from, self.lens)
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Camera) else NotImplemented
@@ -232,6 +247,10 @@ def check_fits(camera: Camera, width: int, height: int) -> Camera:
         CameraError: the images have another aspect ratio than the calibration.
     """
     return camera.scaled_to(width, height)
+
+
+def _functions(lens: LensModel) -> ModuleType:
+    return fisheye if lens == "fisheye" else distortion
 
 
 def _frozen(array: Array) -> Array:
@@ -254,7 +273,26 @@ def _checked_length(what: str, value: float) -> int:
         length = 0
     if length < 1 or length != value:
         raise CameraError(f"The image {what} must be a positive whole number, not {value!r}.", hint=_RECALIBRATE)
+    if length > _MAX_SIDE_PX:
+        raise CameraError(f"No camera has an image {what} of {value:g} pixels.", hint=_RECALIBRATE)
     return length
+
+
+def _check_sizes(matrix: Array, size: tuple[int, int]) -> None:
+    """Refuse what is off by powers of ten: such a file is damaged, or in other units."""
+    side, (low, high) = max(size), _FOCAL_SIDES
+    focal = matrix[[0, 1], [0, 1]]
+    if focal.min() < low * side or focal.max() > high * side:
+        actual = f"fx = {focal[0]:g} px, fy = {focal[1]:g} px"
+        raise CameraError(
+            f"No camera with images of {size[0]}x{size[1]} has focal lengths of {actual}.",
+            hint="Give them in pixels of that image size. " + _RECALIBRATE,
+        )
+    if np.abs(matrix[:2, 2] - 0.5 * np.array(size)).max() > _CENTRE_SIDES * side:
+        actual = f"({matrix[0, 2]:g}, {matrix[1, 2]:g}) px"
+        raise CameraError(
+            f"No camera with images of {size[0]}x{size[1]} has its principal point at {actual}.", hint=_RECALIBRATE
+        )
 
 
 def _checked_matrix(value: ArrayLike) -> Array:
@@ -280,9 +318,14 @@ def _checked_matrix(value: ArrayLike) -> Array:
     return _frozen(clean)
 
 
-def _checked_distortion(value: ArrayLike) -> Array:
+def _checked_distortion(value: ArrayLike, lens: LensModel) -> Array:
     coefficients = _numbers("distortion", value)
     coefficients = _frozen(coefficients.reshape(-1))
+    if lens == "fisheye" and coefficients.size != fisheye.COUNT:
+        raise CameraError(
+            f"A fisheye lens has {fisheye.COUNT} coefficients (k1 k2 k3 k4), not {coefficients.size}.",
+            hint=_RECALIBRATE,
+        )
     if coefficients.size not in distortion.COUNTS:
         counts = ", ".join(map(str, distortion.COUNTS))
         raise CameraError(
@@ -292,6 +335,10 @@ def _checked_distortion(value: ArrayLike) -> Array:
     if not np.isfinite(coefficients).all():
         raise CameraError(
             f"The distortion coefficients must be finite, not {coefficients.tolist()}.", hint=_RECALIBRATE
+        )
+    if np.abs(coefficients).max(initial=0.0) > _MAX_COEFFICIENT:
+        raise CameraError(
+            f"No lens has distortion coefficients such as {np.abs(coefficients).max():g}.", hint=_RECALIBRATE
         )
     return coefficients
 

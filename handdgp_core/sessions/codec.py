@@ -183,6 +183,7 @@ def _put_camera(message: Any, camera: Camera) -> None:
     message.name, message.source = camera.name, camera.source
     message.std.extend([] if camera.std is None else camera.std.tolist())
     message.derived_from.extend(camera.derived_from or ())
+    message.lens = camera.lens
 
 
 def camera_from(message: Any) -> Camera:
@@ -197,6 +198,7 @@ def camera_from(message: Any) -> Camera:
         source=message.source,
         std=np.array(message.std) if message.std else None,
         derived_from=derived if len(derived) == 2 else None,
+        lens=message.lens or "opencv",  # recordings before 0.2 know no other
     )
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from handdgp_core.drawing.colours import HAND_COLOURS, weight_colours
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.camera_values import Refusal, lens_of
 from handdgp_core.hands.keypoints import BONES
 from handdgp_core.types import Hand
 
@@ -32,7 +33,6 @@ CAMERA_FRAME, WORLD_FRAME = "camera", "world"
 _HALF = float(np.sqrt(0.5))
 _POINT = np.dtype([("xyz", "<f4", 3), ("rgba", "u1", 4)])
 _DOT_PX, _LINE_PX = 5.0, 2.0
-_COEFFICIENTS = {"": (0,), "plumb_bob": (0, 4, 5), "rational_polynomial": (8, 12, 14)}  # of the lens models we know
 
 
 def set_time(timestamp: Any, time_ns: int) -> None:
@@ -48,12 +48,13 @@ def image(time_ns: int, data: bytes, picture_format: str = "jpeg") -> Compressed
 
 
 def calibration(time_ns: int, camera: Camera) -> CameraCalibration:
-    """foxglove.CameraCalibration: plumb_bob up to five coefficients, else rational_polynomial."""
+    """foxglove.CameraCalibration: plumb_bob up to five coefficients, else rational_polynomial; or kannala_brandt."""
     count = camera.distortion.size
+    fisheye = camera.lens == "fisheye"
     message = CameraCalibration(frame_id=CAMERA_FRAME, width=camera.width, height=camera.height)
     set_time(message.timestamp, time_ns)
-    message.distortion_model = "plumb_bob" if count <= 5 else "rational_polynomial"
-    message.D.extend(camera.distortion.tolist() + [0.0] * max(0, 5 - count))
+    message.distortion_model = "kannala_brandt" if fisheye else "plumb_bob" if count <= 5 else "rational_polynomial"
+    message.D.extend(camera.distortion.tolist() + ([] if fisheye else [0.0] * max(0, 5 - count)))
     message.K.extend(camera.matrix.ravel().tolist())
     message.R.extend(np.eye(3).ravel().tolist())
     message.P.extend(np.hstack([camera.matrix, np.zeros((3, 1))]).ravel().tolist())
@@ -70,15 +71,16 @@ def camera_of(message: Any, name: str) -> Camera:
     Raises:
         CameraError: of a lens model that is not known, or numbers that are no camera.
     """
-    model, distortion = message.distortion_model, np.array(message.D)
-    if model not in _COEFFICIENTS:
-        raise CameraError(f"The lens model {model} is not known.")
-    if distortion.any() and distortion.size not in _COEFFICIENTS[model]:
-        named = model or "a lens model without a name"
-        raise CameraError(f"{distortion.size} coefficients do not fit {named}.")
+    if not message.distortion_model and any(message.D):
+        raise CameraError("The calibration cannot be used: it has coefficients of a lens model without a name.")
+    try:
+        lens, coefficients = lens_of(message.distortion_model, list(message.D))
+    except Refusal as refusal:
+        raise CameraError(f"The calibration cannot be used: {refusal.reason}.", hint=refusal.hint) from None
     if len(message.K) != 9 or not any(message.K):
         raise CameraError("The camera was never calibrated: its matrix is empty.")
-    return Camera(message.width, message.height, np.array(message.K).reshape(3, 3), distortion, name)
+    matrix = np.array(message.K).reshape(3, 3)
+    return Camera(message.width, message.height, matrix, np.array(coefficients), name, lens=lens)
 
 
 def transform(time_ns: int) -> FrameTransform:

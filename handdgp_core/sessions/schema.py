@@ -74,6 +74,7 @@ _MESSAGES: dict[str, list[tuple[str, str]]] = {
         ("source", "string"),
         ("std", "double*"),
         ("derived_from", "uint32*"),
+        ("lens", "string"),
     ],
     "Frame": [("index", "sint64"), ("stamp_ns", "sint64"), ("name", "string"), ("camera", "Camera")],
     "Hand": [

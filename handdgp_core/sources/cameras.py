@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera, check_fits
+from handdgp_core.geometry.picture_transform import PictureTransform, camera_of_picture
 from handdgp_core.types import Frame
 
 __all__ = ["DEFAULT_FOV_DEG", "CameraChooser", "CameraFrame", "with_camera"]
 
 DEFAULT_FOV_DEG = 60.0
+_Shape = tuple[int, int, PictureTransform | None]  # width and height as shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +30,8 @@ class CameraFrame(Frame):
 
 def with_camera(frame: Frame, camera: Camera, problem: CameraError | None = None) -> CameraFrame:
     """The frame, to be solved with this camera."""
-    return CameraFrame(
-        frame.image, frame.stamp_ns, frame.index, frame.name, frame.camera, used_camera=camera, problem=problem
-    )
+    known = {entry.name: getattr(frame, entry.name) for entry in fields(Frame)}
+    return CameraFrame(**known, used_camera=camera, problem=problem)
 
 
 @dataclass
@@ -38,8 +39,9 @@ class CameraChooser:
     """Chooses the camera of every frame of a source: what the source knows, else the calibration, else an assumed one.
 
     Attributes:
-        calibration: the user's calibration, for sources that do not know their own camera; or None.
-        horizontal_fov_deg: field of view assumed where nothing better is known.
+        calibration: the user's calibration in pixels of the sensor, for sources that do not know their own camera; or
+            None. It is turned and stretched as each picture was.
+        horizontal_fov_deg: field of view of the longer side, assumed where nothing better is known.
         overrides: the calibration goes before what the source knows: to solve a recorded session again.
         overrides_assumed: a camera that was itself assumed when the session was recorded is not used either.
     """
@@ -48,7 +50,7 @@ class CameraChooser:
     horizontal_fov_deg: float = DEFAULT_FOV_DEG
     overrides: bool = False
     overrides_assumed: bool = False
-    _by_size: dict[tuple[int, int], Camera] = field(default_factory=dict, compare=False)
+    _made: dict[_Shape, Camera] = field(default_factory=dict, compare=False)
 
     def choose(self, frame: Frame) -> CameraFrame:
         """The frame with its camera.
@@ -74,9 +76,10 @@ class CameraChooser:
         height, width = frame.image.shape[:2]
         if frame.camera is not None and not self._is_overridden(frame.camera):
             return check_fits(frame.camera, width, height)
-        if (width, height) not in self._by_size:
-            self._by_size[width, height] = self._make(width, height)
-        return self._by_size[width, height]
+        shape = (width, height, frame.transform)
+        if shape not in self._made:
+            self._made[shape] = self._make(*shape)
+        return self._made[shape]
 
     def assumed_for(self, frame: Frame) -> Camera:
         """The camera that is assumed where nothing better is known."""
@@ -88,7 +91,7 @@ class CameraChooser:
             return True
         return self.overrides and self.calibration is not None
 
-    def _make(self, width: int, height: int) -> Camera:
+    def _make(self, width: int, height: int, transform: PictureTransform | None) -> Camera:
         if self.calibration is not None:
-            return check_fits(self.calibration, width, height)
+            return camera_of_picture(self.calibration, transform, width, height)
         return Camera.assumed(width, height, self.horizontal_fov_deg)

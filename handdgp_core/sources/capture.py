@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -58,6 +59,12 @@ def open_capture(target: int | str, api: int, params: Sequence[int] = ()) -> Cap
     """The real factory: a cv2.VideoCapture, which may turn out not to be opened."""
     with quiet_opencv():
         return cv2.VideoCapture(target, api, list(params))
+
+
+def frame_rate(capture: Capture) -> float | None:
+    """Frames per second as the driver or the stream states it, None where that makes no sense."""
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if math.isfinite(fps) and 0.1 <= fps < 1000 else None
 
 
 def to_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:

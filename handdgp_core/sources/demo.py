@@ -13,7 +13,6 @@ from handdgp_core.arrays import Array
 from handdgp_core.bundled import bundled
 from handdgp_core.errors import AssetError, CameraError, SourceError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.sources.capture import CaptureFactory, open_capture
 from handdgp_core.sources.npz import read_npz
 from handdgp_core.sources.video import VideoSource
 
@@ -133,16 +132,14 @@ class DemoSource(VideoSource):
 
     is_rendered = True
 
-    def __init__(
-        self, folder: str | Path = DEMO_FOLDER, loop: bool = False, capture_factory: CaptureFactory = open_capture
-    ) -> None:
+    def __init__(self, folder: str | Path = DEMO_FOLDER, loop: bool = False) -> None:
         clip = next((path for name in CLIP_NAMES if (path := Path(folder) / name).is_file()), None)
         if clip is None:
             raise AssetError(f"The clip of the bundled demo is missing: there is none in {folder}.", hint=_HINT)
         self.truth = load_truth(folder)
         camera = self.truth.camera
         try:
-            super().__init__(clip, camera, loop, "demo (rendered)", capture_factory)
+            super().__init__(clip, camera, loop, "demo (rendered)")
         except SourceError as error:
             raise AssetError(f"The clip of the bundled demo is damaged. {error.problem}", hint=_HINT) from error
         count = self.frame_count or 0

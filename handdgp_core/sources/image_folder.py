@@ -7,19 +7,20 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.picture_transform import transform_of
 from handdgp_core.sources.annotations import FILE_NAME, Annotations, load_annotations
-from handdgp_core.sources.capture import quiet_opencv
-from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index
+from handdgp_core.sources.file_kinds import head_of, image_format, still_format
+from handdgp_core.sources.images import IMAGE_FORMATS, read_stored
+from handdgp_core.sources.names import local_path, shown_name
+from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index, skipped_in_words
 from handdgp_core.types import Frame
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".pgm", ".ppm"})
 NOMINAL_FPS = 30.0
+NOT_AN_IMAGE = "not an image"  # the reason of files that are no damaged images
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -28,50 +29,13 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part)
 
 
-def read_image(path: Path, use_exif: bool = True) -> NDArray[np.uint8]:
-    """One image file as RGB.
-
-    Grey images are repeated over the channels, an alpha channel is dropped, of 16 bits the upper eight are kept.
-
-    Args:
-        path: the file.
-        use_exif: turn the image as its EXIF orientation says. Off where intrinsics or keypoints belong to the pixels
-            as they are stored.
-
-    Returns:
-        (height, width, 3) uint8.
-
-    Raises:
-        SourceError: unreadable, empty, or no image; `problem` says which.
-    """
-    flags = cv2.IMREAD_COLOR_RGB | (0 if use_exif else cv2.IMREAD_IGNORE_ORIENTATION)
-    try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise _bad_image(path, error.strerror or "unreadable", "Check the file.") from error
-    if content.size == 0:
-        raise _bad_image(path, "the file is empty", "Copy it again.")
-    try:
-        with quiet_opencv():
-            image = cv2.imdecode(content, flags)
-    except (cv2.error, MemoryError) as error:
-        raise _bad_image(path, _brief(error), "Save it in a smaller size.") from error
-    if image is None:
-        raise _bad_image(path, "not an image that can be decoded", "Save it as PNG or JPEG.")
-    return np.asarray(image, dtype=np.uint8)
-
-
-def _bad_image(path: Path, reason: str, hint: str) -> SourceError:
-    return SourceError(f"Could not read {path.name}: {reason}.", hint=hint)
-
-
 class ImageFolderSource(BaseSource):
     """The images of a folder in natural order, each with its own camera where the folder is annotated.
 
     Images stand in the folder or, where it has none, in its sub-folder `images`. They may differ in size. Stamps are
-    frame number / 30 s. Files that are no images, or cannot be decoded, are left out and listed in `skipped`; the
-    numbers of the other frames stay as they are. EXIF orientation is applied, except in annotated folders, where
-    intrinsics belong to the pixels as stored.
+    frame number / 30 s. Files that are no images by their content, or cannot be decoded, are left out and listed in
+    `skipped`; the numbers of the other frames stay as they are. EXIF orientation is applied and stands on each frame;
+    except in annotated folders, where intrinsics belong to the pixels as stored.
 
     Args:
         path: the folder, or one image file.
@@ -89,17 +53,18 @@ class ImageFolderSource(BaseSource):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
-        self.path = Path(path)
-        self.name = self.path.name or str(self.path)
+        self.path = local_path(path)
+        self.name = shown_name(self.path.name or str(self.path))
         self._closed = threading.Event()
         self._next = 0
         self._skipped_names: set[str] = set()
+        self._bits: dict[str, int] = {}  # of images that use fewer than they have room for
         self._files = [self.path] if self.path.is_file() else self._list()
         self.annotations = self._annotations()
         known = set(self.annotations.image) if self.annotations else set()
-        present = {file.name for file in self._files}
+        present = set(self.names)
         self.missing = tuple(sorted(known - present, key=natural_key))
-        self.unannotated = tuple(file.name for file in self._files if known and file.name not in known)
+        self.unannotated = tuple(name for name in self.names if known and name not in known)
         if known and not known & present:
             named = f"the images named in {FILE_NAME} (e.g. {min(known)})"
             raise SourceError(f"None of {named} are in {self.path}.", hint="Check the names.")
@@ -119,8 +84,8 @@ class ImageFolderSource(BaseSource):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """File names by frame number."""
-        return tuple(file.name for file in self._files)
+        """File names by frame number, as on the frames."""
+        return tuple(shown_name(file.name) for file in self._files)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -129,28 +94,28 @@ class ImageFolderSource(BaseSource):
 
     @property
     def warning(self) -> str | None:
-        parts = [f"{len(self.skipped)} files skipped (first: {self.skipped[0][0]})"] if self.skipped else []
+        parts = [skipped_in_words(self.skipped)] if self.skipped else []
         if self.missing:
             parts.append(f"annotated images missing: {len(self.missing)} (first: {self.missing[0]})")
         if self.unannotated:
             parts.append(f"images without annotation: {len(self.unannotated)} (first: {self.unannotated[0]})")
+        if self._bits:
+            name, bits = next(iter(self._bits.items()))
+            parts.append(f"16-bit images that use fewer bits, scaled: {len(self._bits)} (first: {name}, {bits} bits)")
         return "; ".join(parts) or None
 
     def read(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> Frame | None:
         """Next image that can be decoded, None at the end or after `close`."""
         while not self._closed.is_set() and self._next < len(self._files):
             index, self._next = self._next, self._next + 1
-            file = self._files[index]
+            name = shown_name(self._files[index].name)
             try:
-                image = read_image(file, use_exif=self.annotations is None)
+                frame = self._frame(index, name)
             except SourceError as error:
-                self._skip(file.name, _reason(error, file.name))
+                self.skip(name, _reason(error, name))
                 continue
-            height, width = image.shape[:2]
-            self._size = (width, height)
-            return Frame(
-                image, round(index * 1e9 / NOMINAL_FPS), index, file.name, self._camera_of(file.name, width, height)
-            )
+            self._size = (frame.image.shape[1], frame.image.shape[0])
+            return frame
         return None
 
     def seek(self, index: int) -> None:
@@ -161,35 +126,45 @@ class ImageFolderSource(BaseSource):
     def close(self) -> None:
         self._closed.set()
 
+    def skip(self, name: str, reason: str) -> None:
+        """List an image as skipped; reading twice does not count twice."""
+        if name not in self._skipped_names:
+            self._skipped_names.add(name)
+            self.skipped.append((name, reason))
+
+    def _frame(self, index: int, name: str) -> Frame:
+        stored = read_stored(self._files[index])
+        if stored.bits is not None:
+            self._bits[name] = stored.bits
+        transform = None if self.annotations else transform_of(stored.image, orientation=stored.orientation)
+        image = stored.image if transform is None else transform.show(stored.image)
+        camera = self._camera_of(name, image.shape[1], image.shape[0])
+        return Frame(image, round(index * 1e9 / NOMINAL_FPS), index, name, camera, transform)
+
     def _list(self) -> list[Path]:
         try:
             entries = sorted(self.path.iterdir(), key=lambda entry: natural_key(entry.name))
             below = self.path / "images"
-            if below.is_dir() and not any(entry.suffix.lower() in SUFFIXES for entry in entries):
+            if below.is_dir() and not any(_is_image(entry) for entry in entries):
                 entries = sorted(below.iterdir(), key=lambda entry: natural_key(entry.name))
         except OSError as error:
             raise SourceError(
-                f"Could not read the folder {self.path}: {error.strerror}.", hint="Check the path."
+                f"Could not read the folder {shown_name(self.path)}: {error.strerror}.", hint="Check the path."
             ) from error
-        files = [entry for entry in entries if self._is_image(entry)]
+        files = [entry for entry in entries if self._is_listed(entry)]
         if not files:
-            hint = f"Supported images are {', '.join(sorted(SUFFIXES))}."
-            raise SourceError(f"There are no images in {self.path}, only {_contents(entries)}.", hint=hint)
+            first = f" ({self.skipped[0][0]}: {self.skipped[0][1]})" if self.skipped else ""
+            problem = f"There are no images in {shown_name(self.path)}, only {_contents(entries)}{first}."
+            raise SourceError(problem, hint=f"Supported are {IMAGE_FORMATS}.")
         return files
 
-    def _is_image(self, entry: Path) -> bool:
+    def _is_listed(self, entry: Path) -> bool:
         if entry.is_dir() or entry.name == FILE_NAME or entry.name.startswith("."):
             return False
-        if entry.suffix.lower() not in SUFFIXES:
-            self._skip(entry.name, "not an image file by its name")
-            return False
-        try:
-            if entry.stat().st_size > 0:
-                return True
-            self._skip(entry.name, "the file is empty")
-        except OSError as error:
-            self._skip(entry.name, error.strerror or "unreadable")
-        return False
+        reason = _why_no_image(entry)
+        if reason is not None:
+            self.skip(shown_name(entry.name), reason)
+        return reason is None
 
     def _annotations(self) -> Annotations | None:
         has_any = self.path.is_dir() and (self.path / FILE_NAME).exists()
@@ -197,9 +172,9 @@ class ImageFolderSource(BaseSource):
 
     def _first_size(self) -> tuple[int, int]:
         reason: SourceError | None = None
-        for file in self._files:
+        for index, name in enumerate(self.names):
             try:
-                image = read_image(file, use_exif=self.annotations is None)
+                image = self._frame(index, name).image
             except SourceError as error:
                 reason = reason or error
                 continue
@@ -216,11 +191,6 @@ class ImageFolderSource(BaseSource):
             return None
         return Camera(width=width, height=height, matrix=matrix, distortion=np.zeros(0), name=name, source="calibrated")
 
-    def _skip(self, name: str, reason: str) -> None:
-        if name not in self._skipped_names:  # reading twice must not count twice
-            self._skipped_names.add(name)
-            self.skipped.append((name, reason))
-
 
 def _reason(error: SourceError, name: str) -> str:
     return error.problem.removeprefix(f"Could not read {name}: ").removesuffix(".")
@@ -233,5 +203,21 @@ def _contents(entries: list[Path]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
 
 
-def _brief(error: Exception) -> str:
-    return str(getattr(error, "err", "") or error).strip().splitlines()[0][:120] if str(error) else "too large"
+def _is_image(entry: Path) -> bool:
+    return not entry.is_dir() and _why_no_image(entry) is None
+
+
+def _why_no_image(entry: Path) -> str | None:
+    """Why a file of a folder is no image; None where it is one."""
+    try:
+        head = head_of(local_path(entry))
+    except SourceError as error:
+        return error.problem.partition(": ")[2].removesuffix(".") or error.problem
+    except OSError as error:
+        return error.strerror or "unreadable"
+    if not head:
+        return "the file is empty"
+    if image_format(head, entry.suffix) is not None:
+        return None
+    kind = still_format(head)
+    return NOT_AN_IMAGE if kind is None else f"a picture of a kind that is not supported ({kind})"

@@ -9,12 +9,16 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from handdgp_core.errors import SourceError, UsageError
+from handdgp_core.files import expanded
 from handdgp_core.sources.capture import CaptureFactory, open_capture
 from handdgp_core.sources.demo import DEMO_FOLDER, DemoSource
-from handdgp_core.sources.image_folder import SUFFIXES, ImageFolderSource
+from handdgp_core.sources.file_kinds import head_of, image_format, is_session
+from handdgp_core.sources.image_folder import ImageFolderSource
+from handdgp_core.sources.names import local_path, shown_name
 from handdgp_core.sources.protocol import Source
 from handdgp_core.sources.reconnect import ReconnectingSource
-from handdgp_core.sources.stream import SCHEMES, is_url, open_stream
+from handdgp_core.sources.stream import open_stream
+from handdgp_core.sources.urls import SCHEMES, is_url
 from handdgp_core.sources.video import VideoSource
 from handdgp_core.sources.webcam import WebcamSettings, WebcamSource, open_webcam
 
@@ -41,7 +45,7 @@ def open_source(
         loop: let videos, sessions and the demo start again at their end.
         reconnect: let webcams and streams be looked for after a loss.
         demo_folder: where the demo lies.
-        capture_factory: what opens webcams, streams and videos.
+        capture_factory: what opens webcams and streams.
 
     Raises:
         UsageError: an empty spec or an unknown kind of URL.
@@ -52,12 +56,12 @@ def open_source(
     if not spec:
         raise UsageError("No source is given.", hint=f"Give {ACCEPTED}.")
     if spec == "demo":
-        return DemoSource(demo_folder, loop, capture_factory)
+        return DemoSource(demo_folder, loop)
     if is_webcam(spec):
         return _open_webcam(spec, webcam, reconnect, capture_factory)
     if is_url(spec):
         return open_stream(spec, capture_factory, reconnect, loop)
-    return _open_path(_local_path(spec), loop, capture_factory)
+    return _open_path(_local_path(spec), loop)
 
 
 def is_webcam(spec: str) -> bool:
@@ -79,35 +83,47 @@ def _open_webcam(
 def _local_path(spec: str) -> Path:
     parts = urlsplit(spec)
     if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    if "://" in spec:
+        spec = url2pathname(parts.path)
+    elif "://" in spec:
         raise UsageError(f"Cannot open {parts.scheme}:// URLs.", hint=f"Supported are {', '.join(SCHEMES)}.")
-    return Path(spec).expanduser()
+    try:
+        return local_path(spec)
+    except SourceError as error:
+        if error.problem.endswith("does not exist."):
+            hint = f"{_suggestion(expanded(spec))} A source is {ACCEPTED}."
+            raise SourceError(error.problem, hint=hint) from None
+        raise
 
 
-def _open_path(path: Path, loop: bool, capture_factory: CaptureFactory) -> Source:
+def _open_path(path: Path, loop: bool) -> Source:
+    """By content: what is neither folder, session nor image is a video, or refused as none."""
     if path.is_dir():
         return ImageFolderSource(path)
-    if not path.exists():
-        raise SourceError(
-            f"Could not open {path}: it does not exist.", hint=f"{_suggestion(path)} A source is {ACCEPTED}."
-        )
-    if path.suffix.lower() in SUFFIXES:
-        return ImageFolderSource(path)
-    if path.suffix.lower() in (".mcap", ".part"):
+    try:
+        head = head_of(path)
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise SourceError(f"Could not open {shown_name(path)}: {reason}.", hint="Check the file.") from error
+    if is_session(head) or path.suffix.lower() in (".mcap", ".part"):
         from handdgp_core.sources.session import SessionSource  # here: its schemas take a moment to import
 
         return SessionSource(path, loop)
-    return VideoSource(path, loop=loop, capture_factory=capture_factory)
+    if image_format(head, path.suffix) is not None:
+        return ImageFolderSource(path)
+    return VideoSource(path, loop=loop)
 
 
 def _suggestion(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
-        return f"Check the path: there is no folder {folder} either."
+        return f"Check the path: there is no folder {shown_name(folder)} either."
     try:
-        names = [entry.name for entry in folder.iterdir()]
+        names = [shown_name(entry.name) for entry in folder.iterdir()]
     except OSError:
         return "Check the path."
     close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(close)}?" if close else f"Check the name: {folder} holds nothing like it."
+    return (
+        f"Did you mean {' or '.join(close)}?"
+        if close
+        else f"Check the name: {shown_name(folder)} holds nothing like it."
+    )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -161,6 +161,14 @@ class BaseSource(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def skipped_in_words(skipped: Sequence[tuple[str, str]]) -> str:
+    """How many were skipped, and the first of them with its reason; empty where there are none."""
+    if not skipped:
+        return ""
+    name, reason = skipped[0]
+    return f"{len(skipped)} skipped (first: {name}: {reason})"
 
 
 def check_index(index: int, count: int, name: str) -> None:

@@ -7,34 +7,18 @@ from urllib.parse import urlsplit
 
 import cv2
 
-from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.privacy import without_secrets
-from handdgp_core.sources.capture import Capture, CaptureFactory, open_capture
+from handdgp_core.errors import SourceError
+from handdgp_core.sources.capture import Capture, CaptureFactory, frame_rate, open_capture
 from handdgp_core.sources.live import LiveSource
 from handdgp_core.sources.protocol import Source
 from handdgp_core.sources.reconnect import ReconnectingSource
-from handdgp_core.sources.video import VideoSource, frame_rate
+from handdgp_core.sources.urls import shown_url
+from handdgp_core.sources.video import VideoSource
 
-SCHEMES = ("rtsp", "rtsps", "rtp", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt")
 OPEN_TIMEOUT_MS = 5000
 READ_TIMEOUT_MS = 5000
+_BY_ANGLE = {0: 1, 90: 6, 180: 3, 270: 8}  # clockwise, as OpenCV counts; EXIF's numbers
 _PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443, "http": 80, "https": 443}
-
-
-def is_url(spec: str) -> bool:
-    """True for `scheme://...` with a scheme that streams use. Raises UsageError where what follows makes no sense."""
-    if spec.partition("://")[0].lower() not in SCHEMES or "://" not in spec:
-        return False
-    try:
-        _ = urlsplit(spec).port  # checked only when asked for
-    except ValueError as error:
-        raise UsageError(f"This is not a stream address: {error}.", hint="Use rtsp://host:port/path.") from error
-    return True
-
-
-def shown_url(url: str) -> str:
-    """The URL without user name, password and query, fit for a window title or a log."""
-    return str(without_secrets(url))
 
 
 def open_stream(
@@ -43,7 +27,7 @@ def open_stream(
     """A stream: live, newest frame first, reconnecting; or a video file where the URL leads to one that has an end.
 
     Args:
-        url: as `SCHEMES`; may carry user and password, which are shown nowhere.
+        url: as `urls.SCHEMES`; may carry user, password and query, which are shown nowhere.
         capture_factory: what opens it.
         reconnect: look for it again after a loss.
         loop: for a file behind a URL, start again at its end.
@@ -54,13 +38,22 @@ def open_stream(
     capture = _connect(url, capture_factory)
     if capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
         capture.release()
-        return VideoSource(url, name=shown_url(url), loop=loop, capture_factory=capture_factory)
+        return VideoSource(url, name=shown_url(url), loop=loop)
     first = _live(url, capture)
     return ReconnectingSource(lambda: _live(url, _connect(url, capture_factory)), first) if reconnect else first
 
 
 def _live(url: str, capture: Capture) -> LiveSource:
-    return LiveSource(capture, shown_url(url), frame_rate(capture), driver_stamps=False)
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # turned by LiveSource, which tells the camera
+    wide, high = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    return LiveSource(
+        capture,
+        shown_url(url),
+        frame_rate(capture),
+        driver_stamps=False,
+        pixel_aspect=wide / high if wide > 0 and high > 0 and 0.25 <= wide / high <= 4.0 else 1.0,
+        orientation=_BY_ANGLE.get(round(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360, 1),
+    )
 
 
 def _connect(url: str, capture_factory: CaptureFactory) -> Capture:

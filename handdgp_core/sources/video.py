@@ -2,51 +2,64 @@
 
 from __future__ import annotations
 
-import math
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.sources.capture import Capture, CaptureFactory, is_picture, open_capture, to_rgb
+from handdgp_core.geometry.picture_transform import PictureTransform, transform_of
 from handdgp_core.sources.frame_times import FrameTimes
-from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index
-from handdgp_core.sources.video_faults import explain_video
+from handdgp_core.sources.names import shown_name
+from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index, skipped_in_words
+from handdgp_core.sources.urls import is_url
+from handdgp_core.sources.video_decoder import Decoder, DecoderFactory, VideoDecoder
+from handdgp_core.sources.video_faults import check_video, explain_video
 from handdgp_core.types import Frame
 
 FALLBACK_FPS = 30.0
 STEP_LIMIT = 48  # up to here walking forward is cheaper than a jump to a key frame
 JUMP_MARGINS = (0, 32, 256)  # how far before the wanted frame a jump aims, one try after the other
 CLOSE_WAIT_S = 0.3
+_WARNINGS_KEPT = 5
 ATTEMPTS = 16  # at a frame that fails, before the video counts as ended
 
 
-def frame_rate(capture: Capture) -> float | None:
-    """Frames per second as the container states it, None where that makes no sense."""
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    return fps if math.isfinite(fps) and 0.1 <= fps <= 1000 else None
+@dataclass(frozen=True)
+class _Picture:
+    """A frame's picture as it is shown."""
+
+    image: NDArray[np.uint8]
+    transform: PictureTransform | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.image.shape[1], self.image.shape[0]
 
 
 class VideoSource(BaseSource):
     """A video file.
 
-    Rotated phone videos come upright (the container's rotation is applied). Frame stamps are the container's times
-    where these rise from frame to frame, else frame number / rate. Damaged frames are left out and counted in
-    `skipped`; a file that ends early ends with a `warning`.
+    Frames come as a player shows them: turned as the display matrix says, with square pixels, each in its own size; how
+    that was done stands on the frame. Frame stamps are the container's times where these rise from frame to frame, else
+    frame number / rate. Damaged frames are left out and counted in `skipped`; a file that ends early, or whose pictures
+    change their size, has a `warning`.
 
     Args:
         path: the file (or a URL of one).
         camera: the camera that took it, where the caller knows; given to every frame.
         loop: start again after the last frame. Frame numbers start again at 0; stamps go on rising.
         name: to show; None takes the file's name.
-        capture_factory: what opens it.
+        decoder_factory: what decodes it.
 
     Raises:
-        SourceError: not there, empty, cut short, not a video, or of a codec that cannot be decoded.
+        SourceError: not there, empty, cut short, not a video, of a codec that cannot be decoded, or to be shown in
+            another way than turned, mirrored and stretched.
     """
 
     is_seekable = True
@@ -57,39 +70,47 @@ class VideoSource(BaseSource):
         camera: Camera | None = None,
         loop: bool = False,
         name: str | None = None,
-        capture_factory: CaptureFactory = open_capture,
+        decoder_factory: DecoderFactory = VideoDecoder,
     ) -> None:
         super().__init__()
         self.path = str(path)
-        self.name = name or Path(path).name
+        self.name = name or shown_name(Path(path).name)
         self.loop = loop
         self._camera = camera
-        self._factory = capture_factory
+        self._factory = decoder_factory
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._warning: str | None = None
+        self._warnings: list[str] = []
         self._lap_ns = 0  # added to the stamps of the current lap
         self._last_stamp_ns = -1
         self._open()
 
     def _open(self) -> None:
-        self._capture = self._factory(self.path, cv2.CAP_FFMPEG)
+        self._decoder = self._decode()
         self._next = 0  # number of the frame that is read next
         self._grabbed_ms: float | None = None  # time of frame `_next` where the decoder already holds it
-        if not self._capture.isOpened():
-            self._capture.release()
-            raise explain_video(self.path, self.name)
-        self._stated_fps = frame_rate(self._capture)
+        self._stated_fps = self._decoder.fps
         self._fps = self._stated_fps or FALLBACK_FPS
         self._times = FrameTimes(self._fps)
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self._count = int(count) if math.isfinite(count) and 0 < count < 1e9 else None
-        self._picture: NDArray[np.uint8] | None = None
-        self._picture = self._first_picture()  # of the grabbed frame, where it was retrieved ahead of reading
+        self._count = self._decoder.frame_count
+        self._picture: _Picture | None = None  # of the grabbed frame, where it was retrieved ahead of reading
+        try:
+            self._picture = self._first_picture()
+        except SourceError:
+            self._decoder.close()
+            raise
         if self._picture is None:
-            self._capture.release()
+            self._decoder.close()
             raise explain_video(self.path, self.name, opened=True)
-        self._size = (self._picture.shape[1], self._picture.shape[0])
+        self._size = self._picture.size
+
+    def _decode(self) -> Decoder:
+        if not is_url(self.path):
+            check_video(self.path)
+        try:
+            return self._factory(self.path)
+        except (OSError, av.FFmpegError) as error:
+            raise explain_video(self.path, self.name) from error
 
     @property
     def size(self) -> tuple[int, int]:
@@ -109,7 +130,8 @@ class VideoSource(BaseSource):
 
     @property
     def warning(self) -> str | None:
-        return self._warning
+        parts = [*self._warnings, skipped_in_words(self.skipped)]
+        return "; ".join(part for part in parts if part) or None
 
     def read(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> Frame | None:
         """Next frame, None after the last one or `close`. `timeout_s` is not needed: decoding takes no waiting."""
@@ -120,7 +142,7 @@ class VideoSource(BaseSource):
                 self._go_to(0)
                 frame = self._read()
             if self._closed.is_set():
-                self._capture.release()
+                self._decoder.close()
                 return None
             return frame
 
@@ -139,10 +161,10 @@ class VideoSource(BaseSource):
 
     def close(self) -> None:
         self._closed.set()
-        # A reader that hangs on a network file holds the lock; it releases the capture itself when it gets free.
+        # A reader that hangs on a network file holds the lock; it closes the decoder itself when it gets free.
         if self._lock.acquire(timeout=CLOSE_WAIT_S):
             try:
-                self._capture.release()
+                self._decoder.close()
             finally:
                 self._lock.release()
 
@@ -150,13 +172,14 @@ class VideoSource(BaseSource):
         while not self._closed.is_set() and self._grab():
             assert self._grabbed_ms is not None
             index, time_ms = self._next, self._grabbed_ms
-            image = self._retrieve() if self._picture is None else self._picture
+            picture = self._retrieve() if self._picture is None else self._picture
             self._drop_grabbed()
-            if image is None:
+            if picture is None:
                 self._skip(index, "its picture cannot be decoded")
                 continue
-            self._size = (image.shape[1], image.shape[0])
-            return Frame(image, self._stamp(index, time_ms), index, camera=self._camera)
+            self._note_size(index, picture.size)
+            stamp_ns = self._stamp(index, time_ms)
+            return Frame(picture.image, stamp_ns, index, camera=self._camera, transform=picture.transform)
         if not self._closed.is_set():
             self._note_end()
         return None
@@ -169,8 +192,8 @@ class VideoSource(BaseSource):
         """
         attempts = ATTEMPTS if self._count is not None and self._next < self._count else 1
         for attempt in range(attempts if self._grabbed_ms is None else 0):
-            if self._capture.grab():
-                time_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+            if self._decoder.grab():
+                time_ms = self._decoder.time_ms()
                 if attempt > 0:
                     self._leap_to(self._times.index_of(time_ms))
                 self._times.note(self._next, time_ms)
@@ -186,23 +209,34 @@ class VideoSource(BaseSource):
     def _drop_grabbed(self) -> None:
         self._next, self._grabbed_ms, self._picture = self._next + 1, None, None
 
-    def _first_picture(self) -> NDArray[np.uint8] | None:
+    def _first_picture(self) -> _Picture | None:
         for _ in range(ATTEMPTS):
             if not self._grab():
                 return None
-            image = self._retrieve()
-            if image is not None:
-                return image
+            picture = self._retrieve()
+            if picture is not None:
+                return picture
             self._skip(self._next, "its picture cannot be decoded")
             self._next, self._grabbed_ms = self._next + 1, None
         return None
 
-    def _retrieve(self) -> NDArray[np.uint8] | None:
+    def _retrieve(self) -> _Picture | None:
         try:
-            good, image = self._capture.retrieve()
-        except cv2.error:
+            stored = self._decoder.retrieve()
+        except SourceError as error:
+            raise SourceError(f"Could not read {self.name}. {error.problem}", hint=error.hint) from error
+        if stored is None:
             return None
-        return to_rgb(image) if good and is_picture(image) else None
+        transform = transform_of(stored.image, stored.pixel_aspect, stored.orientation)
+        return _Picture(stored.image if transform is None else transform.show(stored.image), transform)
+
+    def _note_size(self, index: int, size: tuple[int, int]) -> None:
+        if size != self._size and len(self._warnings) < _WARNINGS_KEPT:
+            before, now = (f"{width}x{height}" for width, height in (self._size, size))
+            text = f"{self.name}: the picture changes from {before} to {now} at frame {index}"
+            if text not in self._warnings:  # on every lap
+                self._warnings.append(text)
+        self._size = size
 
     def _stamp(self, index: int, time_ms: float) -> int:
         stamp_ns = round(time_ms * 1e6 if self._times.are_sane else index * 1e9 / self._fps)
@@ -218,7 +252,7 @@ class VideoSource(BaseSource):
         promised, read = self._count, self._next
         # Containers without an exact count estimate it from the duration: a frame or two less is no damage.
         if promised is not None and read < promised - max(2, promised // 50):
-            self._warning = (
+            self._warnings.append(
                 f"{self.name} ends early: {read} of {promised} frames could be read. The file was cut short or is "
                 "damaged; copy it again to get the rest"
             )
@@ -252,11 +286,11 @@ class VideoSource(BaseSource):
         """Jump to about `margin` frames before `index`, see from the time where that was, and walk the rest."""
         if self._closed.is_set():
             return True
-        self._capture.set(cv2.CAP_PROP_POS_FRAMES, max(index - margin, 0))
+        self._decoder.jump(max(index - margin, 0))
         self._grabbed_ms = None
-        if not self._capture.grab():
+        if not self._decoder.grab():
             return False
-        time_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+        time_ms = self._decoder.time_ms()
         landed = self._times.index_of(time_ms)
         if landed is None or landed > index:
             return False
@@ -265,8 +299,10 @@ class VideoSource(BaseSource):
 
     def _rewind(self) -> None:
         """From the very start by opening again: the one way that works for every container."""
-        self._capture.release()
-        self._capture = self._factory(self.path, cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise SourceError(f"Could not rewind {self.name}: it can no longer be opened.", hint="Open it again.")
+        self._decoder.close()
+        try:
+            self._decoder = self._decode()
+        except SourceError as error:
+            hint = "Open it again."
+            raise SourceError(f"Could not rewind {self.name}: it can no longer be opened.", hint=hint) from error
         self._next, self._grabbed_ms = 0, None

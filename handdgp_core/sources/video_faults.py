@@ -5,51 +5,69 @@ from __future__ import annotations
 from pathlib import Path
 
 from handdgp_core.errors import SourceError
+from handdgp_core.sources.file_kinds import head_of, image_format, looks_like_text, still_format
+from handdgp_core.sources.names import local_path, shown_name
+from handdgp_core.sources.urls import is_url
+
+__all__ = ["check_video", "explain_video", "mp4_box", "video_codec"]
 
 _CONVERT = "Convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4."
+CONVERT_PICTURE = "Save it as JPEG or PNG; a phone can be set to take JPEG pictures (most compatible)."
 _COPY = "Copy or export the file again."
-_HEAD = 4096
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
-_PICTURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_YUV4MPEG = b"YUV4MPEG2 "
 _CONTAINERS = {b"\x1aE\xdf\xa3": "Matroska or WebM", b"OggS": "Ogg", b"FLV": "Flash", b"\0\0\x01\xba": "MPEG"}
 
 
-def explain_video(path: str, name: str, opened: bool = False) -> SourceError:
-    """The error for a file that OpenCV does not open (or, `opened`, opens without giving one frame)."""
-    file = Path(path)
-    if not file.is_file():
-        reason = "it is not a file" if file.exists() else "the file does not exist"
-        return SourceError(f"Could not open {path}: {reason}.", hint="Check the path.")
-    size = file.stat().st_size
-    if size == 0:
-        return SourceError(f"Could not open {name}: the file is empty.", hint=_COPY)
+def check_video(path: str) -> None:
+    """Refuse, before a decoder sees it, what is no video: FFmpeg takes texts for lists and pictures for videos.
+
+    Raises:
+        SourceError: nothing there, not a file, empty, unreadable, a text, or a still picture.
+    """
+    file = local_path(path)
+    name = shown_name(file.name)
+    if file.is_dir():
+        raise SourceError(f"Could not open {name}: it is a folder.", hint="Choose a video file.")
     try:
-        head = _head(file)
-        reason, hint = _explain_bytes(file, head)
+        head = head_of(file)
     except OSError as error:
-        reason, hint = f"the file cannot be read ({error.strerror})", "Check the file's permissions."
+        raise _failed(name, f"the file cannot be read ({error.strerror})", "Check the file's permissions.") from error
+    if not head:
+        raise _failed(name, "the file is empty", _COPY)
+    kind = image_format(head, file.suffix)
+    if kind is not None:
+        raise _failed(name, f"this is a {kind} image, not a video", "Open the folder that holds the images instead.")
+    kind = still_format(head)
+    if kind is not None:
+        raise _failed(name, f"it is a picture of a kind that is not supported ({kind})", CONVERT_PICTURE)
+    if looks_like_text(head) and not head.startswith(_YUV4MPEG):
+        raise _failed(name, "this is a text file, not a video", "Choose a video file.")
+
+
+def explain_video(path: str, name: str, opened: bool = False) -> SourceError:
+    """The error for a file that the decoder does not open (or, `opened`, opens without giving one frame)."""
+    if is_url(path):
+        return _failed(name, "there is no video that can be decoded", "Check the address.")
+    file = Path(path)
+    try:
+        reason, hint = _explain_bytes(file, head_of(file))
+        size = file.stat().st_size
+    except OSError as error:
+        return _failed(name, f"the file cannot be read ({error.strerror})", "Check the file's permissions.")
     if opened and "codec" not in reason:
         reason = f"it holds no frame that can be decoded ({size} bytes)"
+    return _failed(name, reason, hint)
+
+
+def _failed(name: str, reason: str, hint: str) -> SourceError:
     return SourceError(f"Could not open {name}: {reason}.", hint=hint)
-
-
-def looks_like_text(head: bytes) -> bool:
-    """True for bytes that are readable text."""
-    if not head or b"\0" in head:
-        return False
-    try:
-        text = head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # a character cut at the end of what was read is no reason
-            return False
-        text = head[: error.start].decode("utf-8")
-    return sum(character.isprintable() or character.isspace() for character in text) > 0.95 * len(text)
 
 
 def video_codec(file: Path) -> str | None:
     """Four-character code of the video track of an MP4 or AVI file, None where there is none to be found."""
-    if _is_avi(_head(file)):
-        content = _head(file)
+    if _is_avi(head_of(file)):
+        content = head_of(file)
         place = content.find(b"vids")
         return _printable(content[place + 4 : place + 8]) if place >= 0 else None
     moov = mp4_box(file, b"moov") or b""
@@ -84,11 +102,6 @@ def mp4_box(file: Path, kind: bytes) -> bytes | None:
 
 def _explain_bytes(file: Path, head: bytes) -> tuple[str, str]:
     """The reason and the hint."""
-    if looks_like_text(head):
-        return "this is a text file, not a video", "Choose a video file."
-    for magic, kind in _PICTURES.items():
-        if head.startswith(magic):
-            return f"this is a {kind} image, not a video", "Open the folder that holds the images instead."
     if head[4:8] in _MP4_BOXES:
         if mp4_box(file, b"moov") is None:
             return (
@@ -102,7 +115,7 @@ def _explain_bytes(file: Path, head: bytes) -> tuple[str, str]:
         if head.startswith(magic):
             return f"the {kind} file is damaged at its start or its codec is not supported", _CONVERT
     hint = "Choose a video (mp4, mov, avi, webm, mkv), an image, or a folder of images."
-    return "not a recognised video format", hint
+    return "not a recognised video or image format", hint
 
 
 def _explain_codec(file: Path) -> tuple[str, str]:
@@ -114,11 +127,6 @@ def _explain_codec(file: Path) -> tuple[str, str]:
 
 def _is_avi(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:12] == b"AVI "
-
-
-def _head(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(_HEAD)
 
 
 def _printable(code: bytes) -> str:

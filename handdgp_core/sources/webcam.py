@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.sources.capture import Capture, CaptureFactory, open_capture
+from handdgp_core.sources.capture import Capture, CaptureFactory, frame_rate, open_capture
 from handdgp_core.sources.live import LiveSource
 from handdgp_core.sources.webcam_faults import explain_webcam
 from handdgp_core.sources.webcam_list import WebcamInfo, list_webcams
@@ -109,9 +109,7 @@ class WebcamSource(LiveSource):
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.settings = settings or WebcamSettings()
-        on_linux = sys.platform.startswith("linux")
-        # Probing would open the very camera that is wanted; names without probing exist on Linux alone.
-        info = next((camera for camera in cameras() if camera.index == index), None) if on_linux else None
+        info = next((camera for camera in cameras() if camera.index == index), None)
         self.index = index
         self.identity = info.identity if info else str(index)
         capture = _open(index, self.settings, capture_factory)
@@ -124,7 +122,7 @@ class WebcamSource(LiveSource):
         super().__init__(
             capture,
             info.name if info else f"webcam {index}",
-            _frame_rate(capture),
+            frame_rate(capture),
             is_gone=lambda: bool(path) and not os.path.exists(str(path)),
             clock_ns=clock_ns,
         )
@@ -142,7 +140,7 @@ def open_webcam(identity: str | int, settings: WebcamSettings | None = None, **o
     """Open by number, device file or stable link.
 
     Args:
-        identity: 0, "0", "/dev/video0", or a link such as those under /dev/v4l/by-id.
+        identity: 0, "0", "/dev/video0", a link such as those under /dev/v4l/by-id, or another `WebcamInfo.identity`.
         settings: what to ask for.
         options: for `WebcamSource`.
 
@@ -152,11 +150,17 @@ def open_webcam(identity: str | int, settings: WebcamSettings | None = None, **o
     return WebcamSource(webcam_index(identity), settings, **options)  # type: ignore[arg-type]
 
 
-def webcam_index(identity: str | int) -> int:
-    """OpenCV's number for a number, a device file or a link to one. Raises SourceError for anything else."""
+def webcam_index(identity: str | int, cameras: Callable[[], list[WebcamInfo]] = list_webcams) -> int:
+    """OpenCV's number for a number, a device file, a link to one, or the identity of a connected camera.
+
+    Raises SourceError for anything else.
+    """
     text = str(identity)
     if text.isdigit():
         return int(text)
+    listed = next((camera.index for camera in cameras() if camera.identity == text), None)
+    if listed is not None:
+        return listed
     node = Path(os.path.realpath(text)).name
     number = node.removeprefix("video")
     if node.startswith("video") and number.isdigit():
@@ -204,8 +208,3 @@ def _lens_state(capture: Capture) -> LensState:
     if not any(values):
         return LensState()
     return LensState(autofocus, focus, zoom)
-
-
-def _frame_rate(capture: Capture) -> float | None:
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    return fps if math.isfinite(fps) and 0 < fps < 1000 else None

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import cv2
 
-from handdgp_core.sources.capture import CaptureFactory, open_capture
-
 SYSTEM_FOLDER = Path("/sys/class/video4linux")
 DEVICE_FOLDER = Path("/dev")
-PROBED_CAMERAS = 6
 _QUERY_CAPABILITIES = 0x80685600  # VIDIOC_QUERYCAP of linux/videodev2.h
 _CAPABILITIES_SIZE = 104
 _CAPTURE = 0x1 | 0x1000  # single- and multi-planar video capture
+# Each API numbers cameras in an order of its own: list with the one that `webcam` opens first.
+_LISTED_API = {"win32": cv2.CAP_DSHOW, "darwin": cv2.CAP_AVFOUNDATION}
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,8 @@ class WebcamInfo:
         index: the number that OpenCV opens.
         name: as the maker calls it; "camera N" where the system does not say.
         path: device file, or None outside Linux.
-        identity: stays the same when the camera is plugged in again (on Linux the link in /dev/v4l/by-id, else
-            by-path, else the device file); outside Linux the number.
+        identity: stays the same when the camera is plugged in again or two cameras swap numbers. On Linux the link in
+            /dev/v4l/by-id, else by-path, else the device file; on Windows the device's path, on macOS its unique ID.
     """
 
     index: int
@@ -44,21 +43,17 @@ def list_webcams(
     device_folder: Path = DEVICE_FOLDER,
     can_capture: Callable[[Path], bool] | None = None,
     platform: str = sys.platform,
-    capture_factory: CaptureFactory = open_capture,
 ) -> list[WebcamInfo]:
-    """Cameras in the order of their numbers; empty where there is none.
-
-    On Linux nothing is switched on: names come from the kernel, and nodes that carry no pictures (metadata) are left
-    out. Elsewhere the first numbers are opened one after the other, which takes a moment and lights their lamps.
+    """Cameras in the order of their numbers; empty where there is none. No camera is switched on for it.
 
     Args:
-        system_folder, device_folder: where the kernel lists video devices and keeps their files.
-        can_capture: tells of a device file whether it gives pictures; None asks the kernel.
+        system_folder, device_folder: where the Linux kernel lists video devices and keeps their files.
+        can_capture: tells of a Linux device file whether it gives pictures (others carry metadata); None asks the
+            kernel.
         platform: as `sys.platform`.
-        capture_factory: what opens a camera where probing is the only way.
     """
     if not platform.startswith("linux"):
-        return _probe(capture_factory)
+        return _list_elsewhere(platform)
     found = []
     for node in system_folder.glob("video*"):
         number = node.name.removeprefix("video")
@@ -109,11 +104,13 @@ def _node_index(path: Path) -> int:
         return 0
 
 
-def _probe(capture_factory: CaptureFactory) -> list[WebcamInfo]:
-    found = []
-    for index in range(PROBED_CAMERAS):
-        capture = capture_factory(index, cv2.CAP_ANY)
-        if capture.isOpened():
-            found.append(WebcamInfo(index, f"camera {index}", None, str(index)))
-        capture.release()
-    return found
+def _list_elsewhere(platform: str) -> list[WebcamInfo]:
+    # Not used on Linux: it knows neither links that survive replugging nor multi-planar cameras there.
+    from cv2_enumerate_cameras import enumerate_cameras
+
+    api = _LISTED_API.get(platform)
+    cameras = enumerate_cameras(api) if api is not None else []
+    return [
+        WebcamInfo(camera.index, camera.name or f"camera {camera.index}", None, camera.path or str(camera.index))
+        for camera in cameras
+    ]

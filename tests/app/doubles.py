@@ -170,12 +170,13 @@ class ScriptedEstimator:
 
     def __init__(self, hands: list[Hand] | None = None, fails_at: int | None = None, slow_s: float = 0.0) -> None:
         self.hand_length_m: float | None = None
+        self.hand_length_std = 0.0
         self.max_hands = 2
         self.muted: frozenset[int] = frozenset()
         self.stage_ms = {"detection": 1.0, "network": 2.0}
         self.hands, self._fails_at, self._slow_s = hands, fails_at, slow_s
         self.calls = 0
-        self.resets = 0
+        self.resets = self.restored = 0
         self.closed = False
         self.cameras: list[Camera] = []
         self.indices: list[int] = []
@@ -191,6 +192,12 @@ class ScriptedEstimator:
 
     def reset(self) -> None:
         self.resets += 1
+
+    def snapshot(self) -> object:
+        return None
+
+    def restore(self, state: object) -> None:
+        self.restored += 1
 
     def close(self) -> None:
         self.closed = True

@@ -36,7 +36,7 @@ def test_a_recorder_gets_no_frame_of_a_paused_live_source_but_those_stepped_to()
 
     worker = CaptureWorker(lambda: source, report)
     recorded: list[int] = []
-    worker.on_frame = lambda frame: recorded.append(frame.index)
+    worker.on_frame = (lambda frame: recorded.append(frame.index),)
     cues.update({3: worker.pause, 6: worker.step, 9: worker.resume})
     worker.start()
     assert worker.join(WAIT_S) and not failures

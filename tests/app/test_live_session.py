@@ -45,12 +45,14 @@ def _session(qapp: QApplication, source: Path | str, tmp_path: Path, **estimator
 
 
 def test_the_command_line_goes_before_the_settings_and_is_remembered(qapp, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    options = LiveOptions(settings_path=tmp_path / "s.json", hand_length_mm=171.0, device="cpu", viewport=False)
+    options = LiveOptions(
+        settings_path=tmp_path / "s.json", hand_length_mm=171.0, hand_length_percent=6.0, device="cpu", viewport=False
+    )
     session = LiveSession(options, make_estimator=lambda settings: ScriptedEstimator(), application=qapp)
     assert session.settings.current.hand_length_enabled and session.settings.current.device == "cpu"
     session.finish()
     kept, _ = load_settings(tmp_path / "s.json")
-    assert kept.hand_length_mm == 171.0
+    assert kept.hand_length_mm == 171.0 and kept.hand_length_percent == 6.0
 
 
 def test_damaged_settings_are_told_in_the_window(qapp, qtbot, tmp_path: Path, folder_of_images: Path) -> None:  # type: ignore[no-untyped-def]

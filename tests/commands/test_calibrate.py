@@ -138,19 +138,27 @@ def test_pictures_that_a_phone_turned_are_turned_back(folder, pictures, capsys):
     camera = Camera.load(folder.parent / "camera.yaml")
     assert camera.size == (640, 360)
     np.testing.assert_allclose(camera.matrix, CAMERA.matrix, rtol=0.01)
-    assert "(EXIF): 00.jpg, 01.jpg, 02.jpg" in said(capsys)
+    assert "sensor's pixels, in which calibrations are: 00.jpg, 01.jpg, 02.jpg" in said(capsys)
 
 
-def test_a_camera_that_was_always_held_upright_is_upright(folder, pictures):
+def test_a_camera_that_was_always_held_upright_is_calibrated_in_pixels_of_its_sensor(folder, pictures):
     exif = Image.Exif()
     exif[0x0112] = 6
     for number, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{number:02d}.jpg", quality=95, exif=exif)
     assert run(folder) == DONE
     camera = Camera.load(folder.parent / "camera.yaml")
-    assert camera.size == (360, 640)
-    middle = CAMERA.matrix[:2, 2]
-    np.testing.assert_allclose(camera.matrix[:2, 2], [359 - middle[1], middle[0]], rtol=0.01)
+    assert camera.size == (640, 360)
+    np.testing.assert_allclose(camera.matrix, CAMERA.matrix, rtol=0.01)
+
+
+def test_pictures_that_were_stored_mirrored_are_named_and_skipped(folder, pictures, capsys):
+    exif = Image.Exif()
+    for number, picture in enumerate(pictures):
+        exif[0x0112] = 2 if number == 0 else 1
+        Image.fromarray(picture).save(folder / f"{number:02d}.jpg", quality=95, exif=exif)
+    assert run(folder) == DONE
+    assert "stored mirrored: 00.jpg" in said(capsys)
 
 
 OTHER_BOARDS = {

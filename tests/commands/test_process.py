@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.cli.main import main
 from app.cli.options import BAD_INPUT, CANCELLED, DONE
@@ -151,7 +152,7 @@ def test_a_picture_without_a_hand_gives_an_empty_but_valid_table(tmp_path: Path)
     cv2.imwrite(str(source / "grey.png"), np.full((120, 160, 3), 99, np.uint8))
     assert main(["process", str(source), "--output", str(tmp_path / "out")]) == DONE
     with np.load(tmp_path / "out" / "predictions.npz") as predictions:
-        assert predictions["vertices_m"].shape == (0, 1609, 3)
+        assert predictions["vertices_m"].shape == (0, 1609, 3) and predictions["image"].shape == (0,)
 
 
 def test_a_calibration_of_another_shape_is_refused(
@@ -195,3 +196,74 @@ def test_ctrl_c_stops_and_keeps_what_is_done(tmp_path: Path) -> None:
     with np.load(out / "predictions.npz") as predictions:
         assert len(predictions["frame_index"]) == summary["hands"]
     assert not list(out.rglob("*.part"))
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same hand three times: as stored, turned by a tag, and a picture of another camera."""
+    path = tmp_path_factory.mktemp("mixed")
+    image = hand_pictures(1)[0][0]
+    Image.fromarray(image).save(path / "1.png")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(np.ascontiguousarray(image[::-1, ::-1])).save(path / "2.png", exif=exif)
+    Image.fromarray(np.ascontiguousarray(image[:, 100:540])).save(path / "3.png")
+    return path
+
+
+def test_a_turned_picture_is_solved_with_the_turned_camera_and_one_that_does_not_fit_is_named(
+    mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Principal point off the middle: pictures turned by 180 degrees show the world turned about the axis."""
+    matrix = CAMERA.matrix.copy()
+    matrix[:2, 2] += (20, -15)
+    Camera(640, 480, matrix).save(tmp_path / "camera.yaml")
+    arguments = ["process", str(mixed), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--calibration", str(tmp_path / "camera.yaml")]) == DONE
+    assert "1 skipped (first: 3.png: The calibration" in said(capsys)
+    with np.load(tmp_path / "out" / "predictions.npz") as predictions:
+        assert predictions["image"].tolist() == ["1.png", "2.png"]
+        upright, turned = predictions["root_m"]
+    shift_m = turned - upright  # the centre moves by twice what it is off
+    np.testing.assert_allclose(shift_m[:2], np.array([40, -30]) / CAMERA.matrix[0, 0] * upright[2], atol=2e-3)
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["source"]["skipped"][0][0] == "3.png" and summary["camera"]["scaled_from"] is None
+
+
+def test_a_scaled_calibration_and_a_video_cut_short_are_told(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = clip.read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: len(content) // 2])
+    replace(CAMERA.scaled_to(1280, 960), source="calibrated", derived_from=None).save(tmp_path / "camera.yaml")
+    arguments = ["process", str(tmp_path / "cut.avi"), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--calibration", str(tmp_path / "camera.yaml")]) == DONE
+    text = said(capsys)
+    assert "cut.avi ends early" in text and "for 1280x960 and was scaled to 640x480" in text
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["camera"]["scaled_from"] == [1280, 960]
+
+
+def test_names_that_are_not_utf8_and_names_with_a_colon_are_processed(mixed: Path, tmp_path: Path) -> None:
+    place = os.fsencode(tmp_path)
+    os.mkdir(place + b"/caf\xe9")
+    for name in (b"caf\xe9.png", b"2026-11-27T10:15:00.png"):
+        shutil.copy(mixed / "1.png", place + b"/caf\xe9/" + name)
+    source = os.fsdecode(place + b"/caf\xe9")
+    assert main(["process", source, "--output", str(tmp_path / "out"), "--export", "csv"]) == DONE
+    with np.load(tmp_path / "out" / "predictions.npz") as predictions:
+        assert predictions["image"].tolist() == ["2026-11-27T10:15:00.png", "caf\\xe9.png"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["source"]["name"] == "caf\\xe9"
+
+
+def test_the_summary_names_a_checkpoint_without_its_folder(mixed: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "private" / "mine.safetensors"
+    weights.parent.mkdir()
+    shutil.copy(ROOT / "assets" / "weights" / "open.safetensors", weights)
+    assert main(["process", str(mixed), "--output", str(tmp_path / "out"), "--model", str(weights)]) == DONE
+    assert "private" not in (tmp_path / "out" / "summary.json").read_text()

@@ -99,7 +99,7 @@ def test_networks_are_timed(tmp_path: Path) -> None:
         (["train", "--config", TINY, "--resume"], "--resume"),
         (["bench", "network"], "--config"),
         (["evaluate", "--dataset", "freihand", "--root", "{tmp}", "--output", "{tmp}/m.json"], "lmb.informatik"),
-        (["evaluate", "--dataset", "ho3d", "--root", "{tmp}", "--output", "{tmp}/m.json"], "MANO"),
+        (["evaluate", "--dataset", "ho3d", "--root", "{tmp}", "--output", "{tmp}/m.json"], "tugraz"),
         (["import-weights", "{tmp}/no.ckpt", "--template", "{tmp}", "--output", "{tmp}/x.safetensors"], "no.ckpt"),
     ],
     ids=lambda value: "-".join(value[:3]).replace("/", "_")[:40] if isinstance(value, list) else "",

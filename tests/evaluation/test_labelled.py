@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,14 +14,17 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from handdgp_core.augmentation import AppearanceSettings, ViewPairs, render_views
+from handdgp_core.augmentation.geometry import draw_geometry
 from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.detection.landmarker import Detection
+from handdgp_core.detection.looks import Look
 from handdgp_core.drawing.examples import Examples
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.labelled import evaluate_estimator, evaluate_network, view_settings
 from handdgp_core.evaluation.summary import summarise
 from handdgp_core.geometry.positioning import Method, position
-from handdgp_core.networks import HandDGP, RelativeOutput
+from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.networks import HandDGP, RectificationConfig, RelativeOutput
 from tests.meshes import SMALL_NETWORK, small_template
 
 MATRIX = np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]])
@@ -118,7 +122,7 @@ def test_cancelling_keeps_what_is_done() -> None:
 class NoHands:
     """Finds nothing, ever."""
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
         return []
 
     def close(self) -> None:
@@ -132,3 +136,44 @@ def test_hands_that_the_program_does_not_find_count_as_missed() -> None:
     pairs = evaluate_estimator(estimator, hands, lambda *_: None)
     figures = summarise(pairs)
     assert (figures["hands"], figures["found"], figures["camera_space_mm"]["count"]) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("method", ["published", "refined"])
+def test_figures_show_the_solve_that_the_network_is_meant_for(method: Method) -> None:
+    hands = [labelled(number) for number in range(2)]
+    oracle, examples = Oracle(hands, 2), Examples(2)
+    noise = torch.Generator().manual_seed(0)
+    (answer,) = oracle._answers
+    uv = answer.keypoints_uv + 0.02 * torch.randn(answer.keypoints_uv.shape, generator=noise)
+    oracle._answers = [answer._replace(keypoints_uv=uv)]
+    oracle.config = SMALL_NETWORK.model_copy(update={"positioning": method})
+    found = evaluate_network(oracle, hands, lambda *_: None, None, examples, 2)
+    centres = {name: np.array([joints.mean(axis=0) for joints in pairs.predicted_m]) for name, pairs in found.items()}
+    assert np.abs(centres["published"] - centres["refined"]).max() > 1e-3
+    drawn = np.array([oracle.template.keypoint_regressor @ e.vertices_m for e in examples.kept]).mean(axis=1)
+    np.testing.assert_allclose(drawn, centres[method], atol=1e-6)
+
+
+def test_a_given_length_takes_the_place_of_the_predicted_one() -> None:
+    hands = [labelled(0)]
+    length_m = float(hand_length_m(hands[0].keypoints_m))
+    oracle = Oracle(hands, 1, error=0.1)
+    pairs = evaluate_network(oracle, hands, lambda *_: None, batch_size=1, hand_length_m=length_m)["refined"]
+    assert summarise(pairs, left_out=())["camera_space_mm"]["mean"] < 0.1
+
+
+def test_mobrecons_protocol_shows_130_pixels_about_the_middle() -> None:
+    hand = replace(labelled(0), image=np.zeros((224, 224, 3), np.uint8))
+    matrix = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
+    hand = replace(hand, matrix=matrix, handedness="right")
+    config = SMALL_NETWORK.model_copy(update={"rectification": RectificationConfig(policy="published")})
+    network = HandDGP(config, small_template())
+    middle = 111.5 + 65.0 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    for protocol, is_middle in (("mobrecon", True), ("keypoints", False)):
+        geometry = draw_geometry(hand, view_settings(network, protocol), np.random.default_rng(0), 1)
+        assert np.allclose(geometry.square_px, middle) == is_middle
+    # The other policy looks at the same 130 px through its virtual camera.
+    settings = view_settings(HandDGP(SMALL_NETWORK, small_template()), "mobrecon")
+    fitted = draw_geometry(hand, settings, np.random.default_rng(0), 1)
+    edge = fitted.view_from_image(0) @ np.array([111.5, 111.5 + 65, 1])
+    assert edge[1] / edge[2] == pytest.approx(SMALL_NETWORK.image_size - 0.5, abs=0.6)

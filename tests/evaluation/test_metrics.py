@@ -36,7 +36,6 @@ def test_a_known_shift_has_known_errors() -> None:
     assert metrics.depth_error_mm(predicted, true) == pytest.approx([4.0, 4.0])
     assert metrics.depth_bias_mm(predicted, true) == pytest.approx([-4.0, -4.0])
     assert metrics.lateral_error_mm(predicted, true) == pytest.approx([3.0, 3.0])
-    assert metrics.relative_joint_error_mm(predicted, true, 9) == pytest.approx([0.0, 0.0], abs=1e-9)
 
 
 def test_alignment_removes_a_similarity_and_nothing_else(hands: tuple[np.ndarray, np.ndarray]) -> None:
@@ -82,3 +81,23 @@ def test_left_out_joints_do_not_count_and_ranges_hold_their_hands() -> None:
 def test_an_empty_data_set_gives_no_numbers() -> None:
     figures = summarise(Pairs())
     assert figures["hands"] == 0 and math.isnan(figures["camera_space_mm"]["mean"])
+
+
+def test_a_body_is_aligned_at_its_pelvis_even_where_the_pelvis_does_not_count() -> None:
+    rng = np.random.default_rng(5)
+    pairs = Pairs(keypoint_count=29)
+    true = rng.normal(0, 0.3, (29, 3)) + [0, 0, 4]
+    wrong = true + [0.05, 0, 0]
+    wrong[9] += 0.2  # the joint that the wrist of a hand hands over to
+    pairs.add(true, wrong)
+    for left_out in ((), (0,)):
+        figures = summarise(pairs, left_out)
+        assert figures["reference_joint"] == 0
+        assert figures["root_relative_mm"]["mean"] == pytest.approx(1e3 * 0.2 * 3**0.5 / (29 - len(left_out)))
+
+
+def test_the_middle_fingers_base_may_be_left_out_beside_the_wrist() -> None:
+    pairs = Pairs()
+    true = np.random.default_rng(1).normal(0, 0.05, (21, 3)) + [0, 0, 0.5]
+    pairs.add(true, true + 0.01)
+    assert summarise(pairs, (0, 9))["root_relative_mm"]["mean"] == pytest.approx(0, abs=1e-9)

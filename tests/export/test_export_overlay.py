@@ -16,6 +16,7 @@ from handdgp_core.drawing.raster import ProjectedMesh, paint_mesh, visible_faces
 from handdgp_core.drawing.text import draw_text, text_size
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.hands.palm import palm_m
 
 MESH_ONLY = OverlayStyle(keypoints=False, root=False, labels=False, opacity=1.0)
 POINTS_ONLY = OverlayStyle(mesh=False, root=False, labels=False, projected=False)
@@ -215,8 +216,9 @@ def test_a_degenerate_hand_shows_its_reason_and_no_mesh(grey, degenerate, camera
 
 def test_labels_say_when_depth_is_a_guess(make_hand, camera):
     hand = make_hand(root_m=np.array([0, 0, 0.314]))
-    assert hand_label(hand, camera) == "right 31.4 cm"
-    assert hand_label(hand, Camera.assumed(320, 240)) == "right ~31.4 cm"
+    distance = f"{np.linalg.norm(palm_m(hand)) * 100:.1f}"
+    assert hand_label(hand, camera) == f"right palm {distance} cm"
+    assert hand_label(hand, Camera.assumed(320, 240)) == f"right palm ~{distance} cm"
 
 
 def test_no_hand_covers_a_label(grey, make_hand, camera):

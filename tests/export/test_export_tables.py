@@ -10,10 +10,12 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from mcap.records import Footer, Message
+from mcap.stream_reader import StreamReader
 
 from handdgp_core import files as folder
-from handdgp_core.errors import OutputError, ShapeError
-from handdgp_core.export import tables
+from handdgp_core.errors import OutputError, ShapeError, SourceError
+from handdgp_core.export import spool
 from handdgp_core.export.csv_table import HEADER, CsvWriter
 from handdgp_core.export.tables import PredictionsWriter
 from handdgp_core.hands.palm import distance_std_m
@@ -221,16 +223,65 @@ def test_a_full_disk_leaves_whole_rows(tmp_path, make_hand, make_frame, monkeypa
     assert [int(row) for row in rows] == [0, 2]
 
 
-def test_npz_that_cannot_be_assembled_leaves_nothing_under_its_name(tmp_path, make_hand, make_frame, monkeypatch):
+def test_npz_that_cannot_be_assembled_keeps_its_rows(tmp_path, make_hand, make_frame, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     writer = PredictionsWriter(tmp_path / "p.npz")
+    writer.add(make_frame(3), [make_hand()])
+    with monkeypatch.context() as patch:
+        patch.setattr(spool.np.lib.format, "write_array_header_1_0", full)
+        with pytest.raises(OutputError, match="full disk") as caught:
+            writer.close()
+    kept = tmp_path / "p.part.mcap"
+    assert list(tmp_path.iterdir()) == [kept] and str(kept) in caught.value.hint
+    with pytest.raises(OutputError, match="did not end"):
+        PredictionsWriter(tmp_path / "p.npz")
+    assert len(spool.finish(kept, tmp_path / "p.npz").places) == 1
+    assert load(tmp_path / "p.npz")["frame_index"].tolist() == [3]
+
+
+def test_a_spool_is_whole_after_every_row_and_can_be_cut_anywhere(tmp_path, make_hand, degenerate, make_frame):
+    """The MCAP library reads it to its end; what a kill leaves of it gives every whole row."""
+    writer = PredictionsWriter(tmp_path / "p.npz")
+    kept = tmp_path / "p.part.mcap"
+    sizes = []
+    for index in range(4):
+        writer.add(make_frame(index, name=f"größer {index}.png"), [make_hand(), degenerate])
+        with open(kept, "rb") as file:
+            records = list(StreamReader(file).records)
+        assert isinstance(records[-1], Footer)
+        assert sum(isinstance(record, Message) and record.channel_id == 3 for record in records) == 2 * (index + 1)
+        sizes.append(kept.stat().st_size)
+    data = kept.read_bytes()
+    writer.close()
+    expected = load(tmp_path / "p.npz")
+    cut = tmp_path / "cut.mcap"
+    for size in range(len(spool.HEAD), len(data), 397):
+        cut.write_bytes(data[:size])
+        found = spool.finish(cut, tmp_path / "cut.npz")
+        assert not found.is_whole
+        back = load(tmp_path / "cut.npz")
+        rows = len(back["degenerate"])
+        assert rows >= 2 * sum(whole <= size for whole in sizes)
+        for name in PER_HAND:
+            np.testing.assert_array_equal(back[name], expected[name][:rows])
+        if rows:
+            np.testing.assert_array_equal(back["faces"], expected["faces"])
+            assert back["image"].tolist() == expected["image"].tolist()[:rows]
+
+
+def test_a_spool_of_nonsense_is_refused(tmp_path, make_hand, make_frame):
+    writer = PredictionsWriter(tmp_path / "p.npz")
     writer.add(make_frame(), [make_hand()])
-    monkeypatch.setattr(tables.np, "savez", full)
-    with pytest.raises(OutputError, match="full disk"):
-        writer.close()
-    assert os.listdir(tmp_path) == []
+    data = (tmp_path / "p.part.mcap").read_bytes()
+    writer.close()
+    other = tmp_path / "other.mcap"
+    for content in (b"", b"\x89MCAP0\r\n", data[:-1].replace(b"162", b"999"), data.replace(b"162", b"x62")):
+        other.write_bytes(content)
+        with pytest.raises(SourceError):
+            spool.finish(other, tmp_path / "other.npz")
+    assert not (tmp_path / "other.npz").exists()
 
 
 def test_csv_cells(tmp_path, make_hand, degenerate, make_frame):

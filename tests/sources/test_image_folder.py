@@ -1,4 +1,6 @@
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -6,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from handdgp_core.errors import SourceError
 from handdgp_core.sources import ImageFolderSource, frames
-from handdgp_core.sources.image_folder import natural_key, read_image
+from handdgp_core.sources.image_folder import natural_key
+from handdgp_core.sources.images import read_image
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "real_val"
 
@@ -67,19 +71,21 @@ def test_others_are_skipped_with_a_reason(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "empty.png").touch()
     (tmp_path / "a.jpg").write_text("no picture at all")
+    (tmp_path / "c.jpg").write_bytes(b"\xff\xd8\xff nor this")
     (tmp_path / "folder").mkdir()
     with ImageFolderSource(tmp_path) as source:
         assert source.size == (8, 6)
         read = list(frames(source))
         source.seek(0)
         assert source.read().name == "b.png"
-    assert [frame.index for frame in read] == [1]
+    assert [frame.index for frame in read] == [0]
     assert dict(source.skipped) == {
-        "notes.txt": "not an image file by its name",
+        "notes.txt": "not an image",
         "empty.png": "the file is empty",
-        "a.jpg": "not an image that can be decoded",
+        "a.jpg": "not an image",
+        "c.jpg": "not an image that can be decoded",
     }
-    assert len(source.skipped) == 3 and "3 files skipped" in source.warning
+    assert len(source.skipped) == 4 and "4 skipped" in source.warning
 
 
 def test_cut_jpeg_is_read_or_skipped_but_never_stops_the_rest(tmp_path):
@@ -95,9 +101,9 @@ def test_cut_jpeg_is_read_or_skipped_but_never_stops_the_rest(tmp_path):
     [
         (np.full((4, 5), 77, np.uint8), (77, 77, 77)),
         (np.full((4, 5), 77 * 257, np.uint16), (77, 77, 77)),
-        (np.tile(np.array([10, 20, 30], np.uint16) * 257, (4, 5, 1)), (30, 20, 10)),
+        (np.tile(np.array([10, 20, 130], np.uint16) * 257, (4, 5, 1)), (130, 20, 10)),
         (np.tile(np.array([10, 20, 30, 128], np.uint8), (4, 5, 1)), (30, 20, 10)),
-        (np.tile(np.array([10, 20, 30, 0], np.uint16) * 257, (4, 5, 1)), (30, 20, 10)),
+        (np.tile(np.array([10, 20, 130, 0], np.uint16) * 257, (4, 5, 1)), (130, 20, 10)),
     ],
     ids=["grey", "grey 16", "colour 16", "RGBA", "RGBA 16"],
 )
@@ -195,13 +201,13 @@ def test_folder_without_images_says_what_is_there(tmp_path):
 
 def test_folder_of_broken_images_is_refused(tmp_path):
     for name in ("a.png", "b.png"):
-        (tmp_path / name).write_text("no picture")
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff no picture")
     with pytest.raises(SourceError, match="None of the 2 images"):
         ImageFolderSource(tmp_path)
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(SourceError, match="No such file"):
+    with pytest.raises(SourceError, match="does not exist"):
         ImageFolderSource(tmp_path / "none")
 
 
@@ -232,3 +238,87 @@ def test_real_annotated_folder():
         assert source.frame_count == 200 and source.warning is None
         assert frame.camera.matrix[0, 0] > 100 and frame.camera.width == frame.image.shape[1]
         assert source.annotations.keypoints_m.shape == (200, 21, 3)
+
+
+def test_every_picture_of_a_folder_keeps_its_own_turn(tmp_path):
+    for tag in range(1, 9):
+        jpeg_turned(tmp_path / f"{tag}.jpg", colours(16, 32), tag)
+    with ImageFolderSource(tmp_path) as source:
+        read = list(frames(source))
+    assert [1 if frame.transform is None else frame.transform.orientation for frame in read] == list(range(1, 9))
+    for frame in read[1:]:
+        assert frame.transform.stored_size == (32, 16) and frame.image.shape[1::-1] == frame.transform.shown_size
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_all_formats_turn_alike(tmp_path, format, tag):
+    stored = np.kron(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40, np.ones((16, 16), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    options = {"tiffinfo": {274: tag}} if format == "TIFF" else {"exif": exif}
+    Image.fromarray(np.repeat(stored[..., None], 3, 2)).save(tmp_path / "a.img", format, **options)
+    with Image.open(tmp_path / "a.img") as picture:
+        expected = np.asarray(ImageOps.exif_transpose(picture), dtype=float)
+    (tmp_path / "a.img").rename(tmp_path / "a")
+    shown = read_image(tmp_path / "a")
+    assert shown.shape == expected.shape and np.abs(shown - expected).mean() < 4
+    assert np.abs(read_image(tmp_path / "a", use_exif=False)[..., 0].astype(float) - stored).mean() < 4
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_fewer_bits_in_sixteen_are_scaled_and_told(tmp_path, bits):
+    ramp = np.linspace(0, (1 << bits) - 1, 200).astype(np.uint16).reshape(10, 20)
+    save(tmp_path / "a.png", ramp)
+    with ImageFolderSource(tmp_path) as source:
+        image = source.read().image
+        assert f"a.png, {bits} bits" in source.warning
+    assert image.max() == 255
+    np.testing.assert_array_equal(image[..., 0], ramp >> (bits - 8))
+
+
+def test_images_are_known_by_content_whatever_their_names(tmp_path, make_video):
+    save(tmp_path / "a.png", colours())
+    (tmp_path / "a.png").rename(tmp_path / "photograph")
+    make_video(tmp_path / "clip.mp4", 3)
+    (tmp_path / "clip.mp4").rename(tmp_path / "clip.jpg")
+    (tmp_path / "b.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    (tmp_path / "c.dng").write_bytes(b"II*\0" + bytes(100))
+    with ImageFolderSource(tmp_path) as source:
+        assert source.names == ("photograph",)
+    assert dict(source.skipped) == {
+        "clip.jpg": "not an image",
+        "b.jpg": "a picture of a kind that is not supported (HEIC)",
+        "c.dng": "a picture of a kind that is not supported (raw photograph)",
+    }
+
+
+def test_pipes_and_devices_in_a_folder_are_skipped_without_waiting(tmp_path):
+    save(tmp_path / "a.png", colours())
+    os.mkfifo(tmp_path / "b.png")
+    (tmp_path / "c.png").symlink_to("/dev/zero")
+    (tmp_path / "d.png").symlink_to(tmp_path / "nothing")
+    with ImageFolderSource(tmp_path) as source:
+        assert source.names == ("a.png",)
+    reasons = dict(source.skipped)
+    assert "pipe" in reasons["b.png"] and "device" in reasons["c.png"] and "does not exist" in reasons["d.png"]
+
+
+def test_names_that_are_not_utf8_are_read_and_stay_apart(tmp_path):
+    for byte in (0xE8, 0xE9):
+        save(tmp_path / "a.png", colours())
+        os.rename(tmp_path / "a.png", os.fsencode(tmp_path) + b"/caf" + bytes([byte]) + b".png")
+    with ImageFolderSource(tmp_path) as source:
+        assert [frame.name for frame in frames(source)] == ["caf\\xe8.png", "caf\\xe9.png"]
+
+
+@pytest.mark.parametrize("size", [(20_000, 10_001), (60_000, 60_000)])
+def test_an_image_that_would_fill_the_memory_is_refused_before(tmp_path, size):
+    """A header alone: the pixels need not be there."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    pixels = zlib.compress(b"")
+    data = struct.pack(">I", len(pixels)) + b"IDAT" + pixels + struct.pack(">I", zlib.crc32(b"IDAT" + pixels))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + data)
+    with pytest.raises(SourceError, match="pixels"):
+        ImageFolderSource(tmp_path)

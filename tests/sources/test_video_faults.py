@@ -6,7 +6,8 @@ import pytest
 
 from handdgp_core.errors import SourceError
 from handdgp_core.sources import VideoSource, frames
-from handdgp_core.sources.video_faults import looks_like_text, mp4_box, video_codec
+from handdgp_core.sources.file_kinds import looks_like_text
+from handdgp_core.sources.video_faults import mp4_box, video_codec
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_text_with_the_name_of_a_video(tmp_path):
 
 
 def test_random_bytes(tmp_path):
-    refused(tmp_path / "a.mp4", np.random.default_rng(0).bytes(20_000), "not a recognised video format")
+    refused(tmp_path / "a.mp4", np.random.default_rng(0).bytes(20_000), "not a recognised video or image format")
 
 
 def test_unknown_codec_is_named(tmp_path, avi):

@@ -1,9 +1,13 @@
 import os
 import sys
+from dataclasses import dataclass
+from types import SimpleNamespace
 
+import cv2
 import pytest
 
 from handdgp_core.sources import WebcamInfo, list_webcams
+from handdgp_core.sources.webcam import webcam_index
 from handdgp_core.sources.webcam_faults import explain_webcam, processes_using
 from handdgp_core.sources.webcam_list import stable_identity
 
@@ -54,12 +58,29 @@ def test_files_that_are_no_cameras_are_not_listed(system):
     assert list_webcams(system / "sys", system / "dev", platform="linux") == []
 
 
-def test_elsewhere_the_numbers_are_tried(scripted_camera):
-    found = list_webcams(platform="win32", capture_factory=scripted_camera)
-    assert [camera.index for camera in found] == list(range(6))
-    assert scripted_camera.open_captures == 0
-    scripted_camera.plugged = False
-    assert list_webcams(platform="darwin", capture_factory=scripted_camera) == []
+@dataclass(frozen=True)
+class Listed:
+    """What cv2_enumerate_cameras says of a camera."""
+
+    index: int
+    name: str
+    path: str | None
+
+
+@pytest.mark.parametrize(("platform", "api"), [("win32", cv2.CAP_DSHOW), ("darwin", cv2.CAP_AVFOUNDATION)])
+def test_elsewhere_a_camera_keeps_its_identity_when_numbers_swap(monkeypatch, platform, api):
+    def listed_as(*cameras):
+        answer = {api: list(cameras)}
+        monkeypatch.setitem(sys.modules, "cv2_enumerate_cameras", SimpleNamespace(enumerate_cameras=answer.__getitem__))
+        return list_webcams(platform=platform)
+
+    first = listed_as(Listed(0, "Left", "usb#1"), Listed(1, "Right", "usb#2"))
+    assert first == [WebcamInfo(0, "Left", None, "usb#1"), WebcamInfo(1, "Right", None, "usb#2")]
+    swapped = listed_as(Listed(0, "Right", "usb#2"), Listed(1, "Left", "usb#1"))
+    assert {camera.identity: camera.name for camera in swapped} == {camera.identity: camera.name for camera in first}
+    assert webcam_index("usb#1", lambda: swapped) == 1
+    assert listed_as(Listed(0, "", None)) == [WebcamInfo(0, "camera 0", None, "0")]
+    assert listed_as() == []
 
 
 def explain(system, index, platform="linux", **more):

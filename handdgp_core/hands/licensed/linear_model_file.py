@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
-from handdgp_core.hands.licensed.restricted_pickle import read_pickle, unreadable
+from handdgp_core.hands.licensed.restricted_pickle import numbers, read_pickle, unreadable, whole_numbers
 
 __all__ = ["LinearModelFile", "read_linear_model"]
 
@@ -47,9 +47,9 @@ def read_linear_model(file: Path, what: str, hint: str) -> LinearModelFile:
     if missing:
         raise unreadable(file, what, f"it has no {', '.join(missing)}", hint)
     try:
-        vertices = np.asarray(content["v_template"], dtype=np.float64)
-        faces = np.asarray(content["f"]).astype(np.int32)
-        regressor = np.asarray(content["J_regressor"], dtype=np.float64)
+        vertices = numbers(content["v_template"])
+        faces = whole_numbers(content["f"])
+        regressor = numbers(content["J_regressor"])
     except (TypeError, ValueError) as error:
         raise unreadable(file, what, f"some values are not arrays ({error})", hint) from error
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from handdgp_core.errors import WeightsError
+from handdgp_core.networks.checkpoints.torch_file import read_torch
+from handdgp_core.pickles import RefusedError
 
 __all__ = ["read_state_dict", "read_torch_file"]
-
-
-class Skipped:
-    """Stands for an object of a type that is not read, such as a training program's settings."""
-
-    def __init__(self, *_args: object, **_named: object) -> None:
-        pass
-
-    def __setstate__(self, _state: object) -> None:
-        pass
 
 
 def read_state_dict(file: Path, hint: str) -> dict[str, Tensor]:
@@ -47,28 +35,21 @@ def read_state_dict(file: Path, hint: str) -> dict[str, Tensor]:
 def read_torch_file(file: Path, hint: str) -> Any:
     """What `torch.save` wrote; numbers and containers as they are, objects of any other type as `Skipped`.
 
-    Nothing of the file runs: PyTorch's weights-only reader takes each unknown type for `Skipped`.
+    Nothing of the file runs, and nothing is made that it does not hold.
 
     Raises:
         WeightsError: a file that is missing or damaged, or that insists on a type that must not be read.
     """
     problem = f"Could not read the PyTorch checkpoint {file}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names and formats that are old
-            unknown = (
-                torch.serialization.get_unsafe_globals_in_checkpoint(str(file)) if zipfile.is_zipfile(file) else []
-            )
-            stand_ins: list[Any] = [(type("Skipped", (Skipped,), {}), name) for name in unknown]
-            with torch.serialization.safe_globals(stand_ins):
-                return torch.load(file, map_location="cpu", weights_only=True)
+        return read_torch(file)
     except FileNotFoundError as error:
         raise WeightsError(f"{problem}: no such file.", hint=hint) from error
     except IsADirectoryError as error:
         raise WeightsError(f"{problem}: it is a folder.", hint=hint) from error
-    except pickle.UnpicklingError as error:
+    except RefusedError as error:
         raise WeightsError(f"{problem}: it holds what must not be read ({_first_line(error)}).", hint=hint) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (RuntimeError, OSError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError) as error:
         raise WeightsError(f"{problem}: a damaged or foreign file ({_first_line(error)}).", hint=hint) from error
 
 

@@ -97,6 +97,7 @@ def published_template(state: Mapping[str, Tensor], levels: tuple[Mesh, ...], na
     expected = list(pairwise(sizes))
     if (
         [matrix.shape for matrix in matrices] != expected
+        or regressor.ndim != 3
         or regressor.shape[0] != 1
         or regressor.shape[2:] != (sizes[0],)
     ):

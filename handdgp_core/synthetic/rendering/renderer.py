@@ -209,9 +209,9 @@ class HandRenderer:
                 f"A camera of {camera.width}x{camera.height} does not fit a renderer of {self.width}x{self.height}.",
                 hint="Scale the camera.",
             )
-        if camera.distortion.size > 5:
+        if camera.distortion.size > 5 or camera.lens != "opencv":
             raise RenderError(
-                f"The renderer cannot draw a lens of {camera.distortion.size} distortion coefficients.",
+                f"The renderer cannot draw a lens of {camera.distortion.size} {camera.lens} coefficients.",
                 hint="Render with the five k1 k2 p1 p2 k3.",
             )
         numbers = [item.surface for item in placed]

@@ -165,7 +165,7 @@ def test_a_derived_profile_is_marked_and_another_shape_is_not_used(rig, person):
     rig.until(lambda: rig.controller.status.phase is Phase.RUNNING)
     assert rig.controller.options.calibration.derived_from is not None
     assert any("check it" in notice.title for notice in rig.notices)
-    rig.until(lambda: "derived from" in rig.window.camera.badge.text())
+    rig.until(lambda: ", at 640 × 360" in rig.window.camera.badge.text())
 
 
 def camera_key():

@@ -14,11 +14,14 @@ from app.wizards.hand_size import HandSizeDialog
 from calib.boards import DEFAULT_BOARD
 from calib.people import PeopleStore
 from calib.poses import look_at
+from calib.sheet import A4
+from handdgp_core.estimation.bone_length import hand_length_from_bone
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.types import Frame
 from tests.app.doubles import hand
 from tests.calib.flat_hand import HandPicture
-from tests.calib.scenes import CAMERA
+from tests.calib.scenes import BOARD, CAMERA
+from tests.calib.test_sheet import SheetUnderHand
 
 
 class HandCamera(BaseSource):
@@ -81,6 +84,8 @@ def test_a_rendered_hand_is_measured_to_three_percent_and_used(rig, laid):
 
 def test_a_ruler_will_do_without_a_calibrated_camera(rig, qtbot):
     dialog = opened(rig, camera=None)
+    assert dialog.under.currentText().startswith("A4")  # needs none
+    dialog.under.setCurrentIndex(0)
     assert "calibrate the camera first" in dialog.state.text()
     assert not dialog.save_button.isEnabled()
     dialog.ruler_button.click()
@@ -90,12 +95,46 @@ def test_a_ruler_will_do_without_a_calibrated_camera(rig, qtbot):
     dialog.ruler_button.click()
     assert rig.controller.options.hand_length_m == pytest.approx(0.191)
     assert rig.window.form.hand_length_mm.value() == 191
+    assert rig.controller.options.hand_length_std == pytest.approx(0.015)
     drawing = HandDrawing()
     qtbot.addWidget(drawing)
     drawing.resize(240, 230)
     drawing.show()
     shades = {drawing.grab().toImage().pixelColor(x, y).rgb() for x in range(0, 240, 5) for y in range(0, 230, 5)}
     assert len(shades) > 2
+    dialog.close()
+
+
+def test_on_a_sheet_of_paper_no_calibration_is_needed(rig):
+    made, random = SheetUnderHand(A4), np.random.default_rng(4)
+    poses = [look_at(BOARD, 0.56, 0.1, turn, 0.05) for turn in (0.5, 2.1, 3.7, 5.3)]
+    pictures = [made.picture(pose, random)[0] for pose in poses]
+    rig.sources["live"] = lambda: HandCamera(pictures)
+    dialog = opened(rig, camera=None)
+    dialog.person.setEditText("Di")
+    rig.until(dialog.save_button.isEnabled)
+    dialog.save_button.click()
+    person = PeopleStore().people()[0]
+    assert person.method == "sheet" and person.percent > 4.4  # a guessed focal length is counted
+    assert person.length_mm == pytest.approx(made.length_m * 1e3, rel=0.04)
+    dialog.close()
+
+
+def test_one_bone_by_a_ruler_gives_the_length_and_says_how_certain_it_is(rig):
+    dialog = opened(rig, camera=None)
+    dialog.person.setEditText("Cy")
+    dialog.bone.setCurrentIndex(dialog.bone.findData("middle"))
+    assert (
+        dialog.ruler.value() == pytest.approx(92.3) and "first joint to finger tip" in dialog.drawing.accessibleName()
+    )
+    dialog.ruler.setValue(83)
+    wanted = hand_length_from_bone("middle", 0.083)
+    assert f"{wanted.length_m * 1e3:.0f} mm ± {200 * wanted.std:.0f} %" in dialog.ruler_answer.text()
+    dialog.ruler_button.click()
+    assert rig.controller.options.hand_length_m == pytest.approx(wanted.length_m, abs=1e-4)
+    assert rig.controller.options.hand_length_std == pytest.approx(wanted.std)
+    assert PeopleStore().people()[0].percent == pytest.approx(200 * wanted.std)
+    assert dialog.bone.currentData() is None and dialog.ruler.value() == pytest.approx(wanted.length_m * 1e3, abs=0.5)
     dialog.close()
 
 

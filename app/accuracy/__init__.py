@@ -1,0 +1,1 @@
+"""`check`: estimated hands against a hand that lies on a board whose place is known. No Qt."""

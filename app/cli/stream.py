@@ -1,0 +1,192 @@
+"""`stream`: hands of a source sent live to other programs, without a window."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.console import cancellable, console
+from app.cli.options import (
+    CANCELLED,
+    DONE,
+    Bone,
+    Calibration,
+    Device,
+    DeviceOption,
+    Fov,
+    HandLength,
+    Model,
+    measured_hand,
+)
+from app.cli.process import hand_length_for
+from app.cli.source_losses import tell_losses
+from app.notices import count_of
+from app.streams.content import StreamFacts, StreamMaker, capture_time_unix_ns
+from app.streams.sinks import SCHEMES, SinkThread, open_sinks
+from handdgp_core.errors import UsageError
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.pipeline import EstimatedFrame, estimated_frames
+from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.sources.open import open_source
+from handdgp_core.sources.pacing import PacedSource
+from handdgp_core.sources.protocol import Source
+from handdgp_core.sources.session import SessionSource
+from handdgp_core.types import Frame
+
+if TYPE_CHECKING:
+    from handdgp_core.estimation.estimator import HandEstimator
+
+_REPORT_S = 5.0
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """What `stream` was asked for; names as on the command line."""
+
+    source: str
+    to: tuple[str, ...]
+    calibration: Path | None = None
+    horizontal_fov_deg: float = 60.0
+    model: str = "open"
+    device: str = "auto"
+    hand_length_m: float | None = None
+    hand_length_std: float = 0.0
+    max_hands: int = 2
+    rate_hz: float | None = None
+    limit: int | None = None
+
+
+def stream(options: StreamOptions) -> bool:
+    """Run `stream`. Returns False if it was cancelled.
+
+    Raises:
+        HandDGPError: bad input, or an address that cannot be used.
+    """
+    if not options.to:
+        schemes = ", ".join(f"{name}://" for name in SCHEMES)
+        raise UsageError("There is nowhere to stream to.", hint=f"Give --to and one of {schemes}.")
+    from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
+    from handdgp_core.estimation.models import limit_threads
+
+    limit_threads(options.model)
+    calibration = Camera.load(options.calibration) if options.calibration else None
+    with ExitStack() as stack:
+        cancelled = stack.enter_context(cancellable())
+        opened = stack.enter_context(open_source(options.source))
+        chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(opened, SessionSource))
+        sinks = open_sinks(options.to)
+        for sink in sinks:
+            stack.callback(sink.close)
+            if sink.address.warning:
+                console.print(sink.address.warning, style="yellow", markup=False, soft_wrap=True)
+        length_m = hand_length_for(opened, options.hand_length_m)
+        estimator = HandEstimator.from_weights(options.model, options.device, length_m, options.max_hands)
+        stack.callback(estimator.close)
+        estimator.hand_length_std = options.hand_length_std
+        console.print(f"Streaming to {', '.join(sink.address.uri for sink in sinks)}; Ctrl-C ends it.", markup=False)
+        source = PacedSource(opened) if opened.is_seekable else opened
+        _run(source, estimator, chooser, sinks, cancelled, options)
+        return not cancelled.is_set()
+
+
+class _Clock:
+    """When each frame was captured, and whether it is due: `select` of the loop sees every frame as it comes."""
+
+    def __init__(self, source: Source, rate_hz: float | None) -> None:
+        self._is_live = not source.is_seekable
+        self._period_ns = 0 if rate_hz is None else int(_SECOND_NS / rate_hz)
+        self._due_ns = 0
+        self.captured_unix_ns = 0
+
+    def select(self, frame: Frame) -> bool:
+        now_ns = time.monotonic_ns()
+        if now_ns < self._due_ns:
+            return False
+        self._due_ns = max(self._due_ns + self._period_ns, now_ns - self._period_ns)
+        self.captured_unix_ns = capture_time_unix_ns(frame, self._is_live)
+        return True
+
+
+def _run(
+    source: Source,
+    estimator: HandEstimator,
+    chooser: CameraChooser,
+    sinks: list[SinkThread],
+    cancelled: threading.Event,
+    options: StreamOptions,
+) -> None:
+    length_mm = None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3
+    maker = StreamMaker(StreamFacts(source.name, estimator.model_name, length_mm))
+    clock, frames, hands, reported_s = _Clock(source, options.rate_hz), 0, 0, time.monotonic()
+    result: EstimatedFrame
+    for result in estimated_frames(
+        source,
+        estimator,
+        chooser,
+        select=clock.select,
+        limit=options.limit,
+        stop=cancelled,
+        on_wait=lambda words: console.print(words, markup=False),
+    ):
+        content = maker.make(result.frame, result.camera, result.hands, clock.captured_unix_ns)
+        for sink in sinks:
+            sink.put(content)
+        frames, hands = frames + 1, hands + len(result.hands)
+        if time.monotonic() - reported_s > _REPORT_S:
+            reported_s = time.monotonic()
+            _report(frames, hands, sinks)
+    _report(frames, hands, sinks)
+    tell_losses(source)
+
+
+def _report(frames: int, hands: int, sinks: list[SinkThread]) -> None:
+    parts = [f"{count_of(frames, 'frame')}, {count_of(hands, 'hand')}"]
+    for sink in sinks:
+        state = sink.problem or f"{sink.sent} sent" + (f", {sink.skipped} skipped" if sink.skipped else "")
+        parts.append(state if sink.problem else f"{sink.address.uri} {state}")
+    console.print("; ".join(parts), markup=False, soft_wrap=True)
+
+
+def command(
+    source: Annotated[
+        str, typer.Argument(help="Webcam number, URL, video, folder of images, recorded session, or demo.")
+    ],
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to", help="; ".join(f"{name}://HOST:PORT {scheme.about}" for name, scheme in SCHEMES.items()) + "."
+        ),
+    ] = None,
+    calibration: Calibration = None,
+    fov: Fov = 60.0,
+    model: Model = "open",
+    device: DeviceOption = Device.auto,
+    hand_length_mm: HandLength = None,
+    bone: Bone = None,
+    max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
+    rate: Annotated[float | None, typer.Option("--rate", min=0.1, max=1000, help="At most this many frames/s.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many frames.")] = None,
+) -> int:
+    """Hands sent live to other programs, without a window. Nothing is sent but to the places named with --to."""
+    hand = measured_hand(hand_length_mm, bone)
+    options = StreamOptions(
+        source=source,
+        to=tuple(to or ()),
+        calibration=calibration,
+        horizontal_fov_deg=fov,
+        model=model,
+        device=device.value,
+        hand_length_m=hand.length_m,
+        hand_length_std=hand.std,
+        max_hands=max_hands,
+        rate_hz=rate,
+        limit=limit,
+    )
+    return DONE if stream(options) else CANCELLED

@@ -1,0 +1,1 @@
+"""Hands sent live to other programs. One file a protocol; nothing is sent unless a destination was named."""

@@ -1,0 +1,90 @@
+"""Which lens model do the views ask for? That which predicts best the views that it was not fitted to.
+
+For each model every view (or all that look alike, as one) is left out in turn; how far its corners then lie from where
+the rest puts them comes from one Gauss-Newton step of the model's own equations, its pose fitted anew. Coefficients
+that the views do not need make held-out views worse, so no penalty for their number has to be chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calib.jackknife import Witnesses
+from calib.lens_models import LensModel
+from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
+
+__all__ = ["LensTrial", "best_trial", "blind_share", "held_out_costs"]
+
+_BETTER = 0.02  # part of the held-out cost: less is not worth another model than the usual one
+_SIGMAS = 2.0  # of the mean gain over the views
+_BLIND = 0.002  # share of the picture
+_AS_GOOD = 1.04  # of the held-out cost, which is 2 % of the held-out distance
+_GRID = (33, 25)
+
+
+@dataclass(frozen=True)
+class LensTrial:
+    """One model on the views.
+
+    Attributes:
+        model: which.
+        costs: (W,) half the robust sum of squares of each witness, held out, px^2.
+        corners: how many corners that are.
+        blind: share of the picture for which the fitted lens has no answer.
+    """
+
+    model: LensModel
+    costs: Array
+    corners: int
+    blind: float
+
+    @property
+    def held_out_px(self) -> float:
+        """Root of the mean squared distance of a held-out corner; far ones count linearly."""
+        return float(np.sqrt(2.0 * max(0.0, self.costs.sum()) / self.corners))
+
+
+def held_out_costs(witnesses: Witnesses, costs: Array, labels: NDArray[np.intp]) -> Array:
+    """(W,) the costs of witnesses, each by the others' solution.
+
+    Args:
+        witnesses: one for each view.
+        costs: (V,) of each view at the common solution.
+        labels: (V,) the same number for views that are one witness.
+    """
+    together = witnesses.merged(labels)
+    own = np.zeros(len(together))
+    np.add.at(own, np.unique(labels, return_inverse=True)[1], costs)
+    steps = together.without_each()
+    bend = np.einsum("wi,wij,wj->w", steps, together.information, steps)
+    return np.asarray(own + np.einsum("wi,wi->w", together.gradient, steps) + 0.5 * bend, dtype=np.float64)
+
+
+def best_trial(trials: Sequence[LensTrial]) -> LensTrial:
+    """The first, unless another predicts held-out views clearly better; nearly as well and more of the picture wins."""
+    usual = trials[0]
+    better = [trial for trial in trials[1:] if _is_better(usual, trial)]
+    best = min(better, key=lambda trial: float(trial.costs.sum()), default=usual)
+    if best.blind <= _BLIND:
+        return best
+    limit = _AS_GOOD * best.costs.sum()
+    wider = [trial for trial in trials if trial.blind < 0.5 * best.blind and trial.costs.sum() <= limit]
+    return min(wider, key=lambda trial: float(trial.costs.sum()), default=best)
+
+
+def blind_share(camera: Camera) -> float:
+    """The share of the picture for which the lens has no answer, borders included."""
+    across, down = (np.linspace(0, side - 1, count) for side, count in zip(camera.size, _GRID, strict=True))
+    rays = camera.rays(np.stack(np.meshgrid(across, down), axis=-1))
+    return float(1.0 - np.isfinite(rays).all(axis=-1).mean())
+
+
+def _is_better(usual: LensTrial, other: LensTrial) -> bool:
+    gain = usual.costs - other.costs
+    least = max(_BETTER * usual.costs.sum(), _SIGMAS * np.sqrt(gain.size) * gain.std())
+    return bool(np.isfinite(other.costs).all() and gain.sum() > least)
