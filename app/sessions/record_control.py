@@ -10,7 +10,7 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from app.live.controller import Controller
 from app.live.settings_store import SettingsStore
 from app.live.state import Phase
-from app.notices import Action, Notice, Severity, count_of, notice_of_error
+from app.notices import Action, Notice, Severity, notice_of_error
 from app.sessions.session_tap import Recording, recorded_settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.sessions.locks import is_being_written
@@ -160,11 +160,11 @@ def _saved(status: RecorderStatus) -> Notice:
     if status.frames == 0:
         return Notice(Severity.INFO, "Nothing was recorded: the source gave no frame.", topic="recorded")
     size = f"{status.bytes_written / 1e6:.0f} MB"
-    missed = f" The camera skipped {count_of(status.missed, 'frame')}." if status.missed else ""
     why = f" Stopped: {status.reason}." if status.reason and status.error is None else ""
-    title = f"Recorded {count_of(status.frames, 'frame')}, {status.recorded_s:.0f} s, {size}; no frame was lost."
+    whole = "" if status.missed else "; no frame was lost"
+    title = f"Recorded {status.completeness}{whole} ({status.recorded_s:.0f} s, {size})."
     action = Action.REPLAY if status.error is None else Action.OPEN_FOLDER
     return Notice(
-        Severity.INFO, title, f"{status.path}.{missed}{why}", action=action, folder=status.path.parent,
+        Severity.INFO, title, f"{status.path}.{why}", action=action, folder=status.path.parent,
         path=status.path, topic="recorded",
     )  # fmt: skip

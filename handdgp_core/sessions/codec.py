@@ -96,7 +96,7 @@ def frame_facts(message: Any) -> FrameFacts:
     return FrameFacts(message.index, message.stamp_ns, message.name or None, camera)
 
 
-def hands_message(frame: Frame, recorded: RecordedHands, mesh_ids: Sequence[str]) -> Any:
+def hands_message(frame: Frame | FrameFacts, recorded: RecordedHands, mesh_ids: Sequence[str]) -> Any:
     """handdgp.Hands.
 
     Args:

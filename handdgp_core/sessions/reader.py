@@ -105,7 +105,7 @@ class SessionReader:
     @property
     def result_count(self) -> int:
         """Frames with a recorded result (which may be: no hand)."""
-        return sum(frame.hands is not None for frame in self._frames)
+        return sum(map(self.has_result, range(self.frame_count)))
 
     @property
     def nominal_fps(self) -> float | None:
@@ -174,6 +174,14 @@ class SessionReader:
             return None
         facts = None if frame.facts is None else self.facts_of(number)
         return self._decoded(number, frame.hands, schema.HandsMessage, lambda m: self._hands_from(m, facts))
+
+    def log_time_ns(self, number: int) -> int:
+        """The time that the messages of frame `number` were logged under, nanoseconds since 1970."""
+        return self._frames[number].image.entry.time_ns
+
+    def has_result(self, number: int) -> bool:
+        """Whether a result (which may be: no hand) was recorded for frame `number`."""
+        return self._frames[number].hands is not None
 
     def settings_at(self, number: int) -> dict[str, Any]:
         """The settings of the program when frame `number` was taken."""

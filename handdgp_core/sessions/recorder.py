@@ -60,7 +60,6 @@ class SessionRecorder:
         self._writer = SessionWriter(path, info, options)
         self._on_end = on_end
         self._free_bytes = free_bytes or (lambda folder: shutil.disk_usage(folder).free)
-        self._live = info.is_live
         self._changed = threading.Condition()
         self._queue: deque[_Job] = deque()
         self._frames_waiting = self._memory_bytes = 0
@@ -173,7 +172,7 @@ class SessionRecorder:
         return False
 
     def _count_missed(self, frame: Frame) -> None:
-        if self._live and self._last_index is not None and frame.index > self._last_index + 1:
+        if self._last_index is not None and frame.index > self._last_index + 1:
             self._update(missed=self._status.missed + frame.index - self._last_index - 1)
         self._last_index = frame.index
 

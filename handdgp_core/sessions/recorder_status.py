@@ -56,7 +56,7 @@ class RecorderStatus:
         frames, results: written; of a recording that failed, the frames that are safe.
         waiting: frames in the queue.
         most_waiting: the most there ever were.
-        missed: frames that the live source numbered but never gave.
+        missed: frames that the source numbered but never gave: a busy machine, a camera that skips, a jump in a video.
         bytes_written: size of the file.
         recorded_s: since the first frame.
         cpu_s: processor time of the recorder's thread.
@@ -80,3 +80,9 @@ class RecorderStatus:
     warning: str | None = None
     reason: str | None = None
     error: HandDGPError | None = None
+
+    @property
+    def completeness(self) -> str:
+        """What is in the file of what there was, e.g. "268 of 366 frames; results for 22"."""
+        frames = f"{self.frames} of {self.frames + self.missed} frames" if self.missed else f"{self.frames} frames"
+        return frames if self.results == self.frames else f"{frames}; results for {self.results}"

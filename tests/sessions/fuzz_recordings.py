@@ -94,13 +94,13 @@ def _is_part_of(value: tuple[bytes, str, Any], whole: tuple[bytes, str, Any] | N
 def judged_repair(path: Path, output: Path, good: Look, compares: bool) -> str:
     """The outcome for `repair`, and for the reader of what it made."""
     try:
-        report = repair(path, output)
+        report = repair(path, None if path.suffix == ".part" else output)
     except HandDGPError:
         return "told"
     except Exception as error:
         return f"crash {type(error).__name__}: {error}"
     outcome = judged(report.path, good, compares)
-    output.unlink()
+    report.path.unlink()
     return "told" if outcome == "silent" and report.losses else outcome
 
 
