@@ -124,7 +124,8 @@ def _compare(folder: Path, board: Board, views: list[View]) -> None:
         rms = float(np.sqrt(np.mean(np.square(errors))))
         print(
             f"{folder.name:24} {name:9} views {len(views):3}  held-out rms {rms:6.3f} px"
-            f"  f {focal[0]:7.1f} {focal[1]:7.1f}  no answer {max(blind):4.1f} %  cpu {spent / 2:5.2f} s  {' '.join(labels)}",
+            f"  f {focal[0]:7.1f} {focal[1]:7.1f}  no answer {max(blind):4.1f} %"
+            f"  cpu {spent / 2:5.2f} s  {' '.join(labels)}",
             flush=True,
         )
 
