@@ -32,6 +32,7 @@ from app.sessions.session_tap import model_hash
 from app.settings import Settings, load_settings
 from app.style.theme import apply_theme
 from app.window.main_window import MainWindow
+from handdgp_core.files import expanded
 from handdgp_core.sources import Source
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class LiveSession:
         self._log_handler = logs.start_logging(self.log_folder)
         self.application = application or make_application()
         remembered, self._warnings = load_settings(options.settings_path)
-        self.settings = SettingsStore(remembered.changed(**_asked_for(options)))
+        self.settings = SettingsStore(remembered.changed(**_asked_for(options)), remembered)
         apply_theme(self.application, self.settings.current.theme)
         self.controller = Controller(
             self.settings, open_source=self._open, make_estimator=make_estimator or load_estimator
@@ -190,7 +191,7 @@ def _asked_for(options: LiveOptions) -> dict[str, Any]:
     """Settings given on the command line: they replace the saved ones, and are saved."""
     path, length_mm = options.calibration_path, options.hand_length_mm
     asked = {
-        "calibration_path": None if path is None else str(path.expanduser().absolute()),
+        "calibration_path": None if path is None else str(expanded(path).absolute()),
         "calibration_camera": None if path is None else "",  # that of the source that is opened first
         "model": options.model,
         "device": options.device,

@@ -85,7 +85,7 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     assumed_fov_deg: float = _setting(
         60.0,
         "Assumed field of view",
-        "Horizontal field of view assumed while the camera is not calibrated. Most webcams: 55 to 80.",
+        "Along the longer side of the picture, assumed while the camera is not calibrated. Most webcams: 55 to 80.",
         low=20,
         high=150,
         unit="°",
@@ -240,6 +240,25 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
     """
     path = path or default_path()
     write_text(path, json.dumps({"version": VERSION, **dict(settings)}, indent=2))
+
+
+def save_changes(changed: Mapping[str, Any], path: Path | None = None) -> None:
+    """Write these settings into the file; all others stay as the file has them, also those that another window wrote.
+
+    Raises:
+        OutputError: the folder or file cannot be written.
+    """
+    path = path or default_path()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = None  # there is none, or `load_settings` will set it aside and say so
+    good = usable({name: value for name, value in content.items() if name != "version"})[0] if _is_map(content) else {}
+    write_text(path, json.dumps({"version": VERSION, **good, **changed}, indent=2))
+
+
+def _is_map(content: object) -> bool:
+    return isinstance(content, dict) and all(isinstance(name, str) for name in content)
 
 
 def reset_settings(path: Path | None = None) -> Path | None:

@@ -15,6 +15,7 @@ from calib.boards import Board
 from calib.initial import board_pose
 from calib.poses import appearance
 from calib.rotation import matrix_of
+from calib.sheet import Sheet
 from calib.views import View
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, ShapeError
@@ -57,7 +58,7 @@ class HandState(Enum):
     TILTED = "Look straight down: the camera is more than 20 degrees off"
     BENT = "Stretch the fingers and lay them flat"
     OUTSIDE = "Move the hand on to the board and into the picture"
-    UNLIKELY = "This is no hand's size: check the board's size in the first step"
+    UNLIKELY = "This is no hand's size: check the size of the board"
     GOOD = "Measuring: hold still"
     DONE = "Measured"
 
@@ -98,19 +99,21 @@ class LyingHand:
     sample: HandSample
 
 
-def measure_hand(board: Board, camera: Camera, view: View, keypoints_px: Array) -> tuple[HandState, HandSample | None]:
+def measure_hand(
+    board: Board | Sheet, camera: Camera, view: View, keypoints_px: Array
+) -> tuple[HandState, HandSample | None]:
     """The length of the hand in one picture: see `lying_hand`."""
     state, lying = lying_hand(board, camera, view, keypoints_px)
     return state, None if lying is None else lying.sample
 
 
 def lying_hand(
-    board: Board, camera: Camera, view: View, keypoints_px: Array, max_tilt_rad: float = MAX_TILT_RAD
+    board: Board | Sheet, camera: Camera, view: View, keypoints_px: Array, max_tilt_rad: float = MAX_TILT_RAD
 ) -> tuple[HandState, LyingHand | None]:
     """The hand in one picture, and why not.
 
     Args:
-        board: of its true printed size.
+        board: of its true printed size; or a sheet of paper.
         camera: of the picture's size.
         view: the corners that the hand leaves free.
         keypoints_px: (21, 2) pixels.
@@ -122,7 +125,7 @@ def lying_hand(
     if np.shape(keypoints_px) != (21, 2):
         raise ShapeError(f"keypoints_px must have the shape (21, 2), not {np.shape(keypoints_px)}.")
     pose, rms = board_pose(board.points_m, view, camera)
-    if len(view) < _MIN_CORNERS or not rms < 2.0:
+    if len(view) < min(_MIN_CORNERS, len(board.points_m)) or not rms < 2.0:
         return HandState.NO_BOARD, None
     if not ((keypoints_px >= 0) & (keypoints_px <= np.array(camera.size) - 1)).all():
         return HandState.OUTSIDE, None
@@ -155,7 +158,7 @@ class HandSizer:
         samples: so far.
     """
 
-    board: Board
+    board: Board | Sheet
     camera: Camera
     samples: list[HandSample] = field(default_factory=list)
     _middles: list[Array] = field(default_factory=list)
@@ -212,6 +215,6 @@ def _chain(points_m: Array) -> tuple[float, float]:
     return length, float(np.linalg.norm(chain[-1] - chain[0])) / max(length, 1e-9)
 
 
-def _over(board: Board, point_m: Array) -> bool:
+def _over(board: Board | Sheet, point_m: Array) -> bool:
     low, high = board.outline_m.min(axis=0)[:2] - 0.05, board.outline_m.max(axis=0)[:2] + 0.05
     return bool(((point_m[:2] >= low) & (point_m[:2] <= high)).all())

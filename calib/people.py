@@ -25,7 +25,7 @@ class PersonHand:
         name: of the person.
         length_mm: wrist to middle finger tip along the joints.
         percent: two standard deviations, in percent.
-        method: "board" or "ruler".
+        method: "board", "sheet" or "ruler".
         created_s: seconds since 1970.
     """
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calib.boards import Board
 from calib.rotation import matrix_of, vector_of
+from calib.sheet import Sheet
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.camera import Camera
 
@@ -40,7 +41,7 @@ class Appearance:
     width: int
 
 
-def appearance(board: Board, pose: Array, camera: Camera) -> Appearance:
+def appearance(board: Board | Sheet, pose: Array, camera: Camera) -> Appearance:
     """How the board at a pose (6,), camera_from_board, looks to the camera."""
     turn = matrix_of(pose)
     middle = turn @ np.append(0.0005 * np.array(board.size_mm), 0.0) + pose[3:]

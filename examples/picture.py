@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import sys
 
-import cv2
-
-from handdgp_core import Camera, HandEstimator
+from handdgp_core import Camera, HandDGPError, HandEstimator, open_source
+from handdgp_core.sources.cameras import CameraChooser
 
 
 def main(picture: str, camera_file: str = "") -> None:
-    image = cv2.imread(picture)
-    if image is None:
-        raise SystemExit(f"{picture} is no picture that OpenCV can read.")
-    height, width = image.shape[:2]
     # Without a calibration the field of view is a guess, and so is the distance.
-    camera = Camera.load(camera_file) if camera_file else Camera.assumed(width, height, horizontal_fov_deg=60)
+    cameras = CameraChooser(Camera.load(camera_file) if camera_file else None, horizontal_fov_deg=60)
+    try:
+        with open_source(picture) as source:
+            frame = source.read()
+    except HandDGPError as error:
+        raise SystemExit(error.message) from None
+    if frame is None:
+        raise SystemExit(f"{picture} holds no picture.")
+    chosen = cameras.choose(frame)  # the camera turns with a picture that a phone turned
 
     with HandEstimator.from_weights() as estimator:
-        hands = estimator.estimate(image, camera, bgr=True)
+        hands = estimator.estimate(chosen, chosen.used_camera)
     for hand in hands:
         if hand.degenerate:
             print(f"{hand.handedness} hand without a place: {hand.degenerate}")

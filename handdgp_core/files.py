@@ -20,10 +20,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MIB = 1024**2
+PRIVATE_MODE = 0o600
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _MORE_SPACE = "Free some space, or choose a folder on another disk."
 _IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with `~` replaced; as it is where there is no such user, so that it is told as missing."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def prepare_output(path: str | os.PathLike[str], needed_bytes: int = 16 * MIB) -> Path:
@@ -39,7 +48,10 @@ def prepare_output(path: str | os.PathLike[str], needed_bytes: int = 16 * MIB) -
     Raises:
         OutputError: a file is in the way, the place is read-only or forbidden, or the disk is too full.
     """
-    folder = Path(path).expanduser().absolute()
+    try:
+        folder = Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise OutputError(f"Could not write {path}: there is no such user.", hint="Choose another folder.") from None
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:  # permission bits do not tell: root, read-only disks
@@ -147,6 +159,37 @@ def name_part(part: Path, path: Path) -> None:
     """Gives a file that has grown under a temporary name its own. Raises OutputError."""
     with output_errors(path):
         os.replace(part, path)
+
+
+def name_new(part: Path, path: Path) -> Path:
+    """Gives a file that has grown under a temporary name its own, and overwrites nothing.
+
+    Returns:
+        `path`, or where there is a file by now the next name that is free: `clip-2.mp4` for `clip.mp4`.
+
+    Raises:
+        OutputError: the operating system could not do it.
+    """
+    place, number = path, 1
+    with output_errors(path):
+        while True:
+            try:
+                os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_MODE))  # the name is ours now
+                break
+            except FileExistsError:
+                number += 1
+                place = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        try:
+            os.replace(part, place)
+        except OSError:
+            remove(place)
+            raise
+    return place
+
+
+def private_opener(path: str, flags: int) -> int:
+    """For `open`: a new file that nobody but its owner may read."""
+    return os.open(path, flags, PRIVATE_MODE)
 
 
 def remove(path: Path) -> None:

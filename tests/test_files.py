@@ -11,7 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from handdgp_core.errors import OutputError
-from handdgp_core.files import name_part, whole_file, write_bytes, write_json, write_tensors, write_text
+from handdgp_core.files import (
+    expanded,
+    name_part,
+    prepare_output,
+    whole_file,
+    write_bytes,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 WRITERS: dict[str, Callable[[Path], None]] = {
     "bytes": lambda path: write_bytes(path, b"new"),
@@ -107,3 +116,10 @@ def test_a_part_that_cannot_be_named_is_told(tmp_path: Path) -> None:
 def test_tensors_come_back(tmp_path: Path) -> None:
     write_tensors(tmp_path / "t.safetensors", {"a": torch.arange(4)}, {"kind": "test"})
     assert torch.equal(load_file(tmp_path / "t.safetensors")["a"], torch.arange(4))
+
+
+def test_a_user_who_does_not_exist_is_told_and_not_made_a_folder() -> None:
+    with pytest.raises(OutputError, match="there is no such user"):
+        prepare_output("~nobody-of-this-name/out")
+    assert expanded("~nobody-of-this-name/out") == Path("~nobody-of-this-name/out")
+    assert expanded("~/out") == Path.home() / "out"

@@ -73,6 +73,8 @@ class Checker:
     rejected: Counter[Rejection] = field(default_factory=Counter)
     camera: Camera | None = None
     _places: list[NDArray[np.float64]] = field(default_factory=list)
+    _check: CalibrationCheck | None = None
+    _calibration: CheckResult | None = None
 
     def __post_init__(self) -> None:
         self._detector = BoardDetector(self.board)
@@ -95,15 +97,21 @@ class Checker:
             hands: as estimated.
 
         Raises:
-            CalibrationError: the camera is not calibrated.
+            CalibrationError: the camera is not calibrated, or is another one than that of the frames before.
         """
         require_calibrated(camera)
+        if self.camera is not None and camera != self.camera:
+            raise CalibrationError(
+                "Could not check: the frames come from more than one camera.", hint="Check one camera at a time."
+            )
         self.camera = camera
         found = compare(self.board, camera, view, hands, self.length_m)
         if isinstance(found, Rejection):
             self.rejected[found] += 1
             return found
         self.comparisons.append(found)
+        self._check = self._check or CalibrationCheck(self.board, camera)
+        self._calibration = self._check.add(found.view)
         if all(np.linalg.norm(found.place_m - place) > _NEW_PLACE_M for place in self._places):
             self._places.append(found.place_m)
         return found
@@ -114,28 +122,23 @@ class Checker:
         Raises:
             CalibrationError: too few frames could be used, or the board contradicts the calibration.
         """
-        if len(self.comparisons) < FEWEST_FRAMES or self.camera is None:
+        if len(self.comparisons) < FEWEST_FRAMES or self._calibration is None:
             raise CalibrationError(
                 f"Could not check: {count_of(len(self.comparisons), 'frame')} could be used, {FEWEST_FRAMES} are "
                 f"needed. {self.explained()}".strip(),
                 hint="Lay one hand flat on the board, its back to the camera, fingers stretched, whole in the picture.",
             )
-        calibration = self._calibration(self.camera)
-        if calibration.outcome == "wrong":
+        if self._calibration.outcome == "wrong":
             raise CalibrationError(
-                f"Could not check: the board contradicts the camera's calibration. {calibration.words}",
+                f"Could not check: the board contradicts the camera's calibration. {self._calibration.words}",
                 hint="With a wrong focal length the board's distance is as wrong as the hand's.",
             )
-        return self._figures(calibration)
+        return self._figures(self._calibration)
 
     def explained(self) -> str:
         """Why frames were not used, the most frequent reason first; empty where all were."""
         reasons = [f"{reason.value} in {count}" for reason, count in self.rejected.most_common()]
         return f"Not used: {'; '.join(reasons)}." if reasons else ""
-
-    def _calibration(self, camera: Camera) -> CheckResult:
-        check = CalibrationCheck(self.board, camera)
-        return [check.add(comparison.view) for comparison in self.comparisons][-1]
 
     def _figures(self, calibration: CheckResult) -> Card:
         error, std, distance, across = np.array(

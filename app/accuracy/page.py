@@ -14,7 +14,7 @@ from app.notices import count_of
 from handdgp_core.files import write_text
 from handdgp_core.geometry.camera import Camera
 
-__all__ = ["About", "rows", "verdict", "write_page"]
+__all__ = ["About", "page", "rows", "verdict", "write_page"]
 
 _TEMPLATE = "card.html.jinja"
 
@@ -81,10 +81,15 @@ def write_page(path: Path, about: About, card: Card) -> None:
     Raises:
         OutputError: the place cannot be written.
     """
+    write_text(path, page(about, card))
+
+
+def page(about: About, card: Card) -> str:
+    """The page as HTML."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, undefined=StrictUndefined
     )
-    write_text(path, templates.get_template(_TEMPLATE).render(verdict=verdict(card), rows=rows(about, card)))
+    return templates.get_template(_TEMPLATE).render(verdict=verdict(card), rows=rows(about, card))
 
 
 def _stated(card: Card) -> str:

@@ -32,7 +32,8 @@ Calibration = Annotated[
     Path | None, typer.Option("--calibration", help="Camera file: ROS camera_info YAML or OpenCV YAML.")
 ]
 Fov = Annotated[
-    float, typer.Option("--fov", min=20.0, max=150.0, help="Horizontal field of view assumed without a calibration.")
+    float,
+    typer.Option("--fov", min=20.0, max=150.0, help="Field of view of the longer side, where no calibration is given."),
 ]
 Model = Annotated[
     str, typer.Option("--model", help="open (trained), landmarks (its baseline), or a .safetensors file.")

@@ -14,11 +14,13 @@ from handdgp_core.errors import UsageError
 def command(session: Annotated[Path, typer.Argument(help="A recorded session (.mcap or .mcap.part).")]) -> int:
     """The window on a recording: play, step, repeat a part; recorded results beside those of any model re-run on it."""
     from handdgp_core.sessions import SessionReader
+    from handdgp_core.sources.names import local_path
 
     if not has_display():
         problem = "Could not open the window: there is no display, for neither DISPLAY nor WAYLAND_DISPLAY is set."
         raise UsageError(problem, hint="Use `process SESSION` or `export SESSION`, which need none.")
-    SessionReader(session).close()  # raises before a window opens where it cannot be read
+    path = local_path(session)
+    SessionReader(path).close()  # raises before a window opens where it cannot be read
     from app.application import LiveOptions, run_live
 
-    return run_live(LiveOptions(source=str(session.expanduser().absolute())))
+    return run_live(LiveOptions(source=str(path.absolute())))

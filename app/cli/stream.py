@@ -25,6 +25,7 @@ from app.cli.options import (
     measured_hand,
 )
 from app.cli.process import hand_length_for
+from app.cli.source_losses import tell_losses
 from app.notices import count_of
 from app.streams.content import StreamFacts, StreamMaker, capture_time_unix_ns
 from app.streams.sinks import SCHEMES, SinkThread, open_sinks
@@ -142,6 +143,7 @@ def _run(
             reported_s = time.monotonic()
             _report(frames, hands, sinks)
     _report(frames, hands, sinks)
+    tell_losses(source)
 
 
 def _report(frames: int, hands: int, sinks: list[SinkThread]) -> None:

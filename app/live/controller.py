@@ -16,6 +16,7 @@ from app.live.capture_worker import CaptureWorker, SourceEnded, SourceOpened
 from app.live.frame_result import Estimator, FrameResult, PipelineOptions, overlay_style, smoothing_settings
 from app.live.inference_worker import InferenceWorker, ModelLoaded
 from app.live.mailbox import Mailbox
+from app.live.opening_worker import OpeningWorker, SourceFound
 from app.live.replay_view import ReplayView
 from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, Rates, Status
@@ -27,6 +28,7 @@ from app.settings import Settings
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources.cameras import CameraFrame
+from handdgp_core.sources.open import is_webcam
 from handdgp_core.sources.protocol import Source
 
 log = logging.getLogger(__name__)
@@ -76,6 +78,7 @@ class Controller(QObject):
         self._options = PipelineOptions()
         self._status = Status()
         self._capture: CaptureWorker | None = None
+        self._opening: OpeningWorker | None = None  # of a source that is to take the place of the present one
         self._inference: InferenceWorker | None = None
         self._jobs: JobWorker | None = None
         self._retired: list[Worker] = []
@@ -127,9 +130,30 @@ class Controller(QObject):
     # The source
 
     def open_source(self, spec: str) -> None:
-        """Leave the present source and open another; returns at once."""
+        """Open another source and leave the present one; returns at once.
+
+        A source that is running or paused is left only once the other is open, and stays if that fails. Webcams are
+        opened after it has gone: two often cannot run at once, and one cannot be opened twice.
+        """
         if self._closed:
             return
+        self._drop_opening()
+        standing = self._status.phase in (Phase.RUNNING, Phase.PAUSED)
+        if not standing or is_webcam(spec) or spec == self._status.spec:
+            self._leave_for(spec)
+            return
+        settings = self._settings.current
+        self._opening = OpeningWorker(spec, lambda: self._open_source(spec, settings), self._report)
+        self._opening.start()
+
+    def _drop_opening(self) -> None:
+        """What is being opened beside the present source is no longer wanted."""
+        if self._opening is not None:
+            self._retire(self._opening)
+            self._opening.drop()
+            self._opening = None
+
+    def _leave_for(self, spec: str, opened: Source | None = None) -> None:
         self.source_left.emit()
         previous = self._retire(self._capture)
         settings, found = self._settings.current, list[ChosenProfile]()
@@ -137,11 +161,12 @@ class Controller(QObject):
         self._camera_id = ""
 
         def open_and_match() -> Source:
-            source = self._open_source(spec, settings)
+            source = self._open_source(spec, settings) if opened is None else opened
             found.append(choose_profile(source))
             return source
 
         self._capture = CaptureWorker(open_and_match, self._report, previous)
+        self._capture.source = opened  # so that it is closed even if this worker is stopped before it begins
         self._capture.cameras = self._options.cameras()
         self._attach_taps()
         self._set_options(truth=None, calibration=self._calibration())
@@ -344,9 +369,13 @@ class Controller(QObject):
             names of the threads that still run, e.g. one that a camera driver holds.
         """
         self._closed = True
-        workers = [worker for worker in (self._capture, self._inference, self._jobs, *self._retired) if worker]
+        workers = [
+            worker for worker in (self._capture, self._opening, self._inference, self._jobs, *self._retired) if worker
+        ]
         for worker in workers:
             worker.request_stop()
+        if self._opening is not None:
+            self._opening.drop()
         deadline_s = time.monotonic() + limit_s
         stuck = [worker.name for worker in workers if not worker.join(max(0.0, deadline_s - time.monotonic()))]
         if stuck:
@@ -374,6 +403,8 @@ class Controller(QObject):
                 self._refresh_if_still()
         elif isinstance(event, SourceOpened):
             self._on_source_opened(event.worker)
+        elif isinstance(event, SourceFound):
+            self._on_source_found(event.worker)
         elif isinstance(event, SourceEnded):
             if event.worker is self._capture:
                 self._set_status(phase=Phase.ENDED)
@@ -383,6 +414,14 @@ class Controller(QObject):
             self.job_done.emit(event.name, event.result)
         elif isinstance(event, JobFailed):
             self.notice.emit(notice_of_error(event.error, details=event.details, topic=event.name))
+
+    def _on_source_found(self, worker: OpeningWorker) -> None:
+        source = worker.take() if worker is self._opening else None
+        if source is not None:
+            self._opening = None
+            self._leave_for(worker.spec, source)
+        else:
+            worker.drop()
 
     def _on_source_opened(self, worker: CaptureWorker) -> None:
         source = worker.source
@@ -420,6 +459,9 @@ class Controller(QObject):
             self._show_failure(event.worker.name, event.error, event.details, phase=Phase.FAILED)
         elif event.worker is self._inference:
             self._show_failure(event.worker.name, event.error, event.details, model_phase=ModelPhase.FAILED)
+        elif event.worker is self._opening:
+            self._opening = None
+            self.notice.emit(notice_of_error(event.error, topic="capture", details=event.details))
         elif event.worker is self._jobs:
             self._show_failure(event.worker.name, event.error, event.details)
 

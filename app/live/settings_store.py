@@ -17,9 +17,11 @@ class SettingsStore(QObject):
 
     Args:
         own: the user's settings.
+        saved: what the file holds where that is something else, e.g. since the command line gave some.
 
     Attributes:
         own: the user's settings without the overlay: what is saved.
+        saved: what the file held at the start.
         current: what is in use, overlay included.
 
     Signals:
@@ -28,8 +30,9 @@ class SettingsStore(QObject):
 
     changed = pyqtSignal()
 
-    def __init__(self, own: Settings) -> None:
+    def __init__(self, own: Settings, saved: Settings | None = None) -> None:
         super().__init__()
+        self.saved = own if saved is None else saved
         self.own = self.current = own
         self._overlay: dict[str, Any] = {}
 

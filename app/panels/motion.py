@@ -16,6 +16,7 @@ from app.style.theme import css, figures_font, tones
 from handdgp_core.arrays import Array
 
 REDRAW_MS = 50  # one of the three plots each time, so that no single turn is long
+STAYS_NS = 1_000_000_000  # a hand that was missed for less is still the one that is shown
 SPANS_S = (5, 10, 30, 60)
 _SIDES = {"Auto": "auto", "Right hand": "right", "Left hand": "left"}
 # Distinguishable for people who confuse red and green, on white and on black.
@@ -38,6 +39,7 @@ class MotionPanel(QWidget):
         super().__init__(parent)
         self.history = MotionHistory()
         self._shown_side = "right"
+        self._seen_ns: int | None = None  # when that hand was there last
         self._changed = False
         self._turn = 0  # which plot is drawn next
         self.span = QComboBox(self)
@@ -50,9 +52,11 @@ class MotionPanel(QWidget):
         self.side = QComboBox(self)
         for title, side in _SIDES.items():
             self.side.addItem(title, side)
-        self.side.setToolTip("Which hand the plots and the weights show. Auto: most confident hand.")
+        self.side.setToolTip(
+            "Which hand the plots and the weights show. Auto: the hand that came first, for as long as it is there."
+        )
+        self.side.currentIndexChanged.connect(self._mark)  # first: whoever hears of the change asks for `shown_side`
         self.side.currentIndexChanged.connect(lambda: self.side_changed.emit(self.side.currentData()))
-        self.side.currentIndexChanged.connect(self._mark)
         self.caption = QLabel(self)
         self._root = _RootPlot()
         self._depth = _DepthPlot()
@@ -86,13 +90,30 @@ class MotionPanel(QWidget):
         if result.preview or result.frames_ago:
             return
         self.history.add(result)
-        if result.hands and self.side.currentData() == "auto":
-            self._shown_side = max(result.hands, key=lambda hand: hand.score).handedness
+        self._follow(result)
         self._changed = True
+
+    @property
+    def shown_side(self) -> str:
+        """The hand that single-hand panels show, "left" or "right"."""
+        return self._shown_side
+
+    def _follow(self, result: FrameResult) -> None:
+        """Auto: stay with a hand for as long as it is there; of two, begin with the more confident one."""
+        sides = {hand.handedness for hand in result.hands}
+        stamp_ns = result.frame.stamp_ns
+        if self._shown_side in sides:
+            self._seen_ns = stamp_ns
+        elif sides and self.side.currentData() == "auto":
+            gone_ns = None if self._seen_ns is None else stamp_ns - self._seen_ns
+            if gone_ns is None or not 0 <= gone_ns < STAYS_NS:
+                self._shown_side = max(result.hands, key=lambda hand: hand.score).handedness
+                self._seen_ns = stamp_ns
 
     def clear(self) -> None:
         """Forget the curves, e.g. when the source changes."""
         self.history.clear()
+        self._seen_ns = None
         self._changed = True
 
     def shutdown(self) -> None:
@@ -262,13 +283,13 @@ class _DepthPlot(_Plot):
         if not len(seen):
             return _clear([self.low, self.high, self.raw, self.smooth])
         ago = rows[:, TIME] - rows[-1, TIME]
+        # With gaps, like the curves: a band across seconds without a hand would claim to know something of them.
+        low, high = (rows[:, Z] + sign * np.nan_to_num(rows[:, Z_ERROR]) for sign in (-1, 1))
         self.raw.setData(ago, rows[:, RAW_Z], connect="finite")
         self.smooth.setData(ago, rows[:, Z], connect="finite")
-        error = np.nan_to_num(seen[:, Z_ERROR])
-        seen_ago = seen[:, TIME] - rows[-1, TIME]
-        self.low.setData(seen_ago, seen[:, Z] - error)
-        self.high.setData(seen_ago, seen[:, Z] + error)
-        values = np.concatenate([seen[:, Z] - error, seen[:, Z] + error, seen[:, RAW_Z]])
+        self.low.setData(ago, low, connect="finite", skipFiniteCheck=False)
+        self.high.setData(ago, high, connect="finite", skipFiniteCheck=False)
+        values = np.concatenate([low, high, rows[:, RAW_Z]])
         return self.set_ranges(span_s, values, least=4.0)
 
 

@@ -31,6 +31,7 @@ class PictureView(QWidget):
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(200, 130)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # a place for the focus to rest, where every shortcut works
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._pixels: NDArray[np.uint8] | None = None  # QImage keeps no reference to its memory
         self._image: QImage | None = None

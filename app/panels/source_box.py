@@ -11,8 +11,11 @@ from app.panels.camera import short_name
 from handdgp_core.sources.open import is_webcam
 from handdgp_core.sources.webcam_list import WebcamInfo
 
-OPEN_VIDEO, OPEN_FOLDER, OPEN_URL = "\0video", "\0folder", "\0url"
-_ASKING = {OPEN_VIDEO: "Open video…", OPEN_FOLDER: "Open folder of images…", OPEN_URL: "Open stream URL…"}
+OPEN_VIDEO, OPEN_FOLDER, OPEN_URL, OPEN_SESSION = "\0video", "\0folder", "\0url", "\0session"
+_ASKING = {
+    OPEN_VIDEO: "Open video…", OPEN_FOLDER: "Open folder of images…", OPEN_URL: "Open stream URL…",
+    OPEN_SESSION: "Open recording…",
+}  # fmt: skip
 
 
 class SourceBox(QComboBox):
@@ -20,7 +23,7 @@ class SourceBox(QComboBox):
 
     Signals:
         chosen(str): the user chose this source.
-        asked(str): the user wants to name one: OPEN_VIDEO, OPEN_FOLDER or OPEN_URL.
+        asked(str): the user wants to name one: OPEN_VIDEO, OPEN_FOLDER, OPEN_URL or OPEN_SESSION.
     """
 
     chosen = pyqtSignal(str)

@@ -13,11 +13,12 @@ from app.live.state import Phase
 from app.notices import Action, Notice, Severity, count_of, notice_of_error
 from app.sessions.session_tap import Recording, recorded_settings
 from handdgp_core.errors import HandDGPError
+from handdgp_core.sessions.locks import is_being_written
 from handdgp_core.sessions.parts import find_unfinished, new_session_path
 from handdgp_core.sessions.recorder import RecorderStatus
 
 POLL_MS = 250
-FRESH_S = 10.0  # an unfinished file that was written to so lately may be another window's recording
+FRESH_S = 10.0  # older versions of this program, which take no lock, write at least this often
 LONG_JOIN_S = 30.0
 TOPIC = "recording"
 
@@ -115,7 +116,8 @@ class RecordControl(QObject):
     def unfinished(self) -> list[Path]:
         """Recordings that were never finished, and are not being written now. Looks at the disk."""
         now_s = time.time()
-        return [path for path in find_unfinished(self.folder) if now_s - path.stat().st_mtime > FRESH_S]
+        settled = [path for path in find_unfinished(self.folder) if now_s - path.stat().st_mtime > FRESH_S]
+        return [path for path in settled if not is_being_written(path)]
 
     def _note_settings(self) -> None:
         if self._recording is not None:
@@ -142,7 +144,7 @@ class RecordControl(QObject):
 
     def _on_end(self, status: RecorderStatus) -> None:
         """Every recording comes here once, however it ended."""
-        if self._recording is None or self._recording.recorder.path != status.path:
+        if self._recording is None or self._recording.recorder.path != status.asked_path:
             return
         self._controller.untap(self)
         self._recording = None

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 RENDER_LIMIT = 100_000  # Open3D 0.19 goes blank after about 131 000
 START_TIMEOUT_S, PICTURE_TIMEOUT_S = 60.0, 10.0
+START_PATIENCE = 5
 STATUS_OPEN3D = "3D: Open3D"
 MAX_DEATHS, DEATH_MEMORY_S = 2, 600.0
 
@@ -54,7 +55,8 @@ class RenderSupervisor:
     """Makes pictures by the best means that works.
 
     While a child starts (some seconds), the painter draws, so the view is never empty. A child that dies before its
-    first picture, or is not ready in a minute, disqualifies its rung; one that dies or hangs later starts again, once.
+    first picture disqualifies its rung, and so does one that is not ready in five minutes: on a busy machine a minute
+    is not much. One that dies or hangs later starts again, once.
     Then, or without a rung left, the painter stays.
 
     Args:
@@ -62,7 +64,7 @@ class RenderSupervisor:
         preferred: name of the rung that worked last time, tried first.
         on_rung: called with the name of the rung that worked, to be remembered.
         render_limit: pictures after which a child is replaced.
-        start_timeout_s: how long a child may take to become ready.
+        start_timeout_s: after so long the status says that starting takes long; five times as long is too long.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class RenderSupervisor:
         self._retiring: list[RenderChild] = []
         self._painter: PainterThread | None = None
         self._deaths_s: list[float] = []
-        self._reason = ""
+        self._reason = self._too_slow = ""
         self._given_up = not self._rungs
         self._stopped = False
 
@@ -92,6 +94,8 @@ class RenderSupervisor:
             return f"3D: basic renderer ({self._reason or 'Open3D is turned off'})"
         if self._child is not None and self._child.state == "ready":
             return STATUS_OPEN3D
+        if self._child is not None and time.monotonic() - self._child.started_s > self._start_timeout_s:
+            return "3D: Open3D is still starting"
         return "3D: starting Open3D" if not self._deaths_s else "3D: Open3D crashed, restarting"
 
     @property
@@ -150,8 +154,10 @@ class RenderSupervisor:
         self._retiring = []
 
     def _look_after(self, child: RenderChild, was_ready: bool) -> None:
-        if child.state == "starting" and time.monotonic() - child.started_s > self._start_timeout_s:
-            self._start_failed(child, f"Open3D was not ready after {self._start_timeout_s:.0f} s")
+        limit_s = START_PATIENCE * self._start_timeout_s
+        if child.state == "starting" and time.monotonic() - child.started_s > limit_s:
+            self._too_slow = f"Open3D did not start within {limit_s:.0f} s; restart the program to try again"
+            self._start_failed(child, self._too_slow)
         elif was_ready and (child.state == "dead" or child.waited_s > PICTURE_TIMEOUT_S):
             self._died(child)
         elif child.state == "dead":
@@ -185,7 +191,8 @@ class RenderSupervisor:
         if self._rungs:
             self._child = self._new_child()
         else:
-            self._give_up("OpenGL is not available; install libgl1, libegl1 and the graphics driver")
+            missing = "OpenGL is not available; install libgl1, libegl1 and the graphics driver"
+            self._give_up(self._too_slow or missing)
 
     def _died(self, child: RenderChild) -> None:
         self._retire(child)

@@ -83,6 +83,9 @@ COMMANDS: dict[str, Command] = {
     "check_calibration": Command(
         "Check calibration…", (), "Check with one view of a tilted board whether it is still valid.", "Camera"
     ),
+    "accuracy": Command(
+        "Accuracy check…", (), "Measure how far off distances are here, with a hand that lies on the board.", "Camera"
+    ),
     "hand_size": Command(
         "Hand size…", ("Ctrl+H",), "Measure your hand on the board or with a ruler: it makes depth more accurate.",
         "Camera",

@@ -16,7 +16,7 @@ _MOUSE = (
     ("Wheel in 3D", "Zoom towards the pointer."),
     ("Double click in 3D", "Reset the view."),
     ("Click a weight bar", "Mute or unmute that keypoint."),
-    ("Drop a file", "Open a video, a recording or a folder of images."),
+    ("Drop a file", "Open a video, a recording, a folder of images, a calibration or a checkpoint."),
 )
 
 

@@ -9,8 +9,10 @@ from PyQt6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 _VIDEOS = "Videos (*.mp4 *.mov *.avi *.mkv *.webm *.m4v *.mpg *.mpeg *.wmv);;All files (*)"
 _SESSIONS = "Recordings (*.mcap *.mcap.part);;All files (*)"
-_CALIBRATIONS = "Calibrations (*.yaml *.yml *.xml);;All files (*)"
-_CHECKPOINTS = "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
+CALIBRATION_SUFFIXES = (".yaml", ".yml", ".xml")
+CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt")
+_CALIBRATIONS = f"Calibrations ({' '.join(f'*{suffix}' for suffix in CALIBRATION_SUFFIXES)});;All files (*)"
+_CHECKPOINTS = f"Checkpoints ({' '.join(f'*{suffix}' for suffix in CHECKPOINT_SUFFIXES)});;All files (*)"
 
 
 def ask_video(parent: QWidget, folder: str) -> str:

@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QApplication, QMainWindow, QWidget
 from app.live.controller import Controller
 from app.live.frame_result import FrameResult
 from app.live.readout import pick_hand
+from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, RateMeter, Status
 from app.live.trust import hand_trust
@@ -22,13 +23,12 @@ from app.panels.motion import MotionPanel
 from app.panels.notice_bar import NoticeBar
 from app.panels.scene import ScenePanel
 from app.panels.settings_panel import SettingsPanel
-from app.panels.source_box import OPEN_FOLDER, OPEN_URL, OPEN_VIDEO, SourceBox
+from app.panels.source_box import OPEN_FOLDER, OPEN_SESSION, OPEN_URL, OPEN_VIDEO, SourceBox
 from app.panels.status_line import StatusLine
 from app.panels.weights import WeightsPanel
 from app.panels.wheel_guard import WheelGuard
 from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
-from app.settings import save_settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
@@ -48,7 +48,6 @@ from app.window.saving import Saver, saved_notice
 from app.window.session_wiring import SessionParts
 from app.window.streaming import StreamDialog, Streaming
 from app.wizards.menu import Wizards
-from handdgp_core.errors import OutputError
 from handdgp_core.sources import WebcamInfo, list_webcams
 from handdgp_core.sources.open import is_webcam
 
@@ -89,7 +88,7 @@ class MainWindow(QMainWindow):
         self.resize(first_size(self))
         self.setAcceptDrops(True)
         self._controller, self._record, self._playback = controller, record, playback
-        self._settings, self._settings_path = settings, settings_path
+        self._settings, self._file = settings, SettingsFile(settings, settings_path, self)
         self._log_folder = log_folder
         self._saver = Saver(controller, settings)
         self._model_names = model_names
@@ -133,6 +132,7 @@ class MainWindow(QMainWindow):
         self._timer.timeout.connect(self._refresh_figures)
         self._timer.start()
         self._on_status(controller.status)
+        self.camera.view.setFocus()
 
     @property
     def result(self) -> FrameResult | None:
@@ -174,6 +174,7 @@ class MainWindow(QMainWindow):
             "unmute": self.weights.unmute_all.click,
             "calibrate": self.wizards.calibrate,
             "check_calibration": self.wizards.check,
+            "accuracy": self.wizards.accuracy,
             "hand_size": self.wizards.hand_size,
             "reset_layout": lambda: self.restoreState(self._first_layout, LAYOUT_VERSION),
             "help": lambda: ShortcutsDialog(self).open(),
@@ -205,6 +206,7 @@ class MainWindow(QMainWindow):
         self.camera.badge.clicked.connect(self.wizards.follow_badge)
         self.camera.hand_badge.clicked.connect(self.wizards.hand_size)
         self._settings.changed.connect(self._show_hand_size)
+        self._file.failed.connect(lambda error: self.notices.add(notice_of_error(error, topic="settings")))
         self.notices.acted.connect(self._act_on_notice)
         self.sources.chosen.connect(self.open_source)
         self.sources.asked.connect(self._ask_source)
@@ -244,7 +246,7 @@ class MainWindow(QMainWindow):
 
     def _show_weights(self) -> None:
         if self._result is not None:
-            index = pick_hand(self._result.hands, self.motion.side.currentData())
+            index = pick_hand(self._result.hands, self.motion.shown_side)
             # Raw, as the root without muting is: between a smoothed and a raw one lies more than muting.
             self.weights.show_hand(None if index is None else self._result.raw_hands[index])
 
@@ -307,7 +309,8 @@ class MainWindow(QMainWindow):
                 self.camera.show_waiting(rates.waiting)
             else:
                 self._playback.note_standstill()
-        self._tell_source_warning(rates.warning if status.phase is Phase.RUNNING and not rates.waiting else "")
+        told = status.phase is Phase.ENDED or (status.phase is Phase.RUNNING and not rates.waiting)
+        self._tell_source_warning(rates.warning if told else "")
         self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.current.device)
 
     def _tell_source_warning(self, warning: str) -> None:
@@ -334,6 +337,16 @@ class MainWindow(QMainWindow):
         self._source_wanted = False
         self.notices.remove("demo")
         self._controller.open_source(spec)
+
+    def open_file(self, path: str) -> None:
+        """Use a file for what it is: a calibration, a model, or something to look at."""
+        suffix = Path(path).suffix.lower()
+        if suffix in questions.CALIBRATION_SUFFIXES:
+            self.load_calibration(path)
+        elif suffix in questions.CHECKPOINT_SUFFIXES:
+            self.load_model(path)
+        else:
+            self.open_source(path)
 
     def open_any_source(self) -> None:
         """Show the first webcam, or the demo where there is none."""
@@ -445,6 +458,8 @@ class MainWindow(QMainWindow):
     def _ask_source(self, key: str) -> None:
         if key == OPEN_URL:
             self._ask(questions.ask_url, self.open_source)
+        elif key == OPEN_SESSION:
+            self._action("open_session").trigger()
         else:
             question = questions.ask_video if key == OPEN_VIDEO else questions.ask_image_folder
             self._ask_about_file(question, self.open_source)
@@ -468,7 +483,7 @@ class MainWindow(QMainWindow):
         path = _dropped_path(event) if event is not None else ""
         if path and event is not None:
             event.acceptProposedAction()
-            self.open_source(path)
+            self.open_file(path)
 
     # The end
 
@@ -482,10 +497,7 @@ class MainWindow(QMainWindow):
             self._timer.stop()
             remember_layout(self, self._settings)
             self.sessions.shutdown()
-            try:
-                save_settings(self._settings.own, self._settings_path)
-            except OutputError as error:
-                log.warning("settings not saved: %s", error.message)
+            self._file.save()
             self.hide()  # what follows may take a moment: it must not look as if closing had failed
             self.streaming.stop()
             self.motion.shutdown()

@@ -27,6 +27,7 @@ from calib.views import View
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, HandDGPError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.picture_transform import stored_from_shown
 from handdgp_core.geometry.pixels import resized_pixels
 from handdgp_core.sources.cameras import CameraFrame
 
@@ -171,7 +172,10 @@ class CalibrationWorker(Worker):
             self._flash += 1
 
     def _look_at(self, frame: CameraFrame) -> None:
-        grey = to_grey(frame.image)
+        image, turn = frame.image, frame.transform
+        if turn is not None:  # a calibration is in the sensor's pixels
+            image = stored_from_shown(image, turn.orientation)
+        grey = to_grey(image)
         size = (grey.shape[1], grey.shape[0])
         collecting = self._collecting and self._check is None
         try:
@@ -182,7 +186,7 @@ class CalibrationWorker(Worker):
         self._last = (look, grey)
         taken = look.state is State.TAKEN and collecting
         self._flash += taken
-        state = replace(self._state, size=size, look=look, **_shown(frame.image, look))
+        state = replace(self._state, size=size, look=look, **_shown(image, look))
         if taken or not self._state.ghost_px.size or self._state.size != size:
             state = self._with_session(state)
         if self._check is not None:

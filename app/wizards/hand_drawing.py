@@ -11,11 +11,20 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from app.style.theme import figures_font, tones
 from handdgp_core.estimation.bone_length import bone_joints
-from handdgp_core.hands.keypoints import BONES, NAMES, WRIST
+from handdgp_core.hands.keypoints import BONES, NAMES
 from handdgp_core.hands.measure import KNUCKLE_CHAIN
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 
 _MARGIN = 16
+# What a person calls the joints.
+_PLACES = {
+    "wrist": "wrist crease",
+    "MCP": "first joint",
+    "PIP": "second joint",
+    "IP": "second joint",
+    "DIP": "third joint",
+    "tip": "finger tip",
+}
 
 
 class HandDrawing(QWidget):
@@ -36,9 +45,7 @@ class HandDrawing(QWidget):
         self.update()
 
     def _ends(self) -> tuple[str, str]:
-        first, last = (
-            "wrist crease" if joint == WRIST else NAMES[joint] for joint in (self._chain[0], self._chain[-1])
-        )
+        first, last = (_PLACES[NAMES[joint].split()[-1]] for joint in (self._chain[0], self._chain[-1]))
         return first, last
 
     def sizeHint(self) -> QSize:

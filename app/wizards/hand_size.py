@@ -35,6 +35,7 @@ from app.wizards.hand_size_worker import HandSizeSnapshot, HandSizeWorker
 from calib.boards import Board
 from calib.hand_size import HandOnBoard, HandState
 from calib.people import PeopleStore, PersonHand
+from calib.sheet import A4, LETTER, Sheet
 from handdgp_core.detection.landmarker import HandFinder, MediaPipeHandFinder
 from handdgp_core.errors import HandDGPError
 from handdgp_core.estimation.bone_length import BONE_NAMES, MeasuredLength, bone_mean_m, hand_length_from_bone
@@ -42,7 +43,11 @@ from handdgp_core.estimation.hand_length import ADULT_LENGTH_M
 
 _RULER_STD = 0.015  # where a crease ends is a matter of taste
 _WHOLE_HAND = "Hand: wrist crease to middle finger tip"
-_NO_CAMERA = "To measure on the board, calibrate the camera first (Camera menu), or use a ruler below."
+_UNDER_HAND = {"Printed board": None, "A4 sheet of white paper": A4, "Letter sheet of white paper": LETTER}
+_NO_SHEET = "Show the whole sheet, flat on a darker or coloured table, and keep its corners free."
+_NO_CAMERA = (
+    "To measure on the board, calibrate the camera first (Camera menu); or use a sheet of paper, or a ruler below."
+)
 
 
 class HandSizeDialog(QDialog):
@@ -91,6 +96,12 @@ class HandSizeDialog(QDialog):
         self.person.setEditable(True)
         self.person.setToolTip("Whose hand: choose a name or type a new one.")
         self.person.activated.connect(lambda index: self._use(self.person.itemData(index)))
+        self.under = QComboBox(self)
+        for name, sheet in _UNDER_HAND.items():
+            self.under.addItem(name, sheet)
+        self.under.setToolTip("What lies under the hand. A sheet of paper needs no calibrated camera.")
+        self.under.setCurrentIndex(0 if self._controller.options.calibration is not None else 1)
+        self.under.currentIndexChanged.connect(self._restart)
         self.state = QLabel("", self)
         self.state.setWordWrap(True)
         self.state.setFont(figures_font(11, bold=True))
@@ -126,9 +137,9 @@ class HandSizeDialog(QDialog):
     def _lay_out(self) -> None:
         who = QFormLayout()
         who.addRow("User", self.person)
-        board = QGroupBox("On the board", self)
+        board = QGroupBox("On a board or a sheet of paper", self)
         column = QVBoxLayout(board)
-        for widget in (self.state, self.progress, self.answer, self.save_button):
+        for widget in (self.under, self.state, self.progress, self.answer, self.save_button):
             column.addWidget(widget)
         ruler = QGroupBox("With a ruler", self)
         rows = QVBoxLayout(ruler)
@@ -173,24 +184,42 @@ class HandSizeDialog(QDialog):
             self.person.setItemData(self.person.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.person.setEditText(name)
 
+    def _restart(self) -> None:
+        """Measure on what was chosen now."""
+        self._stop()
+        self._start()
+
     def _start(self) -> None:
         camera = self._controller.options.calibration
+        self._result = None
+        self.answer.setText("")
         self.save_button.setEnabled(False)
-        if camera is None:
+        board = self._under_hand()
+        self.progress.setVisible(camera is not None or isinstance(board, Sheet))
+        if board is None:
+            return
+        if camera is None and isinstance(board, Board):
             self.state.setText(_NO_CAMERA)
-            self.progress.hide()
             self.view.set_message("No calibrated camera", "Needed to measure your hand on the board.")
             return
-        try:
-            board = Board.parse(self._settings.current.board).scaled(self._settings.current.board_ruler_mm / 100.0)
-        except HandDGPError as error:
-            self._say(error.message, error=True)
-            return
+        self.state.setText("")
+        self.view.set_message("")
         self._controller.divert(True)
         self._worker = HandSizeWorker(
             self._controller.diverted_frames, board, camera, self._make_finder, self.bridge.report
         )
         self._controller.adopt(self._worker)
+
+    def _under_hand(self) -> Board | Sheet | None:
+        """The sheet that was chosen, or the board of the settings; None and a message where that is none."""
+        sheet = self.under.currentData()
+        if sheet is not None:
+            return sheet
+        try:
+            return Board.parse(self._settings.current.board).scaled(self._settings.current.board_ruler_mm / 100.0)
+        except HandDGPError as error:
+            self._say(error.message, error=True)
+            return None
 
     def _on_ready(self) -> None:
         snapshot = self._worker.take_snapshot() if self._worker is not None else None
@@ -200,7 +229,7 @@ class HandSizeDialog(QDialog):
     def _show(self, snapshot: HandSizeSnapshot) -> None:
         self.view.show_snapshot(Snapshot(picture=snapshot.picture, corners_px=snapshot.keypoints_px))
         good = snapshot.state in (HandState.GOOD, HandState.DONE)
-        self.state.setText(snapshot.error or snapshot.state.value + ".")
+        self.state.setText(snapshot.error or self._words(snapshot.state))
         self.state.setStyleSheet(f"color: {css(tones().good if good else tones().warning)};")
         self.progress.setValue(round(100 * min(1.0, snapshot.progress)))
         self._result = snapshot.result
@@ -212,15 +241,21 @@ class HandSizeDialog(QDialog):
             )
         self.save_button.setEnabled(snapshot.state is HandState.DONE)
 
+    def _words(self, state: HandState) -> str:
+        if self.under.currentData() is None:
+            return f"{state.value}."
+        return _NO_SHEET if state is HandState.NO_BOARD else f"{state.value.replace('board', 'sheet')}."
+
     def _on_failed(self, event: object) -> None:
         if isinstance(event, WorkerFailed):
             notice = notice_of_error(event.error, details=event.details)
             self._say(f"{notice.title} {notice.text}", error=True)
 
     def save_measured(self) -> None:
-        """Keep what was measured on the board."""
+        """Keep what was measured on the board or the sheet."""
         if self._result is not None:
-            self._save(self._result.length_m * 1e3, self._result.percent, "board")
+            method = "board" if self.under.currentData() is None else "sheet"
+            self._save(self._result.length_m * 1e3, self._result.percent, method)
 
     def save_ruler(self) -> None:
         """Keep what was typed."""
@@ -270,15 +305,18 @@ class HandSizeDialog(QDialog):
         self.message.setText(text)
         self.message.setStyleSheet(f"color: {css(tones().error if error else tones().ink)};")
 
+    def _stop(self) -> None:
+        if self._worker is not None:
+            self._controller.dismiss(self._worker)
+            self._worker = None
+            self._controller.divert(False)
+
     def reject(self) -> None:
         """Esc is the same as closing."""
         self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        if self._worker is not None:
-            self._controller.dismiss(self._worker)
-            self._worker = None
-            self._controller.divert(False)
+        self._stop()
         if event is not None:
             event.accept()  # QDialog's own handler would call `reject`, and that this one again
 

@@ -14,6 +14,8 @@ from app.live.workers import WAIT_S, Report, ResultReady, Worker
 from calib.boards import Board
 from calib.detection import BoardDetector, to_grey
 from calib.hand_size import FRAMES_WANTED, HandOnBoard, HandSizer, HandState
+from calib.sheet import Sheet, SheetDetector
+from calib.views import View
 from handdgp_core.arrays import Array
 from handdgp_core.detection.landmarker import HandFinder
 from handdgp_core.errors import CameraError
@@ -21,12 +23,16 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.pixels import resized_pixels
 from handdgp_core.sources.cameras import CameraFrame
 
-__all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker"]
+__all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker", "small_picture"]
 
 _SHOWN_WIDTH = 960
 # MediaPipe puts the wrist behind its joint: chains of its landmarks are that much longer than those of the true joints
 # (median of 119 stretched, face-on hands of the rendered demo, standard deviation 2.4 %).
 LANDMARK_STRETCH = 1.015
+# Two standard deviations that a guessed focal length adds to a length by a sheet of paper (docs/calibration.md).
+_GUESSED_FOCAL_PERCENT = 2.0
+
+_Find = Callable[[NDArray[np.uint8], Camera], View | None]
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,8 @@ class HandSizeWorker(Worker):
 
     Args:
         frames: see `CalibrationWorker`.
-        board: of its true printed size.
-        camera: the calibration in use.
+        board: of its true printed size; or a sheet of paper.
+        camera: the calibration in use; None to take the camera that is assumed, which a sheet allows.
         make_finder: makes what finds hands; called in the worker's thread.
         report: called in the worker's thread.
     """
@@ -64,8 +70,8 @@ class HandSizeWorker(Worker):
     def __init__(
         self,
         frames: Callable[[], Mailbox[CameraFrame] | None],
-        board: Board,
-        camera: Camera,
+        board: Board | Sheet,
+        camera: Camera | None,
         make_finder: Callable[[], HandFinder],
         report: Report,
     ) -> None:
@@ -80,7 +86,7 @@ class HandSizeWorker(Worker):
 
     def _run(self) -> None:
         self._finder = self._make_finder()
-        detector, sizer = BoardDetector(self._board), HandSizer(self._board, self._camera)
+        find, sizer = _finder_of(self._board), None
         while not self.stopping:
             box = self._frames()
             frame = box.take(WAIT_S) if box is not None else None
@@ -88,23 +94,25 @@ class HandSizeWorker(Worker):
                 if box is None:
                     self._stop.wait(WAIT_S)
                 continue
-            self._look_at(frame, detector, sizer)
+            sizer = sizer or HandSizer(self._board, frame.used_camera)
+            self._look_at(frame, find, sizer)
 
-    def _look_at(self, frame: CameraFrame, detector: BoardDetector, sizer: HandSizer) -> None:
+    def _look_at(self, frame: CameraFrame, find: _Find, sizer: HandSizer) -> None:
         height, width = frame.image.shape[:2]
         try:
-            sizer.camera = self._camera.scaled_to(width, height)
+            sizer.camera = frame.used_camera if self._camera is None else self._camera.scaled_to(width, height)
         except CameraError as error:
-            self._publish(HandSizeSnapshot(_small(frame.image)[0], error=error.message))
+            self._publish(HandSizeSnapshot(small_picture(frame.image)[0], error=error.message))
             return
         assert self._finder is not None
-        view = detector.detect(to_grey(frame.image), quick=True)
+        view = find(frame.image, sizer.camera)
         hands = self._finder.find(frame.image)
         keypoints = hands[0].keypoints_px if hands else None
         state = HandState.DONE if len(sizer.samples) >= FRAMES_WANTED else sizer.add(view, keypoints)
-        picture, scale = _small(frame.image)
+        picture, scale = small_picture(frame.image)
         shown = np.zeros((0, 2)) if keypoints is None else resized_pixels(keypoints, scale)
-        self._publish(HandSizeSnapshot(picture, shown, state, len(sizer.samples) / FRAMES_WANTED, _result(sizer)))
+        result = _result(sizer, 0.0 if self._camera is not None else _GUESSED_FOCAL_PERCENT)
+        self._publish(HandSizeSnapshot(picture, shown, state, len(sizer.samples) / FRAMES_WANTED, result))
 
     def _publish(self, snapshot: HandSizeSnapshot) -> None:
         self._states.put(snapshot)
@@ -115,14 +123,23 @@ class HandSizeWorker(Worker):
             self._finder.close()
 
 
-def _result(sizer: HandSizer) -> HandOnBoard | None:
+def _finder_of(board: Board | Sheet) -> _Find:
+    """What finds the corners in an image taken by a camera."""
+    if isinstance(board, Sheet):
+        return lambda image, camera: SheetDetector(board, camera).detect(image)
+    detector = BoardDetector(board)
+    return lambda image, camera: detector.detect(to_grey(image), quick=True)
+
+
+def _result(sizer: HandSizer, further_percent: float) -> HandOnBoard | None:
     if not sizer.samples:
         return None
     found = sizer.result()
-    return HandOnBoard(found.length_m / LANDMARK_STRETCH, found.percent, found.count)
+    return HandOnBoard(found.length_m / LANDMARK_STRETCH, float(np.hypot(found.percent, further_percent)), found.count)
 
 
-def _small(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+def small_picture(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """The picture scaled down for a dialog, and its pixels per pixel of the image."""
     scale = min(1.0, _SHOWN_WIDTH / image.shape[1])
     if scale == 1.0:
         return image, 1.0

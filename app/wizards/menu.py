@@ -12,6 +12,7 @@ from app.live.settings_store import SettingsStore
 from app.live.state import Phase
 from app.notices import Notice, Severity
 from app.panels.wheel_guard import WheelGuard
+from app.wizards.accuracy import AccuracyDialog
 from app.wizards.calibration import CalibrationDialog
 from app.wizards.check import CheckDialog
 from app.wizards.hand_size import HandSizeDialog
@@ -60,18 +61,32 @@ class Wizards(QObject):
 
     def check(self) -> None:
         """The check of the calibration in use."""
-        if not self.close():
+        if not self.close() or not self._calibrated():
             return
         camera = self._controller.options.calibration
-        if camera is None or self._controller.status.phase is not Phase.RUNNING:
-            text = "Calibrate a camera first (Camera menu)."
-            self._tell(Notice(Severity.INFO, "No calibration is in use.", text, topic="calibration"))
-            return
+        assert camera is not None
         stored = self._controller.profile.match.profile
         profile = stored if stored is not None and stored.camera == camera else None
         dialog = CheckDialog(self._controller, self._settings, camera, profile, self._window)
         dialog.calibrate.connect(self.calibrate)
         self._open(dialog)
+
+    def accuracy(self) -> None:
+        """The accuracy check of distances with the calibration in use."""
+        if not self.close() or not self._calibrated():
+            return
+        self._open(AccuracyDialog(self._controller, self._settings, self._window))
+
+    def _calibrated(self) -> bool:
+        """Whether a source with a calibrated camera runs; else the user is told."""
+        if self._controller.options.calibration is None:
+            title, text = "No calibration is in use.", "Calibrate a camera first (Camera menu)."
+        elif self._controller.status.phase is not Phase.RUNNING:
+            title, text = "Nothing is running.", "Open a camera or start the source again first."
+        else:
+            return True
+        self._tell(Notice(Severity.INFO, title, text, topic="calibration"))
+        return False
 
     def hand_size(self) -> None:
         """The hand size wizard."""

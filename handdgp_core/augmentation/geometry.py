@@ -13,14 +13,14 @@ in scale and shift of the picture, which change K_i alone. Hence
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from handdgp_core.arrays import Array
 from handdgp_core.augmentation.settings import ViewSettings
 from handdgp_core.datasets.sample import LabelledHand
-from handdgp_core.detection.crops import crop_from_keypoints
+from handdgp_core.detection.crops import crop_from_keypoints, upright_square
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
@@ -80,6 +80,9 @@ def draw_geometry(sample: LabelledHand, settings: ViewSettings, rng: np.random.G
     if settings.policy == "fit":
         base = Rectification.fit(camera, crop, settings.size)
         to_virtual, square = base.virtual_from_camera, None
+    elif settings.policy == "none":
+        base = Rectification.none(camera, crop, settings.size, turn_rad)
+        to_virtual, square = base.virtual_from_camera, None
     else:
         base = Rectification.published(camera, crop, settings.size, settings.focal_px)
         to_virtual, square = _about_axis(turn_rad) @ base.virtual_from_camera, base.square_px
@@ -105,13 +108,15 @@ def _hand_crop(sample: LabelledHand, camera: Camera, factor: float) -> HandCrop:
         low, high = pixels.min(axis=0), pixels.max(axis=0)
     else:
         low, high, factor = np.full(2, -0.5), np.array(camera.size) - 0.5, 1.0
-    half = max(1.0, 0.5 * factor * float(np.max(high - low)))
-    return HandCrop(sample.handedness, 1.0, 0.5 * (low + high), half, 0.0)
+    x, y, half = upright_square(np.stack([low, high]), factor)
+    return HandCrop(sample.handedness, 1.0, np.array([x, y]), half, 0.0)
 
 
 def _moved(crop: HandCrop, aim: Array, turn_rad: float) -> HandCrop:
     center = np.asarray(crop.center_px) + crop.half_size_px * aim
-    return HandCrop(crop.handedness, crop.score, center, crop.half_size_px, crop.roll_rad + turn_rad)
+    x, y, half = crop.upright_square_px
+    upright = np.array([x + half * aim[0], y + half * aim[1], half])
+    return replace(crop, center_px=center, roll_rad=crop.roll_rad + turn_rad, upright_px=upright)
 
 
 def _about_axis(angle_rad: float) -> Array:

@@ -27,7 +27,7 @@ _MINIFY = 1.5
 @dataclass(frozen=True)
 class Patch:
     """Attributes:
-    pixels: (P, P, 3) uint8; the picture fills it from the top left, the rest is black.
+    pixels: (P, P, C) uint8; the picture fills it from the top left, the rest is black.
     filled: (2,) width and height of the filled part.
     patch_from_image: (3, 3) affine, pixels.
     """
@@ -38,9 +38,9 @@ class Patch:
 
 
 def cut_patch(image: NDArray[np.uint8], geometry: ViewGeometry, patch_size: int) -> Patch:
-    """What the views of `geometry` show of `image` (height, width, 3), in at most `patch_size` pixels a side."""
+    """What the views of `geometry` show of `image` (height, width, C), in at most `patch_size` pixels a side."""
     left, top, right, bottom = _visible_box(geometry)
-    pixels = np.zeros((patch_size, patch_size, 3), dtype=np.uint8)
+    pixels = np.zeros((patch_size, patch_size, image.shape[2]), dtype=np.uint8)
     if right <= left or bottom <= top:
         return Patch(pixels, (0, 0), np.eye(3))
     part = image[top:bottom, left:right]

@@ -32,7 +32,8 @@ def render_views(batch: Mapping[str, Any], size: int) -> dict[str, Any]:
         size: side S of the views, pixels.
 
     Returns:
-        "view1" (and "view2"): image (B, 3, S, S) float32 from 0 to 1, with the labels of the batch; "index",
+        "view1" (and "view2"): image (B, 3, S, S) float32 from 0 to 1, with the labels of the batch, and
+        silhouette (B, 1, S / 2, S / 2) where the patches have a fourth channel; "index",
         "uv2_from_uv1" as they came. Pixels that the camera did not see are 0.
     """
     with torch.autocast(batch["patch"].device.type, enabled=False):  # half precision would move pixels
@@ -48,7 +49,7 @@ def _views(batch: Mapping[str, Any], size: int) -> dict[str, Any]:
         if name in batch:
             view = batch[name]
             labels = {key: value for key, value in view.items() if key not in (*_USED_UP, *_SHAPES)}
-            result[name] = {"image": _render(source, view, size), **labels}
+            result[name] = {**_render(source, view, size), **labels}
     return result
 
 
@@ -59,10 +60,14 @@ def _inside(filled: Tensor, side: int) -> Tensor:
     return (down[:, None, :, None] & across[:, None, None, :]).to(torch.float32)
 
 
-def _render(source: Tensor, view: Mapping[str, Tensor], size: int) -> Tensor:
-    """(B, 3, S, S). Kornia's align_corners means that pixel (0, 0) has its centre at (0, 0), as everywhere here."""
+def _render(source: Tensor, view: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
+    """The image, and the silhouette where there is one.
+
+    Kornia's align_corners means that pixel (0, 0) has its centre at (0, 0), as everywhere here.
+    """
     warped = warp_perspective(source, view["view_from_patch"], (size, size), align_corners=True)
-    image, inside = warped[:, :3], warped[:, 3:]
+    image, inside = warped[:, :3], warped[:, -1:]
+    drawn = {"silhouette": functional.avg_pool2d(warped[:, 3:4], 2)} if source.shape[1] > 4 else {}
     for shape, texture in zip(view["occluders"].unbind(1), view["textures"].unbind(1), strict=True):
         shown = (shape[:, 6] > 0).nonzero()[:, 0]
         if len(shown):
@@ -72,7 +77,7 @@ def _render(source: Tensor, view: Mapping[str, Tensor], size: int) -> Tensor:
         image = image.index_copy(0, blurred, _blurred(image[blurred], view["blur_px"][blurred]))
     image = vary_colours(image, view["brightness"], view["contrast"], view["saturation"], view["hue_rad"])
     image = _noisy(image, view["noise"], view["noise_seed"])
-    return image.clamp(0, 1) * inside
+    return {"image": image.clamp(0, 1) * inside, **drawn}
 
 
 def _covered(image: Tensor, shape: Tensor, texture: Tensor) -> Tensor:

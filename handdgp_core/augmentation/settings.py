@@ -10,7 +10,7 @@ from handdgp_core.errors import UsageError
 
 __all__ = ["AppearanceSettings", "Policy", "ViewSettings"]
 
-Policy = Literal["fit", "published"]
+Policy = Literal["fit", "published", "none"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class ViewSettings:
     """Where the views look. Everything random is uniform.
 
     Attributes:
-        policy: "fit", a virtual camera that looks at the hand, upright; or "published", the canonical focal length
-            without a turn, black outside of the hand's square. See `geometry.rectification`.
+        policy: "fit", a virtual camera that looks at the hand, upright; "published", the canonical focal length
+            without a turn, black outside of the hand's square; or "none", that square with its own intrinsics. See
+            `geometry.rectification`.
         size: side of a view, pixels.
         focal_px: canonical focal length of the published policy (1000 FreiHAND, 500 HO3D-v2, 400 Human3.6M).
         crop_factor: half the side of the hand's square over half its keypoints' longer extent.
@@ -30,7 +31,8 @@ class ViewSettings:
         square_px: side of a square about the picture's centre that is shown in place of the hand's, pixels of the
             picture; None for the hand's.
         aim: how far the hand's square is off, as part of its half side. Shared by both views.
-        scale: smallest and largest factor on a view's focal length, per view.
+        scale: smallest and largest factor on a view's focal length, per view. A published view then no longer has
+            the canonical focal length: DGP and the losses know each view's own, the network does not.
         shift: how far a view's principal point moves, as part of `size`, per view.
     """
 
@@ -46,8 +48,8 @@ class ViewSettings:
     square_px: float | None = None
 
     def __post_init__(self) -> None:
-        if self.policy not in ("fit", "published"):
-            raise UsageError(f"There is no policy {self.policy!r} for views.", hint="Choose fit or published.")
+        if self.policy not in ("fit", "published", "none"):
+            raise UsageError(f"There is no policy {self.policy!r} for views.", hint="Choose fit, published or none.")
         if min(self.size, self.patch_size, self.focal_px, self.crop_factor, self.square_px or 1) <= 0:
             raise UsageError(f"Size, patch size, focal length, crop factor and square must be positive in {self}.")
         if min(self.rotation_deg, self.aim, self.shift) < 0:

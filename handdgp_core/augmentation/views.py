@@ -15,6 +15,7 @@ from handdgp_core.augmentation.appearance import draw_appearance
 from handdgp_core.augmentation.geometry import ViewGeometry, draw_geometry, uv2_from_uv1
 from handdgp_core.augmentation.patches import cut_patch
 from handdgp_core.augmentation.settings import AppearanceSettings, ViewSettings
+from handdgp_core.augmentation.silhouettes import silhouette
 from handdgp_core.datasets.files import DatasetError
 from handdgp_core.datasets.sample import LabelledHand, LabelledHands
 from handdgp_core.errors import HandDGPError, UsageError
@@ -36,6 +37,7 @@ class ViewPairs(Dataset[dict[str, Any]]):
         seed: of everything random.
         hand_scale_m: metres in one unit of the root-relative vertices.
         keypoint_count: K of the network.
+        silhouette_faces: (F, 3) of the network's mesh where silhouettes are wanted: patches get a fourth channel.
 
     Raises:
         UsageError: neither one nor two views.
@@ -51,6 +53,7 @@ class ViewPairs(Dataset[dict[str, Any]]):
         seed: int = 0,
         hand_scale_m: float = 0.2,
         keypoint_count: int = 21,
+        silhouette_faces: NDArray[np.integer] | None = None,
     ) -> None:
         if view_count not in (1, 2):
             raise UsageError(f"Could not draw {view_count} views of a sample.", hint="Choose 1 or 2.")
@@ -60,6 +63,7 @@ class ViewPairs(Dataset[dict[str, Any]]):
         self.appearance = appearance or AppearanceSettings()
         self.view_count = view_count
         self.seed = seed
+        self.silhouette_faces = silhouette_faces
         self.hand_scale_m = hand_scale_m
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by loader processes that stay alive
 
@@ -92,7 +96,8 @@ class ViewPairs(Dataset[dict[str, Any]]):
         self._check(sample)
         key = [self.seed, int(self._epoch), index]
         geometry = self._geometry(sample, np.random.default_rng(key))
-        patch = cut_patch(sample.image, geometry, self.views.patch_size)
+        image, has_silhouette = self._image(sample)
+        patch = cut_patch(image, geometry, self.views.patch_size)
         image_from_patch = np.linalg.inv(patch.patch_from_image)
         pixels = np.random.default_rng([*key, _APPEARANCE])
         result: dict[str, Any] = {
@@ -102,11 +107,21 @@ class ViewPairs(Dataset[dict[str, Any]]):
         }
         for view in range(self.view_count):
             numbers = self._labels(sample, geometry, view)
+            if self.silhouette_faces is not None:
+                numbers["has_silhouette"] = np.asarray(has_silhouette)
             numbers["view_from_patch"] = geometry.view_from_image(view) @ image_from_patch
             result[f"view{view + 1}"] = _tensors(numbers | draw_appearance(self.appearance, pixels))
         if self.view_count == 2:
             result["uv2_from_uv1"] = torch.from_numpy(uv2_from_uv1(geometry).astype(np.float32))
         return result
+
+    def _image(self, sample: LabelledHand) -> tuple[NDArray[np.uint8], bool]:
+        """The sample's image, with its silhouette as a fourth channel where that is wanted, and whether it is known."""
+        if self.silhouette_faces is None:
+            return sample.image, False
+        mask = silhouette(sample, self.silhouette_faces)
+        channel = np.zeros(sample.image.shape[:2], np.uint8) if mask is None else mask
+        return np.dstack([sample.image, channel]), mask is not None
 
     def _geometry(self, sample: LabelledHand, rng: np.random.Generator) -> ViewGeometry:
         try:
@@ -133,6 +148,7 @@ class ViewPairs(Dataset[dict[str, Any]]):
             **{name: np.asarray(flag) for name, flag in flags.items()},
             "intrinsics": geometry.matrices[view],
             "virtual_from_camera": turn,
+            "source_size_px": np.asarray(self.views.size * sample.matrix[0, 0] / geometry.matrices[view][0, 0]),
         }
 
     def _check(self, sample: LabelledHand) -> None:

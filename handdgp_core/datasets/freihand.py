@@ -91,9 +91,15 @@ class FreiHAND:
             self._array("xyz")[hand].astype(np.float64) if self.has_labels else unknown_keypoints(),
             self._array("verts")[hand].astype(np.float64) if self.has_labels else None,
             name=name,
+            mask_file=self._mask(hand),
             # Without keypoints the whole picture: FreiHAND's are cut around the hand already.
             box_px=None if self.has_labels else np.array([-0.5, -0.5, width - 0.5, height - 0.5]),
         )
+
+    def _mask(self, hand: int) -> Path | None:
+        """Training hands have a silhouette, which goes for all versions of their image."""
+        file = self._folder.root / f"training/mask/{hand:08d}.jpg"
+        return file if self.split == "training" and file.exists() else None
 
     def _convert(self) -> dict[str, Path]:
         names = list(SHAPES)

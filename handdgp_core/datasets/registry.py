@@ -15,6 +15,7 @@ from handdgp_core.datasets.parametric_meshes import mano_mesh, smpl_mesh
 from handdgp_core.datasets.sample import LabelledHand, LabelledHands
 from handdgp_core.datasets.shards import Shards
 from handdgp_core.errors import UsageError
+from handdgp_core.files import expanded
 from handdgp_core.hands.licensed.body import body_template
 from handdgp_core.hands.licensed.mano import mano_template
 from handdgp_core.hands.open_hand.open_template import open_hand_template
@@ -52,7 +53,7 @@ def open_dataset(config: DatasetConfig, template: Template, model_folder: str = 
         AssetError: the data set needs a licensed model that is not there.
         UsageError: an unknown split.
     """
-    root, split = Path(config.root).expanduser(), config.split
+    root, split = expanded(config.root), config.split
     folder = Path(model_folder) if model_folder else None
     readers: dict[str, Callable[[], LabelledHands]] = {
         "freihand": lambda: FreiHAND(root, split or "training"),  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,7 @@ class LabelledHand:
         box_px: (4,) left, top, right, bottom of the hand in the image, where the data set has it.
         occlusion: (K,) uint8, what hides each keypoint: 0 nothing, 1 the hand itself or another one, 2 a thing, 3 the
             picture's edge. None where unknown.
+        mask_file: an image of the same size that is white on the hand, where the data set has one.
         skin_tone: step of the Monk Skin Tone scale, 1 to 10; 0 where unknown.
     """
 
@@ -44,6 +46,7 @@ class LabelledHand:
     box_px: Array | None = None
     occlusion: NDArray[np.uint8] | None = None
     skin_tone: int = 0
+    mask_file: Path | None = None
 
 
 class LabelledHands(Protocol):

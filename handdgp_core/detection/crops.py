@@ -11,7 +11,7 @@ from handdgp_core.errors import ShapeError
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.hands.keypoints import COUNT, FINGERS, WRIST
 
-__all__ = ["HALF_SIZE_FACTOR", "crop_from_keypoints", "hand_roll", "visible_fraction"]
+__all__ = ["HALF_SIZE_FACTOR", "crop_from_keypoints", "hand_roll", "upright_square", "visible_fraction"]
 
 # The crop's side over the hand's length (see `crop_from_keypoints`). MediaPipe's network wants the hand to fill the
 # crop: on two sets of real images its error is flat from 1.25 to 1.45 and grows from 1.7 on.
@@ -64,7 +64,19 @@ def crop_from_keypoints(
         half_size_px=max(SMALLEST_HALF_SIZE_PX, factor * length_px / 2),
         roll_rad=roll_rad,
         track_id=track_id,
+        upright_px=upright_square(keypoints_px, factor),
     )
+
+
+def upright_square(points_px: Array, factor: float) -> Array:
+    """(3,) centre x, y and half side of the upright square about points (N, 2), `factor` times as wide as their box.
+
+    One definition for training, evaluation and live use: a data set's box, as its two corners, gives the same square as
+    the keypoints that it is the box of.
+    """
+    low, high = points_px.min(axis=0), points_px.max(axis=0)
+    half_px = max(SMALLEST_HALF_SIZE_PX, 0.5 * factor * float((high - low).max()))
+    return np.array([*(0.5 * (low + high)), half_px])
 
 
 def hand_roll(keypoints_px: Array) -> float:

@@ -12,7 +12,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array, Handedness
+from handdgp_core.detection.looks import Look
 from handdgp_core.errors import AssetError, ShapeError, UsageError
 from handdgp_core.networks.backbones.mediapipe_landmarks import ASSET, HINT
 
@@ -32,6 +33,8 @@ __all__ = ["Detection", "HandFinder", "MediaPipeHandFinder"]
 # Larger images are reduced first: the palm detector works on 192 x 192 whatever it is given, and 8K then takes 20 ms
 # instead of 68 with the same hands found.
 LONGEST_SIDE_PX = 1920
+# Well below MediaPipe's 0.5: the landmark network looks at every palm and says whether there is a hand at all.
+PALM_CONFIDENCE = 0.2
 CHATTER = re.compile(rb"^(INFO: Created TensorFlow Lite|WARNING: All log messages before absl|[IW]\d{4} \d\d:)")
 
 
@@ -53,8 +56,8 @@ class Detection:
 class HandFinder(Protocol):
     """Anything that finds hands in a whole image."""
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Hands in `image` (height, width, 3) uint8 RGB."""
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
+        """Hands in `image` (height, width, 3) uint8 RGB, or in one look at it; in pixels of `image` either way."""
         ...
 
     def close(self) -> None:
@@ -82,7 +85,7 @@ class MediaPipeHandFinder:
         self,
         max_hands: int = 2,
         path: Path | str = ASSET,
-        palm_confidence: float = 0.5,
+        palm_confidence: float = PALM_CONFIDENCE,
         hand_confidence: float = 0.5,
     ) -> None:
         if max_hands < 1:
@@ -104,8 +107,8 @@ class MediaPipeHandFinder:
         """Give MediaPipe's threads and memory back. May be called twice."""
         self._close()
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Hands in `image`, (height, width, 3) uint8 RGB of any size, never mirrored.
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
+        """Hands in `image`, (height, width, 3) uint8 RGB of any size, never mirrored; with `look`, in what it shows.
 
         Raises:
             ShapeError: `image` is something else.
@@ -115,7 +118,12 @@ class MediaPipeHandFinder:
             raise ShapeError(f"Expected an RGB image (height, width, 3) of uint8, not {image.shape} {image.dtype}.")
         if not self._close.alive:
             raise UsageError("This hand finder is closed.", hint="Make a new one.")
-        return _detect(self._landmarker, image)
+        if look is None:
+            return _detect(self._landmarker, image)
+        return [
+            replace(found, keypoints_px=look.to_image(found.keypoints_px))
+            for found in _detect(self._landmarker, look.of(image))
+        ]
 
 
 def _start(path: Path, max_hands: int, palm_confidence: float, hand_confidence: float) -> HandLandmarker:

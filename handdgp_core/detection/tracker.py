@@ -9,6 +9,9 @@ Policy
   keypoints leave the image, jump or change size abruptly, or when nothing has confirmed it for `confirm_s` (a network
   without a presence score). The next frame then searches: a detection at its place makes it followed again, else it is
   *lost*.
+- What a search of the whole image misses gets a second look (`looks.py`): a doubtful hand at its last place, at once;
+  and where there is room for another hand one look of the whole list in turn, once in `second_look_s`. After a reset
+  the first image, which may be the only one, gets them all until one finds a hand.
 - A lost hand gives no crop. Found again near its place within `remember_s`, it keeps its number; then it is forgotten.
   A new hand that the network rejects at first sight is forgotten at once.
 - The image is searched when a hand is doubtful; when no hand is followed (every frame, and after `idle_after_s` in vain
@@ -35,6 +38,7 @@ from numpy.typing import NDArray
 
 from handdgp_core.detection.crops import HALF_SIZE_FACTOR
 from handdgp_core.detection.landmarker import Detection, HandFinder
+from handdgp_core.detection.looks import Look, look_at_place, looks_at
 from handdgp_core.detection.track import Observation, Track, TrackState, keypoint_distance
 from handdgp_core.errors import UsageError
 from handdgp_core.geometry.hand_crop import HandCrop
@@ -59,6 +63,7 @@ class TrackerOptions:
         look_again_max_s: longest such wait.
         idle_after_s: after so long without any hand the search slows down...
         idle_search_s: ... to one in this time.
+        second_look_s: least time from one second look to the next.
         remember_s: how long a lost hand keeps its number.
         confirm_s: a hand whose network gives no presence is looked for this often.
         seek_s: a step in time longer than this, or backwards, starts afresh.
@@ -74,6 +79,7 @@ class TrackerOptions:
     look_again_max_s: float = 1.0
     idle_after_s: float = 1.0
     idle_search_s: float = 0.1
+    second_look_s: float = 0.2
     remember_s: float = 0.5
     confirm_s: float = 1.0
     seek_s: float = 1.0
@@ -89,12 +95,14 @@ class SearchCost:
     Attributes:
         frames: frames seen.
         runs: searches.
+        looks: second looks that went with them.
         total_ms: time they took together.
         last_ms: time of the search in the latest frame; 0 where there was none.
     """
 
     frames: int = 0
     runs: int = 0
+    looks: int = 0
     total_ms: float = 0.0
     last_ms: float = 0.0
 
@@ -130,6 +138,8 @@ class HandTracker:
         self._now_ns: int | None = None
         self._size = (0, 0)  # width, height
         self._searched_ns: int | None = None
+        self._looked_ns: int | None = None
+        self._looks = 0  # second looks taken out of the list since then
         self._hand_ns: int | None = None  # when there last was a hand, or when the search for one began
         self._wait_s = self.options.look_again_s
         self._must_search = True
@@ -238,6 +248,9 @@ class HandTracker:
     def _search(self, image: NDArray[np.uint8], stamp_ns: int) -> list[Detection]:
         start = time.perf_counter()
         detections = self._finder.find(image)
+        for look in self._doubtful_places(detections):
+            self._look(image, look, detections)
+        self._look_in_turn(image, stamp_ns, detections)
         self.cost.last_ms = (time.perf_counter() - start) * 1e3
         self.cost.total_ms += self.cost.last_ms
         self.cost.runs += 1
@@ -246,6 +259,41 @@ class HandTracker:
         self._hand_ns = stamp_ns if self._hand_ns is None else self._hand_ns
         self._wait_s = min(2 * self._wait_s, self.options.look_again_max_s)
         return detections
+
+    def _doubtful_places(self, detections: Sequence[Detection]) -> list[Look]:
+        """Where to look once more for doubtful hands that are not among `detections`."""
+        places = [
+            look_at_place(track.crop(self.options.crop_factor), *self._size)
+            for track in self._tracks
+            if track.state is TrackState.DOUBTFUL and not _reached(track, detections, DOUBTFUL_REACH)
+        ]
+        return [look for look in places if look is not None]
+
+    def _look_in_turn(self, image: NDArray[np.uint8], stamp_ns: int, detections: list[Detection]) -> None:
+        """The next of all second looks, where room is left for what it may find; all of them at a first image."""
+        if _seconds(self._looked_ns, stamp_ns) < self.options.second_look_s or not self._room_for_more(detections):
+            return
+        looks = looks_at(*self._size)
+        for _ in looks if self._looked_ns is None and not detections else looks[:1]:
+            self._look(image, looks[self._looks % len(looks)], detections)
+            self._looks += 1
+            if detections:
+                break
+        self._looked_ns = stamp_ns
+
+    def _room_for_more(self, detections: Sequence[Detection]) -> bool:
+        """Whether fewer hands are known, those just found included, than are followed at most."""
+        followed = self._followed()
+        new = [one for one in detections if not _near(one.keypoints_px, followed, self.options.same_detection)]
+        return len(followed) + len(new) < self.options.max_hands
+
+    def _look(self, image: NDArray[np.uint8], look: Look, detections: list[Detection]) -> None:
+        """Add what a second look finds beside `detections`."""
+        self.cost.looks += 1
+        for found in self._finder.find(image, look):
+            apart = (keypoint_distance(found.keypoints_px, other.keypoints_px) for other in detections)
+            if all(distance >= self.options.same_detection for distance in apart):
+                detections.append(found)
 
     def _reconcile(self, detections: Sequence[Detection], stamp_ns: int) -> None:
         """Join what was found to what is known: confirm the followed, renew the doubtful and lost, begin the new."""
@@ -286,6 +334,10 @@ def _seconds(from_ns: int | None, to_ns: int) -> float:
 
 def _near(keypoints_px: NDArray[np.float64], tracks: Iterable[Track], reach: float) -> bool:
     return any(keypoint_distance(keypoints_px, track.keypoints_px) < reach for track in tracks)
+
+
+def _reached(track: Track, detections: Sequence[Detection], reach: float) -> bool:
+    return any(keypoint_distance(found.keypoints_px, track.keypoints_px) < reach for found in detections)
 
 
 def _take(free: list[Detection], track: Track, reach: float, same_handedness: bool = False) -> Detection | None:

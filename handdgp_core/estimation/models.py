@@ -18,6 +18,7 @@ from handdgp_core.estimation.landmarks import LandmarksPredictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import PositioningMethod, Predictor
 from handdgp_core.estimation.refined_landmarks import RefinedPredictor
+from handdgp_core.files import expanded
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.backbones.registry import GUIDED
@@ -67,7 +68,7 @@ def load_predictor(name_or_path: str, device: str) -> Predictor:
         return _of_network(load_network(OPEN_WEIGHTS), where, "open", OPEN_DISTANCE_ERROR)
     if name_or_path == "landmarks":
         return LandmarksPredictor.load(where)
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if is_refiner(path):
         return RefinedPredictor.load_refined(path, where)
     if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
@@ -88,7 +89,7 @@ def _of_network(
 
 def is_network_file(name_or_path: str) -> bool:
     """Whether `--model` names a network's own file, whose config can be read without the weights."""
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     return path.suffix == ".safetensors" and not is_refiner(path)
 
 
@@ -100,7 +101,7 @@ def own_solve(name_or_path: str) -> PositioningMethod:
     """
     if not is_network_file(name_or_path):
         return "refined"
-    plain = json.loads(read_metadata(Path(name_or_path).expanduser())["config"])
+    plain = json.loads(read_metadata(expanded(name_or_path))["config"])
     return parse(NetworkConfig, plain, WeightsError).positioning
 
 
@@ -110,7 +111,7 @@ def limit_threads(name_or_path: str) -> None:
     For programs, before they load a model: several threads wait for each other by spinning, which costs ten times the
     time as soon as the window and the 3D view want the same cores. Loading a model itself changes nothing.
     """
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if name_or_path in MODEL_NAMES or is_refiner(path) or _is_guided(path):
         torch.set_num_threads(1)
 

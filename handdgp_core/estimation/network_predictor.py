@@ -64,6 +64,8 @@ class NetworkPredictor:
         size, wish = self._network.config.image_size, self._network.config.rectification
         if wish.policy == "published":
             return Rectification.published(camera, crop, size, wish.focal_px)
+        if wish.policy == "none":
+            return Rectification.none(camera, crop, size)
         return Rectification.fit(camera, crop, size, wish.fill)
 
     def predict(

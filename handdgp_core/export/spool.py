@@ -178,8 +178,8 @@ def _row(content: mmap.mmap, spool: Spool, place: int) -> NDArray[Any]:
 
 def _short_columns(spool: Spool) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {}
-    if any(spool.images):
-        columns["image"] = np.array(spool.images)
+    if any(spool.images) or not spool.images:  # without rows nobody can tell a folder: the column is there, empty
+        columns["image"] = np.array(spool.images, dtype=np.str_)
     columns["degenerate"] = np.array(spool.reasons, dtype=np.str_)
     left, right = spool.faces.get("left"), spool.faces.get("right")
     none = np.zeros((0, 3), dtype=np.int32)

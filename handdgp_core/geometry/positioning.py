@@ -17,7 +17,9 @@ sigma^2 (J^T W^2 J)^-1; for the published one, whose rows are not scaled by dept
 sigma^2 (A^T W^2 A)^-1 (A^T W^2 D^2 A) (A^T W^2 A)^-1 with D the depths. Its bias is not in it, nor is any error in the
 hand's shape or size that projects well: 5 % of hand size is 5 % of depth. It carries no gradient.
 
-**Degenerate** samples get NaN and a reason, and gradients of exactly 0; other samples of the batch do not notice.
+**Degenerate** samples get NaN and a reason, and gradients of exactly 0; other samples of the batch do not notice. With
+`singular_only`, for training, these are the systems without a finite solution alone (seed document, section 2): a root
+behind the camera, or a depth that is not determined, is wrong, and its gradient is what puts it right.
 Keypoints of weight 0 take no part, whatever they hold.
 """
 
@@ -75,6 +77,7 @@ def position_published(
     keypoints_normalised: torch.Tensor,
     weights: torch.Tensor,
     noise_floor: float | torch.Tensor = NOISE_FLOOR,
+    singular_only: bool = False,
 ) -> Positioning[torch.Tensor]:
     """The paper's linear solve, in closed form.
 
@@ -83,6 +86,7 @@ def position_published(
         keypoints_normalised: (B, K, 2) the same keypoints in the image, on the plane z = 1: the x, y of K^-1 (u, v, 1).
         weights: (B, K) at least 0. Only ratios within a sample count.
         noise_floor: scalar or (B,), least standard deviation of a keypoint on the plane z = 1, for the covariance.
+        singular_only: reject singular systems and no others, see the module.
 
     Returns:
         In the inputs' type, at least float32. `root_m` is differentiable with respect to the first three arguments.
@@ -90,7 +94,7 @@ def position_published(
     Raises:
         ShapeError: shapes that do not belong together.
     """
-    return _position(points_m, keypoints_normalised, weights, noise_floor, refined=False)
+    return _position(points_m, keypoints_normalised, weights, noise_floor, False, singular_only)
 
 
 def position_refined(
@@ -98,12 +102,13 @@ def position_refined(
     keypoints_normalised: torch.Tensor,
     weights: torch.Tensor,
     noise_floor: float | torch.Tensor = NOISE_FLOOR,
+    singular_only: bool = False,
 ) -> Positioning[torch.Tensor]:
     """The published solve, then damped Newton steps on the reprojection error. Arguments as in `position_published`.
 
     Differentiated implicitly at the optimum, once (second derivatives are not those of the solve).
     """
-    return _position(points_m, keypoints_normalised, weights, noise_floor, refined=True)
+    return _position(points_m, keypoints_normalised, weights, noise_floor, True, singular_only)
 
 
 def position(
@@ -148,7 +153,12 @@ def position(
 
 
 def _position(
-    points: torch.Tensor, plane: torch.Tensor, weights: torch.Tensor, noise_floor: float | torch.Tensor, refined: bool
+    points: torch.Tensor,
+    plane: torch.Tensor,
+    weights: torch.Tensor,
+    noise_floor: float | torch.Tensor,
+    refined: bool,
+    singular_only: bool,
 ) -> Positioning[torch.Tensor]:
     _check_shapes(points.shape, plane.shape, weights.shape)
     kind = torch.promote_types(torch.promote_types(points.dtype, plane.dtype), weights.dtype)
@@ -158,39 +168,48 @@ def _position(
     weights = _relative(torch, weights, weights.detach().amax(-1))
     with torch.no_grad():
         result = formulas.position(torch, _parts(points), _parts(plane), weights, floor, refined)
-    good = result.code == 0
+    code = torch.where(result.singular, result.code, 0) if singular_only else result.code
+    good = code == 0
     root = result.root
     if torch.is_grad_enabled() and (points.requires_grad or plane.requires_grad or weights.requires_grad):
-        root = _differentiable(points, plane, weights, root, good, refined)
+        root = _implicit(points, plane, weights, root, good & result.refined) if refined else root
+        if singular_only or not refined:
+            linear = good & ~result.refined
+            root = torch.where(linear[:, None], _linear(points, plane, weights, linear), root)
     return Positioning(
         torch.where(good[:, None], root, torch.nan),
         torch.where(good[:, None, None], result.covariance, torch.nan),
         result.root,
-        result.code,
+        code,
     )
 
 
-def _differentiable(
-    points: torch.Tensor,
-    plane: torch.Tensor,
-    weights: torch.Tensor,
-    root: torch.Tensor,
-    good: torch.Tensor,
-    refined: bool,
+def _linear(points: torch.Tensor, plane: torch.Tensor, weights: torch.Tensor, used: torch.Tensor) -> torch.Tensor:
+    """The published roots of the samples to use again, this time with a graph."""
+    return torch.stack(formulas.published_root(*_safe_inputs(points, plane, weights, used)), dim=-1)
+
+
+def _implicit(
+    points: torch.Tensor, plane: torch.Tensor, weights: torch.Tensor, root: torch.Tensor, used: torch.Tensor
 ) -> torch.Tensor:
-    """The root again, this time with a graph, in which a harmless stand-in replaces degenerate samples."""
+    """The refined roots, with a graph for the samples to use."""
+    inputs = _safe_inputs(points, plane, weights, used)
+    front = torch.tensor([0.0, 0.0, 1.0], dtype=points.dtype, device=points.device)
+    optimum = torch.where(used[:, None], root, front)
+    stepped = torch.stack(formulas.implicit_root(torch, *inputs, _parts(optimum)), dim=-1)
+    return torch.where(used[:, None], optimum + (stepped - stepped.detach()), root)
+
+
+def _safe_inputs(
+    points: torch.Tensor, plane: torch.Tensor, weights: torch.Tensor, used: torch.Tensor
+) -> tuple[Any, Any, torch.Tensor]:
+    """The solve's inputs, in which a harmless stand-in replaces the other samples."""
     ramp = torch.linspace(-0.05, 0.05, points.shape[1], dtype=points.dtype, device=points.device)
     flat = torch.stack([ramp, ramp, 0 * ramp], dim=-1)
-    here = good[:, None, None]
+    here = used[:, None, None]
     points, plane = torch.where(here, points, flat), torch.where(here, plane, flat[:, :2])
-    weights = torch.where(good[:, None], weights, 1.0)
-    inputs = formulas.used_only(torch, _parts(points), _parts(plane), weights)
-    if not refined:
-        return torch.stack(formulas.published_root(*inputs), dim=-1)
-    front = torch.tensor([0.0, 0.0, 1.0], dtype=points.dtype, device=points.device)
-    optimum = torch.where(good[:, None], root, front)
-    stepped = torch.stack(formulas.implicit_root(torch, *inputs, _parts(optimum)), dim=-1)
-    return optimum + (stepped - stepped.detach())
+    weights = torch.where(used[:, None], weights, 1.0)
+    return formulas.used_only(torch, _parts(points), _parts(plane), weights)
 
 
 def _parts(array: Any) -> Any:

@@ -50,6 +50,8 @@ class Outcome(NamedTuple):
     root: Tensor  # (B, 3)
     covariance: Tensor  # (B, 3, 3)
     code: Tensor  # (B,) index into REASONS
+    singular: Tensor  # (B,) bool: the system has no solution, or not one in finite numbers (seed document, section 2)
+    refined: Tensor  # (B,) bool: `root` minimises the reprojection error; else it is the published solve's
 
 
 class _Fit(NamedTuple):
@@ -73,8 +75,9 @@ def position(xp: Any, points: Triple, plane: Pair, weights: Tensor, noise_floor:
 
     root = published_root(points, plane, weights)
     behind = ~_in_front(xp, points, weights, root[2])
+    refinable = ~(unsolvable | behind) & refined
     if refined:
-        root = _refined_root(xp, points, plane, weights, root, unsolvable | behind)
+        root = _refined_root(xp, points, plane, weights, root, ~refinable)
         behind = behind | ~_in_front(xp, points, weights, root[2])
     covariance, relative = _covariance(xp, points, plane, weights, root, noise_floor, refined)
 
@@ -84,7 +87,7 @@ def position(xp: Any, points: Triple, plane: Pair, weights: Tensor, noise_floor:
     code = xp.zeros_like(few, dtype=xp.int64)
     for number, found in zip((_INPUT, _TOO_FEW, _COINCIDENT, _RESULT, _BEHIND, _UNDETERMINED), reasons, strict=True):
         code = xp.where((code == 0) & found, number, code)
-    return Outcome(stacked, covariance, code)
+    return Outcome(stacked, covariance, code, broken | coincident | ~finite, refinable)
 
 
 def used_only(xp: Any, points: Triple, plane: Pair, weights: Tensor) -> tuple[Triple, Pair, Tensor]:

@@ -4,12 +4,13 @@ A virtual camera is a pure rotation of the real one (and, for a left hand, a mir
 only) with intrinsics of its own, so image and geometry follow from one exact homography, K_v M K^-1 with
 M = virtual_from_camera. Lens distortion is removed on the way, for the pixels of the crop alone.
 
-Two policies:
+Three policies:
 
 - `Rectification.fit`: the optical axis points at the hand, the hand stands upright, the focal length lets the hand's
   square fill the image. For a hand anywhere in view, at any distance.
 - `Rectification.published`: the affine map K_c K^-1 to a canonical focal length, as in the HandDGP paper (supplement,
   1.3 and 4). No rotation, so a hand off the axis or nearer than the training data leaves the image: see `hand_in_view`.
+- `Rectification.none`: the crop around the hand with its own intrinsics, for table 1's rows without rectification.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Rectification:
 
         The paper crops around the hand first and then maps the crop's intrinsics to the canonical ones. The crop
         drops out of the product, K_c (S K)^-1 S = K_c K^-1; what stays of it is that the image is black outside of
-        the hand's square (here the upright square around the crop). Pixels are sampled once, not twice.
+        the hand's square (`HandCrop.upright_square_px`). Pixels are sampled once, not twice.
 
         Args:
             camera: whose image the crop is in.
@@ -110,11 +111,37 @@ class Rectification:
         """
         _check_positive("focal length", focal_px)
         size = _checked_size(size)
-        square = _square(crop)
-        low, high = square.min(axis=0), square.max(axis=0)
-        upright = 0.5 * (low + high) + 0.5 * (high - low) * _CORNERS
         to_virtual = _MIRROR if crop.handedness == "left" else np.eye(3)
-        return cls(camera, size, _intrinsics(focal_px, 0.5 * size), to_virtual, upright, only_square=True)
+        square = _upright(crop)
+        return cls(camera, size, _intrinsics(focal_px, 0.5 * size), to_virtual, square, only_square=True)
+
+    @classmethod
+    def none(cls, camera: Camera, crop: HandCrop, size: int = 224, turn_rad: float = 0.0) -> Rectification:
+        """The crop around the hand, resized, with its own intrinsics: the paper without its rectification (table 1).
+
+        Args:
+            camera: whose image the crop is in.
+            crop: the hand's square. A left hand is mirrored. The roll is not undone.
+            size: side of the virtual image, pixels.
+            turn_rad: turns the image about the square's centre, and the camera about its axis with it.
+
+        Raises:
+            UsageError: a crop without area or not finite, or centred outside what the lens shows; size not positive.
+        """
+        size = _checked_size(size)
+        square = _upright(crop)
+        center, side = square.mean(axis=0), square[1, 0] - square[0, 0]
+        ray = camera.rays(center)
+        if not np.isfinite(ray).all():
+            raise UsageError(f"The crop centred at {np.round(center, 1)} px is outside of what the lens shows.")
+        cosine, sine = np.cos(turn_rad), np.sin(turn_rad)
+        to_virtual = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1.0]])
+        if crop.handedness == "left":
+            to_virtual = to_virtual @ _MIRROR
+        matrix = _intrinsics(0.5 * float(camera.matrix[0, 0] + camera.matrix[1, 1]) * size / side, 0.0)
+        seen = to_virtual @ ray
+        matrix[:2, 2] = 0.5 * (size - 1) - matrix[0, 0] * seen[:2] / seen[2]
+        return cls(camera, size, matrix, to_virtual, square)
 
     @property
     def mirrors(self) -> bool:
@@ -287,6 +314,13 @@ def _square(crop: HandCrop) -> Array:
     if numbers.shape != (4,) or not np.isfinite(numbers).all() or crop.half_size_px <= 0:
         raise UsageError(f"A crop needs a finite centre, a finite roll and a positive size, not {crop}.")
     return _around(crop, _CORNERS)
+
+
+def _upright(crop: HandCrop) -> Array:
+    """(4, 2) corners of the crop's upright square."""
+    _square(crop)  # which checks it
+    *center, half = crop.upright_square_px
+    return np.asarray(center) + half * _CORNERS
 
 
 def _looking_along(axis: Array, up: Array) -> Array:

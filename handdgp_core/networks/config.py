@@ -12,7 +12,7 @@ from handdgp_core.hands.topology.spirals import LENGTH
 
 __all__ = ["NetworkConfig", "RectificationConfig", "RectificationPolicy"]
 
-RectificationPolicy = Literal["fit", "published"]
+RectificationPolicy = Literal["fit", "published", "none"]
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
@@ -20,7 +20,8 @@ class RectificationConfig(Config):
     """The virtual camera that a network wants its crops from (`geometry.rectification`).
 
     Attributes:
-        policy: "fit" (a virtual camera that looks at the hand) or "published" (the paper's canonical focal length).
+        policy: "fit" (a virtual camera that looks at the hand), "published" (the paper's canonical focal length), or
+            "none" (the crop around the hand with its own intrinsics; table 1's row without rectification).
         fill: of "fit": part of the crop's side that the hand's square takes.
         focal_px: of "published": 1000 for FreiHAND, 500 for HO3D-v2, 400 for Human3.6M.
     """
@@ -34,6 +35,7 @@ class NetworkConfig(Config):
     """What a network is made of. The defaults are the published network's, but for how it is used.
 
     Attributes:
+        kind: "handdgp" (MobRecon's heads) or "cmr" (supplement, section 5; its mesh_widths are 512, 256, 128, 64).
         backbone: out of `backbones.BACKBONES`.
         template: "open", "mano", "body", or the name of the template that comes with a checkpoint.
         image_size: side of the crop, pixels.
@@ -51,6 +53,7 @@ class NetworkConfig(Config):
         pretrained: weights that the backbone starts from, see `backbones.make_backbone`. Not used for a checkpoint.
     """
 
+    kind: Literal["handdgp", "cmr"] = "handdgp"
     backbone: str = "resnet50"
     template: str = "open"
     image_size: PositiveInt = 224

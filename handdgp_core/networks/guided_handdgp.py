@@ -18,6 +18,7 @@ from handdgp_core.errors import UsageError
 from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput
 from handdgp_core.networks.backbones.registry import GUIDED, MediaPipeGuideBackbone
+from handdgp_core.networks.cmr import CMR
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.guide import Guidance, Guide
 from handdgp_core.networks.handdgp import HandDGP
@@ -115,4 +116,6 @@ class _GuidedMeshHead(nn.Module):
 
 def make_network(config: NetworkConfig, template: Template) -> HandDGP:
     """The network that a config describes. Errors as of `HandDGP`."""
+    if config.kind == "cmr":
+        return CMR(config, template)
     return (GuidedHandDGP if config.backbone == GUIDED else HandDGP)(config, template)

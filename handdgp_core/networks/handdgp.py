@@ -11,7 +11,7 @@ from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.backbones.registry import check_image, make_backbone
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.heads import KeypointHead, MeshHead, WeightHead
-from handdgp_core.networks.output import NetworkOutput, RelativeOutput
+from handdgp_core.networks.output import Auxiliary, NetworkOutput, RelativeOutput
 
 __all__ = ["HandDGP"]
 
@@ -41,13 +41,17 @@ class HandDGP(nn.Module):
             raise UsageError(f'The network needs the template "{config.template}", got "{template.name}".')
         self.config = config
         self.template = template
+        self._build(config, template)
+        regressor = torch.from_numpy(template.keypoint_regressor).to(torch.get_default_dtype())
+        self.register_buffer("keypoint_regressor", regressor, persistent=False)
+
+    def _build(self, config: NetworkConfig, template: Template) -> None:
+        """The parts of `relative`."""
         self.backbone = make_backbone(config.backbone, config.image_size, config.pretrained)
         channels, side, keypoints = self.backbone.channels, self.backbone.side, template.keypoint_count
         self.keypoint_head = KeypointHead(channels, side, keypoints, config.keypoint_widths)
         self.mesh_head = MeshHead(channels, template, config.mesh_widths, config.spiral_length)
         self.weight_head = WeightHead(channels, keypoints, config.weight_latent, config.weight_widths)
-        regressor = torch.from_numpy(template.keypoint_regressor).to(torch.get_default_dtype())
-        self.register_buffer("keypoint_regressor", regressor, persistent=False)
 
     def relative(self, image: Tensor, intrinsics: Tensor | None = None) -> RelativeOutput:
         """What the heads predict, before DGP.
@@ -65,10 +69,17 @@ class HandDGP(nn.Module):
         vertices = self.mesh_head(features, keypoints_uv)
         return RelativeOutput(keypoints_uv, vertices, self.weight_head(features, keypoints_uv))
 
+    def with_auxiliary(
+        self, image: Tensor, intrinsics: Tensor | None = None
+    ) -> tuple[RelativeOutput, Auxiliary | None]:
+        """`relative`, and what the network predicts beside it for the losses."""
+        return self.relative(image, intrinsics), None
+
     def solve(self, relative: RelativeOutput, intrinsics: Tensor, method: Method | None = None) -> Positioning[Tensor]:
         """DGP on the heads' output (B samples) with the crops' intrinsics (B, 3, 3), pixels; at least in float32.
 
-        `method` is the solve to use; None for that of the config.
+        `method` is the solve to use; None for that of the config. In training mode only singular systems are
+        degenerate; in evaluation mode what cannot be true is, too.
 
         Raises:
             ShapeError: intrinsics of another shape.
@@ -80,11 +91,18 @@ class HandDGP(nn.Module):
             points_m = self.keypoints(_full(relative.vertices) * self.template.hand_scale_m)
             plane = self.normalised(_full(relative.keypoints_uv), _full(intrinsics))
             refined = (method or self.config.positioning) == "refined"
-            return (position_refined if refined else position_published)(points_m, plane, _full(relative.weights))
+            solve = position_refined if refined else position_published
+            return solve(points_m, plane, _full(relative.weights), singular_only=self.training)
 
-    def position(self, relative: RelativeOutput, intrinsics: Tensor, method: Method | None = None) -> NetworkOutput:
-        """The heads' output, placed in camera space. Arguments as in `solve`."""
-        solution = self.solve(relative, intrinsics, method)
+    def position(
+        self, relative: RelativeOutput, intrinsics: Tensor, method: Method | None = None, end_to_end: bool = True
+    ) -> NetworkOutput:
+        """The heads' output, placed in camera space. Arguments as in `solve`.
+
+        Without `end_to_end` no gradient flows through DGP: the root is a constant (supplement, table 1).
+        """
+        with torch.set_grad_enabled(end_to_end and torch.is_grad_enabled()):
+            solution = self.solve(relative, intrinsics, method)
         with torch.autocast(intrinsics.device.type, enabled=False):
             uv, vertices, weights = (_full(part) for part in relative)
             vertices_m = vertices * self.template.hand_scale_m + solution.root_m[:, None]

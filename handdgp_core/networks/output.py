@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 
-__all__ = ["NetworkOutput", "RelativeOutput"]
+__all__ = ["Auxiliary", "NetworkOutput", "RelativeOutput"]
+
+
+class Auxiliary(NamedTuple):
+    """What some networks predict on the way, for losses alone. B batch, K keypoints, M side of the maps.
+
+    Attributes:
+        meshes: (B, V_l, 3) root-relative vertices of the coarser levels 1, 2 ..., hand-scale units.
+        maps: logits (B, K, M, M) of where each keypoint is, one for each stage that has them.
+        silhouettes: logits (B, 1, M, M) of where the hand is, likewise.
+    """
+
+    meshes: Sequence[Tensor]
+    maps: Sequence[Tensor]
+    silhouettes: Sequence[Tensor]
 
 
 class RelativeOutput(NamedTuple):

@@ -154,6 +154,8 @@ def _hand(entry: Any, meshes: dict[str, NDArray[np.int32]]) -> Hand:
     if entry.mesh not in meshes:
         raise ValueError(f"mesh {entry.mesh} is not in the file")
     vertices_m, faces = _array(entry.vertices_m, (-1, 3)), meshes[entry.mesh]
+    if not entry.degenerate and not np.isfinite(vertices_m).all():
+        raise ValueError("a hand without numbers")
     if len(faces) and not (faces.min() >= 0 and faces.max() < len(vertices_m)):
         raise ValueError(f"{len(vertices_m)} vertices do not fit mesh {entry.mesh}")
     return Hand(

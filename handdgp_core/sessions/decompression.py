@@ -9,23 +9,25 @@ from handdgp_core.files import MIB
 
 __all__ = ["LARGEST_BYTES", "decompressed"]
 
-# More than any chunk or image that a recorder writes: a lossless image of 8K is 100 MB.
+# More than any image that a recorder writes: a lossless image of 8K is 100 MB.
 LARGEST_BYTES = 256 * MIB
+_SMALLEST_WINDOW = 8 * MIB  # zstandard's levels up to 19 may state it for data of any size
 
 
-def decompressed(data: bytes, compression: str, size: int) -> bytes:
+def decompressed(data: bytes, compression: str, size: int, largest: int = LARGEST_BYTES) -> bytes:
     """Data of a known size.
 
     Args:
         data: one frame of the compression.
         compression: "zstd" or "lz4"; "" for data as they are.
         size: bytes that come out, as whoever wrote the data declared.
+        largest: the most that may come out.
 
     Raises:
-        ValueError: damaged, another size than declared, or beyond `LARGEST_BYTES`; the text tells which.
+        ValueError: damaged, another size than declared, or beyond `largest`; the text tells which.
     """
-    if compression and size > LARGEST_BYTES:
-        raise ValueError(f"{size / MIB:.0f} MiB once decompressed, more than the {LARGEST_BYTES // MIB} MiB allowed")
+    if compression and size > largest:
+        raise ValueError(f"{size / MIB:.0f} MiB once decompressed, more than the {largest // MIB} MiB allowed")
     try:
         result = _unpacked(data, compression, size)
     except (zstandard.ZstdError, RuntimeError) as error:
@@ -41,7 +43,8 @@ def _unpacked(data: bytes, compression: str, size: int) -> bytes:
     """At most one byte more than `size`: that tells that there is more."""
     if compression == "zstd":
         # One call would allocate what the frame's own header claims, whatever limit it is given.
-        with zstandard.ZstdDecompressor(max_window_size=LARGEST_BYTES).stream_reader(data) as reader:
+        window = max(_SMALLEST_WINDOW, 1 << max(size - 1, 1).bit_length())
+        with zstandard.ZstdDecompressor(max_window_size=window).stream_reader(data) as reader:
             return reader.read(size + 1)
     if compression == "lz4":
         return bytes(lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=size + 1))

@@ -14,8 +14,8 @@ _MORE_ROOM = "Free some space, or choose another recordings folder."
 def too_slow(waiting: int) -> OutputError:
     """The queue is full."""
     return OutputError(
-        f"The recording ended because the disk is slower than the camera: {waiting} frames were waiting. {_KEPT}",
-        hint="Record to another disk, or with a lower JPEG quality or image size.",
+        f"The recording ended because this computer is slower than the camera: {waiting} frames were waiting. {_KEPT}",
+        hint="Record to another disk, with a lower JPEG quality or image size, or with fewer programs running.",
     )
 
 

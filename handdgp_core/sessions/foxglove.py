@@ -18,13 +18,15 @@ from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from numpy.typing import NDArray
 
 from handdgp_core.drawing.colours import HAND_COLOURS, weight_colours
+from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.camera_values import Refusal, lens_of
 from handdgp_core.hands.keypoints import BONES
 from handdgp_core.types import Hand
 
 __all__ = [
-    "CAMERA_FRAME", "WORLD_FRAME", "calibration", "image", "keypoint_marks", "point_cloud", "scene", "set_time",
-    "transform",
+    "CAMERA_FRAME", "WORLD_FRAME", "calibration", "camera_of", "image", "keypoint_marks", "point_cloud", "scene",
+    "set_time", "transform",
 ]  # fmt: skip
 
 CAMERA_FRAME, WORLD_FRAME = "camera", "world"
@@ -57,6 +59,28 @@ def calibration(time_ns: int, camera: Camera) -> CameraCalibration:
     message.R.extend(np.eye(3).ravel().tolist())
     message.P.extend(np.hstack([camera.matrix, np.zeros((3, 1))]).ravel().tolist())
     return message
+
+
+def camera_of(message: Any, name: str) -> Camera:
+    """The camera of a foxglove.CameraCalibration.
+
+    Args:
+        message: of any program.
+        name: for the camera.
+
+    Raises:
+        CameraError: of a lens model that is not known, or numbers that are no camera.
+    """
+    if not message.distortion_model and any(message.D):
+        raise CameraError("The calibration cannot be used: it has coefficients of a lens model without a name.")
+    try:
+        lens, coefficients = lens_of(message.distortion_model, list(message.D))
+    except Refusal as refusal:
+        raise CameraError(f"The calibration cannot be used: {refusal.reason}.", hint=refusal.hint) from None
+    if len(message.K) != 9 or not any(message.K):
+        raise CameraError("The camera was never calibrated: its matrix is empty.")
+    matrix = np.array(message.K).reshape(3, 3)
+    return Camera(message.width, message.height, matrix, np.array(coefficients), name, lens=lens)
 
 
 def transform(time_ns: int) -> FrameTransform:

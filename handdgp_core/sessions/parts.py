@@ -6,6 +6,8 @@ import re
 from datetime import datetime
 from pathlib import Path
 
+from handdgp_core.privacy import without_secrets
+
 __all__ = ["SUFFIX", "find_unfinished", "is_session_name", "new_session_path", "part_path", "reserve_path"]
 
 SUFFIX = ".mcap"
@@ -44,7 +46,7 @@ def find_unfinished(folder: Path) -> list[Path]:
 
 def new_session_path(folder: Path, source_name: str, now: datetime | None = None) -> Path:
     """A name that tells what and when, and is not taken yet by a finished or unfinished session."""
-    source = re.sub(r"[^\w.-]+", "_", Path(source_name).stem).strip("._")[:40] or "session"
+    source = re.sub(r"[^\w.-]+", "_", Path(without_secrets(source_name)).stem).strip("._")[:40] or "session"
     stem = f"{source}-{now or datetime.now():%Y%m%d-%H%M%S}"
     path, number = folder / f"{stem}{SUFFIX}", 1
     while path.exists() or part_path(path).exists():

@@ -6,19 +6,33 @@ pixel at the left (all modulo 256), compressed with zstandard: a fifth of PNG's 
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import cv2
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
+from PIL import AvifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from handdgp_core.errors import UsageError
 from handdgp_core.sessions.decompression import decompressed
 
-__all__ = ["LOSSLESS_ENCODING", "LOWEST_QUALITY", "decode_jpeg", "decode_lossless", "encode_jpeg", "encode_lossless"]
+__all__ = [
+    "LOSSLESS_ENCODING", "LOWEST_QUALITY", "decode_lossless", "decode_picture", "decode_small", "encode_jpeg",
+    "encode_lossless",
+]  # fmt: skip
 
 LOSSLESS_ENCODING = "delta-zstd"
 LOWEST_QUALITY = 20
 _LEVEL = 1
+_MOST_PIXELS = 200_000_000
+# By their first bytes. Their constructors read the head alone.
+_HEADS = (
+    (0, b"\xff\xd8", JpegImagePlugin.JpegImageFile),
+    (0, b"\x89PNG", PngImagePlugin.PngImageFile),
+    (8, b"WEBP", WebPImagePlugin.WebPImageFile),
+    (4, b"ftypavif", AvifImagePlugin.AvifImageFile),
+)
 
 Image = NDArray[np.uint8]
 
@@ -31,15 +45,48 @@ def encode_jpeg(image: Image, quality: int) -> bytes:
     return data.tobytes()
 
 
-def decode_jpeg(data: bytes) -> Image:
-    """(height, width, 3) RGB of any picture that OpenCV reads; raises ValueError for what is none."""
+def decode_picture(data: bytes) -> Image:
+    """(height, width, 3) RGB of a JPEG, PNG, WebP or AVIF picture, as the sensor gave it: a note to turn it is left
+    aside, for the camera's numbers are those of the sensor.
+
+    Raises:
+        ValueError: it is none, it is damaged, or it has more than 200 megapixels, which is seen before it is decoded.
+    """
+    return _decoded(data, cv2.IMREAD_COLOR_RGB)
+
+
+def decode_small(data: bytes, width: int) -> Image:
+    """(height, width, 3) RGB of the same, made small quickly; raises ValueError as `decode_picture`."""
+    image = _decoded(data, cv2.IMREAD_REDUCED_COLOR_4)
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _decoded(data: bytes, flags: int) -> Image:
+    _check_size(data)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise ValueError(f"a picture that cannot be decoded ({error.err})") from error
     if image is None:
         raise ValueError("a picture that cannot be decoded")
     return np.asarray(image, dtype=np.uint8)
+
+
+def _check_size(data: bytes) -> None:
+    kind = next((kind for place, sign, kind in _HEADS if data[place : place + len(sign)] == sign), None)
+    if kind is None:
+        raise ValueError("a picture that is neither JPEG nor PNG, WebP or AVIF")
+    try:
+        with kind(BytesIO(data)) as head:
+            width, height = head.size
+    except Exception as error:  # damaged bytes surface as syntax, value, struct, end of file and other errors
+        raise ValueError("a picture with a damaged head") from error
+    if width * height > _MOST_PIXELS:
+        raise ValueError(
+            f"a picture of {width}x{height} pixels, more than the {_MOST_PIXELS // 1_000_000} megapixels allowed"
+        )
 
 
 def encode_lossless(image: Image) -> bytes:
@@ -60,6 +107,9 @@ def decode_lossless(data: bytes, width: int, height: int) -> Image:
     except ValueError as error:
         raise ValueError(f"an image of {width}x{height} pixels with {error}") from error
     planes = np.frombuffer(raw, np.uint8).reshape(3, height, width)
-    planes = np.cumsum(planes, axis=2, dtype=np.uint8)
-    green = planes[0]
-    return np.ascontiguousarray(np.stack([planes[1] + green, green, planes[2] + green], axis=-1))
+    image = np.empty((height, width, 3), np.uint8)
+    for plane, channel in zip(planes, (1, 0, 2), strict=True):
+        image[..., channel] = np.cumsum(plane, axis=1, dtype=np.uint8)
+    image[..., 0] += image[..., 1]
+    image[..., 2] += image[..., 1]
+    return image

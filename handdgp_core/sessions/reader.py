@@ -5,54 +5,49 @@ from __future__ import annotations
 import json
 import threading
 from bisect import bisect_right
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections import OrderedDict, defaultdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 from google.protobuf.message import DecodeError
+from mcap.records import AttachmentIndex
 from numpy.typing import NDArray
 
 from handdgp_core.errors import CameraError, SourceError
+from handdgp_core.files import MIB
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.camera_values import Refusal, lens_of
-from handdgp_core.sessions import codec, schema
+from handdgp_core.sessions import codec, foxglove, schema
+from handdgp_core.sessions.attachments import attachment_data
+from handdgp_core.sessions.calibrations import Calibrations
+from handdgp_core.sessions.entries import recovered_entry, sound_entries
 from handdgp_core.sessions.facts import SessionFacts
-from handdgp_core.sessions.migrations import Contents, migrate
-from handdgp_core.sessions.pictures import decode_jpeg, decode_lossless
+from handdgp_core.sessions.pairing import Key, Place, in_order, pair, rising
+from handdgp_core.sessions.pictures import decode_lossless, decode_picture, decode_small
 from handdgp_core.sessions.records import (
     MESSAGE_HEAD_BYTES,
     Damaged,
-    Entry,
     SessionFile,
     chunk_data,
-    index_entries,
     message_body,
-    walk_messages,
 )
 from handdgp_core.sessions.scan import Inventory, Loss, describe_losses, scan, scan_quickly
+from handdgp_core.sessions.topics import Topics, is_own, no_images, other_topics, own_topics
 from handdgp_core.sessions.writer import MESH_FILE
 from handdgp_core.types import Frame
 
 __all__ = ["DamagedFrame", "SessionReader"]
 
-_CHUNKS_KEPT = 6
-_DECODE_ERRORS = (DecodeError, ValueError, CameraError, Damaged)
+_CACHE_BYTES = 64 * MIB
+_FOR_VIEWERS = (schema.POINTS, schema.KEYPOINTS, schema.TRANSFORM)  # what this program writes and never reads
+_LAST_TIME_NS = (1 << 63) - (1 << 53)  # times are counted in 63 bits, and spread a little where several are the same
+_DECODE_ERRORS = (DecodeError, ValueError, ArithmeticError, TypeError, CameraError, Damaged)
 
 
 class DamagedFrame(SourceError):
     """One frame of a session that cannot be read; the others may be fine."""
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a message lies."""
-
-    chunk: int
-    entry: Entry
 
 
 class SessionReader:
@@ -60,6 +55,7 @@ class SessionReader:
 
     Args:
         path: a session, finished or not; any MCAP file with Foxglove's compressed images will do.
+        image_topic: where the images of another program's recording lie; needed where it holds several cameras.
 
     Attributes:
         path: as given.
@@ -69,14 +65,15 @@ class SessionReader:
         warnings: what the user should know.
 
     Raises:
-        SourceError: it cannot be read, holds no pictures, or is of a newer version of the program.
+        SourceError: it cannot be read, holds no pictures or those of several cameras, or is of a newer version of the
+            program.
 
     Examples:
         >>> with SessionReader(path) as session:
         ...     frame, recorded = session.frame(0), session.hands(0)
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, image_topic: str | None = None) -> None:
         self.path = path
         try:
             self._file = SessionFile(path)
@@ -85,7 +82,7 @@ class SessionReader:
                 f"Could not open the recording {path}: {error.strerror or error}.", hint="Check the path."
             ) from error
         try:
-            self._load()
+            self._load(image_topic)
         except OSError as error:
             self.close()
             raise _unreadable(path, error) from error
@@ -98,17 +95,17 @@ class SessionReader:
     @property
     def frame_count(self) -> int:
         """Pictures."""
-        return len(self._images)
+        return len(self._frames)
 
     @property
     def times_ns(self) -> NDArray[np.int64]:
-        """(N,) capture times of all frames, nanoseconds since 1970."""
+        """(N,) capture times of all frames, nanoseconds since 1970, rising also where several were logged at once."""
         return self._times_ns
 
     @property
     def result_count(self) -> int:
         """Frames with a recorded result (which may be: no hand)."""
-        return sum(time_ns in self._by_topic[schema.HANDS] for time_ns in self._times_ns.tolist())
+        return sum(frame.hands is not None for frame in self._frames)
 
     @property
     def nominal_fps(self) -> float | None:
@@ -135,40 +132,30 @@ class SessionReader:
     @property
     def attachments(self) -> dict[str, bytes]:
         """Attached files by name, e.g. camera.yaml."""
-        return {record.name: record.data for record, _, _ in self._found.attachments}
+        return {index.name: attachment_data(self._file, index) for index in self._found.attachments}
 
     # Reading
 
     def facts_of(self, number: int) -> codec.FrameFacts:
         """Frame `number` (from 0) without its picture. Raises DamagedFrame."""
-        time_ns = int(self._times_ns[number])
-        place = self._by_topic[schema.FRAME].get(time_ns)
+        time_ns, place = int(self._times_ns[number]), self._frames[number].facts
         if place is None:
             return codec.FrameFacts(number, time_ns, None, self._calibration_at(time_ns))
         return self._decoded(number, place, schema.FrameMessage, codec.frame_facts)
 
     def picture(self, number: int) -> NDArray[np.uint8]:
         """(height, width, 3) RGB of frame `number`, lossless where that was recorded. Raises DamagedFrame."""
-        exact = self._by_topic[schema.LOSSLESS].get(int(self._times_ns[number]))
-        if exact is not None:
+        frame = self._frames[number]
+        if frame.exact is not None:
             return self._decoded(
-                number, exact, schema.LosslessImageMessage, lambda m: decode_lossless(m.data, m.width, m.height)
+                number, frame.exact, schema.LosslessImageMessage, lambda m: decode_lossless(m.data, m.width, m.height)
             )
-        return self._decoded(number, self._images[number], schema.TYPES[schema.IMAGE], lambda m: decode_jpeg(m.data))
+        return self._decoded(number, frame.image, schema.TYPES[schema.IMAGE], lambda m: decode_picture(m.data))
 
     def thumbnail(self, number: int, width: int = 160) -> NDArray[np.uint8]:
         """(height, width, 3) RGB, small and quick. Raises DamagedFrame."""
-
-        def small(message: Any) -> NDArray[np.uint8]:
-            data = np.frombuffer(message.data, np.uint8)
-            image = cv2.imdecode(data, cv2.IMREAD_REDUCED_COLOR_4) if len(data) else None
-            if image is None:
-                raise ValueError("a picture that cannot be decoded")
-            height = max(1, round(image.shape[0] * width / image.shape[1]))
-            resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            return np.asarray(cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-        return self._decoded(number, self._images[number], schema.TYPES[schema.IMAGE], small)
+        place, kind = self._frames[number].image, schema.TYPES[schema.IMAGE]
+        return self._decoded(number, place, kind, lambda message: decode_small(message.data, width))
 
     def frame(self, number: int) -> Frame:
         """Frame `number` (from 0) with the camera that was in use. Its stamp counts from the first frame.
@@ -182,10 +169,11 @@ class SessionReader:
 
     def hands(self, number: int) -> codec.RecordedHands | None:
         """What the model predicted for frame `number`; None where it was never asked. Raises DamagedFrame."""
-        place = self._by_topic[schema.HANDS].get(int(self._times_ns[number]))
-        if place is None:
+        frame = self._frames[number]
+        if frame.hands is None:
             return None
-        return self._decoded(number, place, schema.HandsMessage, self._hands_from)
+        facts = None if frame.facts is None else self.facts_of(number)
+        return self._decoded(number, frame.hands, schema.HandsMessage, lambda m: self._hands_from(m, facts))
 
     def settings_at(self, number: int) -> dict[str, Any]:
         """The settings of the program when frame `number` was taken."""
@@ -215,7 +203,7 @@ class SessionReader:
 
     # Inside
 
-    def _load(self) -> None:
+    def _load(self, wanted: str | None) -> None:
         self._lock = threading.Lock()
         self._cache: OrderedDict[int, bytes] = OrderedDict()
         self._meshes: dict[str, NDArray[np.int32]] = {}
@@ -227,16 +215,16 @@ class SessionReader:
         self.facts, self.closing = metadata.get("session", {}), metadata.get("session_end", {})
         self._known_facts = SessionFacts.model_validate(self.facts)
         self._check_version()
-        contents = migrate(Contents(self._channels(), self._types()))
-        self.warnings = contents.warnings
-        self._index(contents.topics)
-        if not self._images:
-            lost = describe_losses(self._losses).removesuffix(".")
-            reason = f": {lost}" if lost else ""
-            raise SourceError(f"No images can be read from {self.path.name}{reason}.", hint="Choose another recording.")
-        self._times_ns = np.array([place.entry.time_ns for place in self._images], dtype=np.int64)
+        by_channel = self._by_channel()
+        topics = self._topics(by_channel, wanted)
+        self.warnings = [*found.notes, *topics.notes]
+        self._places = {
+            topic: in_order(place for number in sorted(numbers) for place in by_channel.get(number, ()))
+            for topic, numbers in topics.channels.items()
+        }
+        self._pair(topics)
         self._load_settings()
-        if not self.finished:
+        if self._losses or not self.finished:
             self.warnings.append(describe_losses(self._losses) or "the recording was never finished")
 
     def _check_version(self) -> None:
@@ -247,48 +235,88 @@ class SessionReader:
                 hint="Use a newer version of this program.",
             )
 
-    def _channels(self) -> dict[int, Any]:
-        known = {channel.id: channel for _, channel in schema.registrations()}
-        return self._found.channels or known  # with the first chunk the names are lost; their numbers are fixed
+    @property
+    def _is_own(self) -> bool:
+        """Whether this program wrote it; a file that lost its first chunk and its index says so in its head alone."""
+        found = self._found
+        return is_own(found.header, self.facts, found.schemas)
 
-    def _types(self) -> dict[int, str]:
-        schemas = self._found.schemas
-        return {
-            number: schemas[channel.schema_id].name
-            for number, channel in self._found.channels.items()
-            if channel.schema_id in schemas
-        }
+    def _topics(self, by_channel: dict[int, list[Place]], wanted: str | None) -> Topics:
+        found = self._found
+        if not found.channels and self._is_own:  # the names are lost; their numbers are fixed
+            return own_topics({channel.id: channel for _, channel in schema.registrations()}, {})
+        if self._is_own and wanted is None:
+            return own_topics(found.channels, found.schemas)
+        return other_topics(self.path.name, found.channels, found.schemas, set(by_channel), wanted)
 
-    def _index(self, topics: dict[str, set[int]]) -> None:
-        """Places by topic and time; the pictures in order of time, once each."""
-        topic_of = {number: topic for topic, numbers in topics.items() for number in numbers}
-        self._by_topic: dict[str, dict[int, _Place]] = {topic: {} for topic in (*schema.TYPES, schema.SETTINGS)}
-        for number in range(len(self._found.chunks)):
-            for entry in self._entries(number):
-                topic = topic_of.get(entry.channel)
-                if topic in self._by_topic:
-                    self._by_topic[topic][entry.time_ns] = _Place(number, entry)
-        images = self._by_topic[schema.IMAGE]
-        self._images = [images[time_ns] for time_ns in sorted(images)]
+    def _by_channel(self) -> dict[int, list[Place]]:
+        """Every message by its channel, in the order of the file; those of times that cannot be are left out."""
+        places, counts = self._collected(trusts_index=not self._is_own)
+        if self._found.counts is not None and counts != self._found.counts:
+            self._found.entries = [None] * len(self._found.chunks)  # some index is wrong, though it makes sense
+            places, _ = self._collected(trusts_index=False)
+        for channel, found in places.items():
+            if max(place.entry.time_ns for place in found) > _LAST_TIME_NS:
+                places[channel] = [place for place in found if place.entry.time_ns <= _LAST_TIME_NS]
+                count = len(found) - len(places[channel])
+                self._found.notes.append(f"{count} message{'s have' if count > 1 else ' has'} a time that cannot be")
+        return places
 
-    def _entries(self, number: int) -> list[Entry]:
-        known = self._found.entries[number]
-        if known is None:
-            chunk = self._found.chunks[number]
-            try:
-                known = index_entries(self._file, chunk)
-                if not known:
-                    raise Damaged("no message index")
-            except Damaged:
-                known = self._walked(number)
-            self._found.entries[number] = known
-        return known
+    def _collected(self, trusts_index: bool) -> tuple[dict[int, list[Place]], dict[int, int]]:
+        """Places of the messages of the channels that are read, and the number of messages of all."""
+        places: dict[int, list[Place]] = defaultdict(list)
+        counts: dict[int, int] = defaultdict(int)
+        skipped = {number for number, channel in self._found.channels.items() if channel.topic in _FOR_VIEWERS}
+        for number, chunk in enumerate(self._found.chunks):
+            entries = self._found.entries[number]
+            if entries is None:
+                entries = sound_entries(self._file, chunk, partial(self._data, number), trusts_index)
+                self._found.entries[number] = entries
+            for entry in entries:
+                counts[entry.channel] += 1
+                if entry.channel not in skipped:
+                    places[entry.channel].append(Place(number, entry))
+        return dict(places), dict(counts)
 
-    def _walked(self, number: int) -> list[Entry]:
+    def _pair(self, topics: Topics) -> None:
+        """The pictures in order of time, each with what belongs to it."""
+        of = self._places.get
+        self._frames = pair(
+            of(schema.IMAGE, []), of(schema.FRAME, []), of(schema.LOSSLESS, []), of(schema.HANDS, []),
+            self._key_of_facts, self._key_of_hands,
+        )  # fmt: skip
+        if not self._frames:
+            lost = describe_losses(self._losses).removesuffix(".") or "; ".join(self._found.notes)
+            raise no_images(self.path.name, self._found.channels, self._found.schemas, lost)
+        times_ns = np.array([frame.image.entry.time_ns for frame in self._frames], dtype=np.int64)
+        self._times_ns = rising(times_ns)
+        shared = int((np.diff(times_ns) == 0).sum())
+        if shared:
+            self.warnings.append(
+                f"{shared} of {len(times_ns)} frames have the time of the one before: they are shown in the order of "
+                "the file"
+            )
+        names = {number: channel.topic for number, channel in self._found.channels.items()}
+        frame = self._frame_of(schema.IMAGE, self._frames[0].image)
+        read_frame = partial(self._frame_of, schema.CALIBRATION)
+        self._calibrations = Calibrations(topics.image, frame, of(schema.CALIBRATION, []), names, read_frame)
+        if self._calibrations.note:
+            self._warn(self._calibrations.note)
+        self._calibration_at(int(self._times_ns[0]))  # for its warning
+
+    def _key_of_facts(self, place: Place) -> Key | None:
         try:
-            return [entry for _, entry in walk_messages(self._data(number)) if entry is not None]
-        except Damaged:
-            return []
+            message = schema.FrameMessage.FromString(self._message(place))
+        except _DECODE_ERRORS:
+            return None
+        return Key(message.index, message.stamp_ns)
+
+    def _key_of_hands(self, place: Place) -> Key | None:
+        try:
+            message = schema.HandsMessage.FromString(self._message(place))
+        except _DECODE_ERRORS:
+            return None
+        return Key(message.frame_index, message.stamp_ns)
 
     def _data(self, number: int) -> bytes:
         """The data of a chunk, its checksum compared."""
@@ -307,45 +335,47 @@ class SessionReader:
             raise
         with self._lock:
             self._cache[number] = data
-            while len(self._cache) > _CHUNKS_KEPT:
+            while len(self._cache) > 1 and sum(map(len, self._cache.values())) > _CACHE_BYTES:
                 self._cache.popitem(last=False)
         return data
 
-    def _message(self, place: _Place) -> bytes:
+    def _message(self, place: Place) -> bytes:
         data, entry = self._data(place.chunk), place.entry
         try:
             start, size = message_body(data[entry.offset : entry.offset + MESSAGE_HEAD_BYTES], entry)
         except Damaged:  # a wrong index: the chunk itself tells
-            entry = next((e for e in self._walked(place.chunk) if e[:2] == entry[:2]), None)  # type: ignore[assignment]
-            if entry is None:
-                raise
+            entry = recovered_entry(data, entry, self._found.entries[place.chunk] or [])
             start, size = message_body(data[entry.offset : entry.offset + MESSAGE_HEAD_BYTES], entry)
         if start + size > len(data):
             raise Damaged("a message that reaches beyond its chunk")
         return data[start : start + size]
 
-    def _decoded(self, number: int, place: _Place, message_type: Any, use: Any) -> Any:
+    def _decoded(self, number: int, place: Place, message_type: Any, use: Any) -> Any:
         try:
             return use(message_type.FromString(self._message(place)))
         except _DECODE_ERRORS as error:
-            raise DamagedFrame(f"Frame {number} of {self.path.name} is damaged: {error}.") from error
+            reason = str(error).removesuffix(".")
+            raise DamagedFrame(f"Frame {number} of {self.path.name} is damaged: {reason}.") from error
         except OSError as error:
             raise _unreadable(self.path, error) from error
 
-    def _hands_from(self, message: Any) -> codec.RecordedHands:
+    def _hands_from(self, message: Any, facts: codec.FrameFacts | None) -> codec.RecordedHands:
+        if facts is not None and (message.frame_index, message.stamp_ns) != (facts.index, facts.stamp_ns):
+            raise Damaged("its result is that of another frame")
         needed = {entry.mesh for entry in message.hands}
         if not needed <= self._meshes.keys():
             self._load_meshes(needed)
         return codec.hands_from(message, self._meshes)
 
     def _load_meshes(self, needed: set[str]) -> None:
-        attached = [record.data for record, _, _ in self._found.attachments if record.name.startswith(MESH_FILE)]
-        copies: list[bytes | _Place] = [*attached, *self._by_topic[schema.MESH].values()]
+        attached = [index for index in self._found.attachments if index.name.startswith(MESH_FILE)]
+        copies: list[AttachmentIndex | Place] = [*attached, *self._places.get(schema.MESH, [])]
         for copy in copies:
             if needed <= self._meshes.keys():
                 return
             try:
-                message = schema.MeshMessage.FromString(copy if isinstance(copy, bytes) else self._message(copy))
+                data = self._message(copy) if isinstance(copy, Place) else attachment_data(self._file, copy)
+                message = schema.MeshMessage.FromString(data)
                 self._meshes[message.id] = codec.mesh_faces(message)
             except _DECODE_ERRORS:  # there are more copies
                 continue
@@ -353,31 +383,41 @@ class SessionReader:
     def _load_settings(self) -> None:
         self._settings_times: list[int] = []
         self._settings: list[dict[str, Any]] = []
-        for time_ns, place in sorted(self._by_topic[schema.SETTINGS].items()):
+        for place in self._places.get(schema.SETTINGS, []):
             try:
                 content = json.loads(self._message(place))
-            except (ValueError, Damaged):
+            except (*_DECODE_ERRORS, RecursionError):
                 continue
             if isinstance(content, dict):
-                self._settings_times.append(time_ns)
+                self._settings_times.append(place.entry.time_ns)
                 self._settings.append(content)
         if not self._settings:
             self._settings_times, self._settings = [0], [self._known_facts.settings or {}]
 
     def _calibration_at(self, time_ns: int) -> Camera | None:
         """From Foxglove's calibration message, for recordings of other programs."""
-        known = self._by_topic[schema.CALIBRATION]
-        times = sorted(known)
-        if not times:
+        place = self._calibrations.at(time_ns)
+        if place is None:
             return None
-        place = known[times[max(bisect_right(times, time_ns) - 1, 0)]]
         try:
             message = schema.TYPES[schema.CALIBRATION].FromString(self._message(place))
-            matrix = np.array(message.K).reshape(3, 3)
-            lens, lens_numbers = lens_of(message.distortion_model, list(message.D))
-            return Camera(message.width, message.height, matrix, np.array(lens_numbers), self.path.stem, lens=lens)
-        except (*_DECODE_ERRORS, Refusal):
-            return None
+            return foxglove.camera_of(message, self.path.stem)
+        except CameraError as error:
+            self._warn(f"the calibration is not used: {error.problem.removesuffix('.')}")
+        except _DECODE_ERRORS as error:
+            self._warn(f"the calibration is not used: {error}")
+        return None
+
+    def _frame_of(self, topic: str, place: Place) -> str:
+        """The frame of reference that a message names; empty where it cannot be read."""
+        try:
+            return str(schema.TYPES[topic].FromString(self._message(place)).frame_id)
+        except (*_DECODE_ERRORS, OSError):
+            return ""
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
 
 
 def _unreadable(path: Path, error: OSError) -> SourceError:

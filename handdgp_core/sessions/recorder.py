@@ -63,14 +63,15 @@ class SessionRecorder:
         self._live = info.is_live
         self._changed = threading.Condition()
         self._queue: deque[_Job] = deque()
-        self._frames_waiting = 0
+        self._frames_waiting = self._memory_bytes = 0
+        self._writing_since_s: float | None = None  # when the job came in that is being written
         self._frame_bytes = self._hands_bytes = 0  # the most that any one took, or may take
         self._room = Room(self._writer.finished_bytes)
         self._measure_room()
         self._accepting = True
         self._last_index: int | None = None
         self._began_s: float | None = None
-        self._status = RecorderStatus(RecorderState.RECORDING, path)
+        self._status = RecorderStatus(RecorderState.RECORDING, path, path)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -82,8 +83,8 @@ class SessionRecorder:
 
     @property
     def path(self) -> Path:
-        """Of the finished file."""
-        return self._writer.path
+        """Of the file that was asked for."""
+        return self.status.asked_path
 
     def add_frame(self, frame: Frame, camera: Camera | None) -> bool:
         """Take in a picture. False once the recording has ended or come to its end: then the frame is not recorded."""
@@ -95,11 +96,11 @@ class SessionRecorder:
             longest_s = self._limits.longest_s
             if longest_s is not None and now_s - self._began_s >= longest_s:
                 return self._stop_by_itself(f"the take of {longest_s:g} s is complete")
-            if self._frames_waiting >= self._limits.queue_frames:
+            if self._is_queue_full(now_s):
                 return self._stop_by_itself("the disk is too slow", endings.too_slow(self._frames_waiting))
             most_bytes = frame_bytes(frame, self._writer.options)
             self._frame_bytes = max(self._frame_bytes, most_bytes)
-            job = _Job(lambda: self._write_frame(frame, camera), most_bytes)
+            job = _Job(lambda: self._write_frame(frame, camera), most_bytes, frame.image.nbytes)
             if not self._put(job, self._hands_bytes):  # a picture comes in together with room for its result
                 return False
             self._count_missed(frame)
@@ -115,14 +116,14 @@ class SessionRecorder:
             if self._accepting:
                 most_bytes = hands_bytes(recorded)
                 self._hands_bytes = max(self._hands_bytes, most_bytes)
-                self._put(_Job(lambda: self._writer.add_hands(frame, recorded), most_bytes))
+                self._put(_Job(lambda: self._writer.add_hands(frame, recorded), most_bytes, most_bytes))
 
     def add_settings(self, settings: Mapping[str, Any]) -> None:
         """Note that the settings are these from now on."""
         kept = dict(settings)
         with self._changed:
             if self._accepting:
-                self._put(_Job(lambda: self._writer.add_settings(kept), settings_bytes(kept)))
+                self._put(_Job(lambda: self._writer.add_settings(kept), settings_bytes(kept), 0))
 
     def stop(self) -> None:
         """Take in nothing more, write what waits, finish the file. Returns at once; `join` waits."""
@@ -142,9 +143,18 @@ class SessionRecorder:
         if self._room.left_bytes < job.most_bytes + spare_bytes:
             return self._stop_for_room()
         self._room.promise(job.most_bytes)
-        self._queue.append(job)
+        self._queue.append(job._replace(since_s=time.monotonic()))
+        self._memory_bytes += job.memory_bytes
         self._changed.notify_all()
         return True
+
+    def _is_queue_full(self, now_s: float) -> bool:
+        oldest_s = self._writing_since_s or (self._queue[0].since_s if self._queue else now_s)
+        return (
+            self._frames_waiting >= self._limits.queue_frames
+            or self._memory_bytes >= self._limits.queue_bytes
+            or now_s - oldest_s > self._limits.queue_s
+        )
 
     def _stop_for_room(self) -> bool:
         if self._room.free_is_known:
@@ -189,10 +199,13 @@ class SessionRecorder:
             if job is not None:
                 job.write()
                 with self._changed:
+                    self._writing_since_s = None
+                    self._memory_bytes -= job.memory_bytes
                     self._room.note_written(job.most_bytes, self._writer.finished_bytes)
             now_s = time.monotonic()
             if now_s >= flush_due_s:
                 self._writer.flush()
+                self._writer.check_place()
                 flush_due_s = now_s + self._limits.flush_s
                 self._note_progress()
             if now_s >= disk_due_s or self._is_room_short():
@@ -218,7 +231,9 @@ class SessionRecorder:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or not self._accepting, max(0.0, due_s - time.monotonic()))
             if self._queue:
-                return self._queue.popleft()
+                job = self._queue.popleft()
+                self._writing_since_s = job.since_s
+                return job
             return None if self._accepting else _END
 
     def _write_frame(self, frame: Frame, camera: Camera | None) -> None:
@@ -274,7 +289,8 @@ class SessionRecorder:
             }
         )
         with self._changed:
-            self._update(state=RecorderState.FINISHED, waiting=0, bytes_written=self._writer.bytes_written)
+            size = self._writer.bytes_written
+            self._update(state=RecorderState.FINISHED, path=self._writer.path, waiting=0, bytes_written=size)
 
     def _fail(self, error: Exception) -> None:
         log.error("recording %s failed", self._writer.path, exc_info=error)
@@ -298,10 +314,12 @@ class SessionRecorder:
 
 
 class _Job(NamedTuple):
-    """Something to write, and the most that it adds to the file."""
+    """Something to write, the most that it adds to the file, the memory that it holds, and when it came."""
 
     write: Callable[[], Any]
     most_bytes: int
+    memory_bytes: int
+    since_s: float = 0.0
 
 
-_END = _Job(lambda: None, 0)  # stands in the place of a job where none will come any more
+_END = _Job(lambda: None, 0, 0)  # stands in the place of a job where none will come any more

@@ -25,14 +25,18 @@ class RecorderLimits:
     """When to write, to warn and to stop.
 
     Attributes:
-        queue_frames: frames that may wait for the disk.
-        flush_s: what a process that dies may lose, frames that wait aside.
+        queue_frames, queue_bytes, queue_s: what may wait to be written, whichever is reached first: frames, memory, and
+            the time since the oldest came. More ends the recording.
+        flush_s: how long what was written may stay in the chunk in progress. A process that dies loses that and what
+            waits: the last `queue_s + flush_s` at most, and the time that one write takes.
         disk_every_s: how often the free space is looked at while a full queue would fit; else after every write.
         warn_free_bytes, stop_free_bytes: warn, and end, when less than this is left.
         longest_s: end after this time of recording; None for no limit.
     """
 
     queue_frames: int = 120
+    queue_bytes: int = 512 * MIB
+    queue_s: float = 3.0
     flush_s: float = 0.25
     disk_every_s: float = 1.0
     warn_free_bytes: int = 2_000 * MIB
@@ -46,7 +50,8 @@ class RecorderStatus:
 
     Attributes:
         state: see there.
-        path: of the finished file; there is none where no frame came.
+        asked_path: of the file that was asked for.
+        path: of the finished file, which has another name where somebody took that one; none where no frame came.
         taken: frames that `add_frame` accepted.
         frames, results: written; of a recording that failed, the frames that are safe.
         waiting: frames in the queue.
@@ -61,6 +66,7 @@ class RecorderStatus:
     """
 
     state: RecorderState
+    asked_path: Path
     path: Path
     taken: int = 0
     frames: int = 0

@@ -11,7 +11,8 @@ import os
 import struct
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,11 +34,13 @@ from mcap.records import (
 )
 
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.files import check_room, name_part, output_errors, remove
+from handdgp_core.files import MIB, check_room, name_new, output_errors, private_opener, remove
 from handdgp_core.sessions import schema
+from handdgp_core.sessions.locks import hold
 from handdgp_core.sessions.parts import finished_path, part_path, reserve_path
 from handdgp_core.sessions.records import HEAD_BYTES, MAGIC, Chunk, Entry, Opcode, SessionFile
 from handdgp_core.sessions.scan import Inventory, Loss, describe_losses, scan
+from handdgp_core.sessions.topics import IMAGE_TYPE, is_own
 
 __all__ = ["RepairReport", "repair"]
 
@@ -82,7 +85,7 @@ def repair(path: Path, output: Path | None = None, progress: Progress | None = N
 
     Raises:
         SourceError: nothing in it can be saved, or it cannot be read.
-        UsageError: `output` is there already.
+        UsageError: `output` is there already, or the file is still being written.
         OutputError: the sound file cannot be written.
     """
     target = output or finished_path(path)
@@ -90,21 +93,46 @@ def repair(path: Path, output: Path | None = None, progress: Progress | None = N
         raise UsageError(
             f"Could not repair {path.name} into {target}, which is there already.", hint="Name another output."
         )
+    with _held(path):
+        return _repaired(path, output, target, progress or (lambda share: None))
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Nobody else writes the file meanwhile. Raises UsageError where somebody does, SourceError without a file."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise SourceError(f"Could not read {path}: {error.strerror or error}.", hint="Check the path.") from error
+    with file:
+        if not hold(file):
+            raise UsageError(f"Could not repair {path}: it is still being written.", hint="End the recording first.")
+        yield
+
+
+def _repaired(path: Path, output: Path | None, target: Path, progress: Progress) -> RepairReport:
     found = _scanned(path)
-    if not found.channels:
+    if not found.channels and is_own(found.header, {}, {}):
         _assume_types(found)
     cut_only = all(loss.start >= found.data_end for loss in found.losses)
-    in_place = cut_only and output is None and target != path and not found.finished
+    has_loose = any(chunk.is_loose for chunk in found.chunks)
+    in_place = cut_only and output is None and target != path and not found.finished and not has_loose
     if in_place:
-        _finish_in_place(path, target, found)
+        target = _finish_in_place(path, target, found)
+        remove(reserve_path(finished_path(path)))
     else:
-        _copy(path, target, found, progress or (lambda share: None))
-    remove(reserve_path(target))
+        target = _copy(path, target, found, progress)
     counts = _counts(found)
-    image = {number for number, channel in found.channels.items() if channel.topic == schema.IMAGE}
+    image = {number for number, channel in found.channels.items() if _is_image(found, channel)}
     lost = sum(count for loss in found.losses for number, count in (loss.messages or {}).items() if number in image)
     frames = sum(counts[number] for number in image)
     return RepairReport(target, in_place, frames, sum(counts.values()), found.losses, lost)
+
+
+def _is_image(found: Inventory, channel: Channel) -> bool:
+    """Whether these are pictures, also of another program."""
+    kind = found.schemas.get(channel.schema_id)
+    return channel.topic == schema.IMAGE if kind is None else kind.name == IMAGE_TYPE
 
 
 def _scanned(path: Path) -> Inventory:
@@ -117,7 +145,8 @@ def _scanned(path: Path) -> Inventory:
     except OSError as error:
         raise SourceError(f"Could not read {path}: {error.strerror or error}.", hint="Check the disk.") from error
     if not any(found.entries):
-        raise SourceError(f"{path} holds nothing that can be saved.", hint="Delete it.")
+        why = "it holds no message" if found.finished else describe_losses(found.losses) or "it was cut too early"
+        raise SourceError(f"{path} holds nothing that can be saved: {why}.", hint="Keep it if another program made it.")
     return found
 
 
@@ -135,9 +164,13 @@ def _counts(found: Inventory) -> dict[int, int]:
     return counts
 
 
-def _finish_in_place(path: Path, target: Path, found: Inventory) -> None:
+def _finish_in_place(path: Path, target: Path, found: Inventory) -> Path:
     """Cut what is not whole, write the indexes of the last chunk again, then the index of all."""
-    ends = [*(chunk.index_end for chunk in found.chunks), *(end for _, _, end in [*found.metadata, *found.attachments])]
+    ends = [
+        *(chunk.index_end for chunk in found.chunks),
+        *(end for _, _, end in found.metadata),
+        *(index.offset + index.length for index in found.attachments),
+    ]
     last = found.chunks[-1]
     is_last = last.index_end == max(ends)
     with output_errors(path), open(path, "r+b") as stream:
@@ -148,7 +181,7 @@ def _finish_in_place(path: Path, target: Path, found: Inventory) -> None:
             found.chunks[-1], places[-1] = _write_indexes(stream, last, found.entries[-1] or [])
         _write_end(stream, found, places)
         os.fsync(stream.fileno())
-    name_part(path, target)
+    return name_new(path, target)
 
 
 def _index_places(stream: BinaryIO, chunk: Chunk) -> dict[int, int]:
@@ -164,18 +197,20 @@ def _index_places(stream: BinaryIO, chunk: Chunk) -> dict[int, int]:
     return places
 
 
-def _copy(path: Path, target: Path, found: Inventory, progress: Progress) -> None:
+def _copy(path: Path, target: Path, found: Inventory, progress: Progress) -> Path:
     """Everything that is whole into a new file."""
     check_room(target.parent, path.stat().st_size + (1 << 20))
     part = part_path(target)
+    with output_errors(part):
+        stream = open(part, "xb", opener=private_opener)  # noqa: SIM115 - closed below
     try:
-        with output_errors(target), open(path, "rb") as source, open(part, "xb") as stream:
+        with stream, output_errors(target), open(path, "rb") as source:
+            hold(stream)
             _copy_data(source, stream, found, progress)
             os.fsync(stream.fileno())
-        name_part(part, target)
-    except BaseException:
-        remove(part)
-        raise
+        return name_new(part, target)
+    finally:
+        remove(part)  # where it has not got its name
 
 
 def _copy_data(source: BinaryIO, stream: BinaryIO, found: Inventory, progress: Progress) -> None:
@@ -185,17 +220,14 @@ def _copy_data(source: BinaryIO, stream: BinaryIO, found: Inventory, progress: P
     copied: list[Chunk] = []
     places: list[dict[int, int]] = []
     for number, (chunk, entries) in enumerate(zip(found.chunks, found.entries, strict=True)):
-        source.seek(chunk.start)
-        start = stream.tell()
-        stream.write(source.read(chunk.end - chunk.start))
-        moved = replace(chunk, start=start, end=stream.tell(), data_start=chunk.data_start - chunk.start + start)
+        moved = _copy_chunk(source, stream, chunk)
         moved, where = _write_indexes(stream, moved, entries or [])
         copied.append(moved)
         places.append(where)
         progress((number + 1) / len(found.chunks))
     found.chunks = copied
     found.metadata = [_moved(source, stream, *kept) for kept in found.metadata]
-    found.attachments = [_moved(source, stream, *kept) for kept in found.attachments]
+    found.attachments = [_moved_attachment(source, stream, index) for index in found.attachments]
     _write_end(stream, found, places)
 
 
@@ -204,6 +236,34 @@ def _moved(source: BinaryIO, stream: BinaryIO, record: Any, begin: int, end: int
     start = stream.tell()
     stream.write(source.read(end - begin))
     return record, start, stream.tell()
+
+
+def _moved_attachment(source: BinaryIO, stream: BinaryIO, index: AttachmentIndex) -> AttachmentIndex:
+    start = stream.tell()
+    _copy_range(source, stream, index.offset, index.length)
+    return replace(index, offset=start)
+
+
+def _copy_range(source: BinaryIO, stream: BinaryIO, start: int, size: int) -> None:
+    source.seek(start)
+    for done in range(0, size, MIB):
+        stream.write(source.read(min(MIB, size - done)))
+
+
+def _copy_chunk(source: BinaryIO, stream: BinaryIO, chunk: Chunk) -> Chunk:
+    """The chunk in the new file. Its head is written again, as nothing proves the old one; loose messages get one."""
+    start, compression, crc = stream.tell(), chunk.compression.encode(), chunk.crc
+    source.seek(chunk.data_start)
+    data = source.read(chunk.data_size)
+    if chunk.is_loose:
+        crc = zlib.crc32(data)
+    head = struct.pack("<QQQII", chunk.first_ns, chunk.last_ns, chunk.uncompressed_size, crc, len(compression))
+    body = head + compression + struct.pack("<Q", len(data))
+    stream.write(struct.pack("<BQ", Opcode.CHUNK, len(body) + len(data)) + body)
+    data_start = stream.tell()
+    stream.write(data)
+    end = stream.tell()
+    return replace(chunk, start=start, end=end, data_start=data_start, crc=crc, index_end=end, is_loose=False)
 
 
 def _write_indexes(stream: BinaryIO, chunk: Chunk, entries: Iterable[Entry]) -> tuple[Chunk, dict[int, int]]:
@@ -240,11 +300,6 @@ def _write_end(stream: BinaryIO, found: Inventory, places: list[dict[int, int]])
 
 def _summary_groups(found: Inventory, places: list[dict[int, int]]) -> list[tuple[Opcode, list[Any]]]:
     chunks = [_chunk_index(chunk, where) for chunk, where in zip(found.chunks, places, strict=True)]
-    attachments = [
-        AttachmentIndex(start, end - start, record.log_time, record.create_time, len(record.data), record.name,
-                        record.media_type)
-        for record, start, end in found.attachments
-    ]  # fmt: skip
     metadata = [MetadataIndex(start, end - start, record.name) for record, start, end in found.metadata]
     schemas: list[Schema] = list(found.schemas.values())
     channels: list[Channel] = list(found.channels.values())
@@ -253,7 +308,7 @@ def _summary_groups(found: Inventory, places: list[dict[int, int]]) -> list[tupl
         (Opcode.CHANNEL, channels),
         (Opcode.STATISTICS, [_statistics(found)]),
         (Opcode.CHUNK_INDEX, chunks),
-        (Opcode.ATTACHMENT_INDEX, attachments),
+        (Opcode.ATTACHMENT_INDEX, found.attachments),
         (Opcode.METADATA_INDEX, metadata),
     ]
 

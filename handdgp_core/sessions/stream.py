@@ -6,6 +6,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from handdgp_core.files import private_opener
+from handdgp_core.sessions.locks import hold
+
 __all__ = ["ReserveStream"]
 
 _BLOCK = bytes(1 << 20)
@@ -19,8 +22,8 @@ class ReserveStream:
     tells the caller to come to an end.
 
     Args:
-        path: created; must not exist.
-        reserve: the second file.
+        path: created, for the user alone, and locked; must not exist.
+        reserve: the second file; must not exist.
         reserve_bytes: its size; 0 for none.
 
     Attributes:
@@ -34,9 +37,12 @@ class ReserveStream:
         self.full: OSError | None = None
         self._position = 0
         self._reserve = reserve
-        self._file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed by close()
+        self._path = path
+        self._holds_reserve = False
+        self._file = open(path, "xb", buffering=0, opener=private_opener)  # noqa: SIM115 - closed by close()
+        hold(self._file)
         try:
-            _fill(reserve, reserve_bytes)
+            self._fill(reserve_bytes)
         except OSError:
             self.close()
             with suppress(OSError):
@@ -70,6 +76,13 @@ class ReserveStream:
         blocks = getattr(found, "st_blocks", None)  # not on Windows
         return found.st_size if blocks is None else min(found.st_size, 512 * blocks)
 
+    @property
+    def gone(self) -> str:
+        """What happened to the file behind our back: "deleted" or "moved"; empty where it still has its name."""
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            return "deleted"
+        return "" if self._path.exists() else "moved"
+
     def tell(self) -> int:
         """Bytes written."""
         return self._position
@@ -87,21 +100,23 @@ class ReserveStream:
         self._drop_reserve()
 
     def _drop_reserve(self) -> None:
-        with suppress(OSError):
-            self._reserve.unlink(missing_ok=True)
+        if self._holds_reserve:
+            with suppress(OSError):
+                self._reserve.unlink(missing_ok=True)
 
-
-def _fill(path: Path, size: int) -> None:
-    """A file that really takes up `size` bytes."""
-    if size <= 0:
-        return
-    with open(path, "wb", buffering=0) as file:
-        allocate = getattr(os, "posix_fallocate", None)
-        if allocate is not None:
-            with suppress(OSError):  # not on every file system
-                allocate(file.fileno(), 0, size)
-                return
-        for start in range(0, size, len(_BLOCK)):
-            part = _BLOCK[: size - start]
-            if file.write(part) != len(part):
-                raise OSError(28, "No space left on device")
+    def _fill(self, size: int) -> None:
+        """Make the reserve really take up `size` bytes."""
+        if size <= 0:
+            return
+        place = private_opener(str(self._reserve), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        self._holds_reserve = True
+        with open(place, "wb", buffering=0) as file:
+            allocate = getattr(os, "posix_fallocate", None)
+            if allocate is not None:
+                with suppress(OSError):  # not on every file system
+                    allocate(file.fileno(), 0, size)
+                    return
+            for start in range(0, size, len(_BLOCK)):
+                part = _BLOCK[: size - start]
+                if file.write(part) != len(part):
+                    raise OSError(28, "No space left on device")

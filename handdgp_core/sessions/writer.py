@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from handdgp_core.errors import OutputError, UsageError
-from handdgp_core.files import MIB, as_output_error, check_room, remove
+from handdgp_core.files import MIB, as_output_error, check_room, name_new, remove
 from handdgp_core.geometry import camera_files
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.privacy import without_secrets
 from handdgp_core.sessions import codec, foxglove, schema
 from handdgp_core.sessions.parts import part_path, reserve_path
 from handdgp_core.sessions.pictures import LOSSLESS_ENCODING, LOWEST_QUALITY, encode_jpeg, encode_lossless
@@ -105,7 +105,11 @@ class SessionWriter:
     """
 
     def __init__(self, path: Path, info: SessionInfo, options: WriterOptions | None = None) -> None:
-        self.path, self.info, self.options = path, info, options or WriterOptions()
+        settings = without_secrets(dict(info.settings))
+        self.info = replace(
+            info, source=without_secrets(info.source), model=without_secrets(info.model), settings=settings
+        )
+        self.path, self.options = path, options or WriterOptions()
         self.frames = self.frames_safe = self.hands = 0
         self._part = part_path(path)
         self._open_file()
@@ -119,7 +123,7 @@ class SessionWriter:
         self._calibration_due_ns = 0
         self._mesh_due_ns: dict[str, int] = {}
         self._mesh_ids: dict[int, tuple[Any, str]] = {}
-        self._settings: Mapping[str, Any] = dict(info.settings)
+        self._settings: Mapping[str, Any] = settings
         self._begun = self._closed = self._broken = False
         with self._guarded():
             self._writer.start(schema.PROFILE, f"{info.program} {info.program_version}".strip())
@@ -154,6 +158,7 @@ class SessionWriter:
             OutputError: the disk failed even though the reserve was given up; what was flushed before is safe.
         """
         time_ns = self._time_of(frame)
+        frame, camera = _public(frame), _public(camera)
         with self._guarded():
             if not self._begun:
                 self._begin(time_ns, camera)
@@ -180,6 +185,7 @@ class SessionWriter:
         time_ns = self._log_times.get((frame.index, frame.stamp_ns))
         if time_ns is None:
             return False
+        recorded = replace(recorded, camera=_public(recorded.camera), model=without_secrets(recorded.model))
         with self._guarded():
             names = [self._keep_mesh(hand.faces, time_ns) for hand in recorded.hands]
             self._add(schema.HANDS, time_ns, codec.hands_message(frame, recorded, names))
@@ -190,9 +196,10 @@ class SessionWriter:
 
     def add_settings(self, settings: Mapping[str, Any]) -> None:
         """Note that the settings are these from now on."""
+        settings = without_secrets(dict(settings))
         if settings == self._settings:
             return
-        self._settings = dict(settings)
+        self._settings = settings
         if self._begun:
             with self._guarded():
                 self._write_settings(self._last_log_ns)
@@ -209,7 +216,7 @@ class SessionWriter:
         Args:
             closing: facts about how the recording ended, for the metadata.
         Returns:
-            the finished file.
+            the finished file: `path`, or another name beside it where somebody has made a file of that name by now.
         Raises:
             OutputError: it could not be finished. The part stays, and can be repaired.
         """
@@ -220,6 +227,7 @@ class SessionWriter:
             raise OutputError(
                 "Could not finish the recording, since writing it had failed.", hint=f"Repair {self._part}."
             )
+        self.check_place()
         with self._guarded():
             if not self._begun:
                 self._begin(time.time_ns(), None)
@@ -229,9 +237,19 @@ class SessionWriter:
             self._writer.finish()
             self._stream.sync()
         self.abandon()
-        with self._guarded():
-            os.replace(self._part, self.path)
+        self.path = name_new(self._part, self.path)
         return self.path
+
+    def check_place(self) -> None:
+        """Raises OutputError where somebody has deleted or moved the file, or its folder, while it is written."""
+        gone = self._stream.gone
+        if not gone:
+            return
+        self._broken = True
+        if gone == "deleted":
+            self.frames_safe = 0
+        hint = "Record again." if gone == "deleted" else "Repair it where it is now; what was written is in it."
+        raise OutputError(f"The recording ended because {self._part} was {gone}.", hint=hint)
 
     def discard(self) -> None:
         """Close and remove a file that holds nothing."""
@@ -374,3 +392,13 @@ class SessionWriter:
         while len(self._log_times) > _FRAMES_REMEMBERED:
             self._log_times.popitem(last=False)
         return time_ns
+
+
+T = TypeVar("T", Frame, Camera, "Camera | None")
+
+
+def _public(named: T) -> T:
+    """The same without what opens a stream: its name may be the address of one."""
+    if named is None or not named.name or "://" not in named.name:
+        return named
+    return replace(named, name=without_secrets(named.name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +21,10 @@ from handdgp_core.sources.names import local_path, shown_name
 __all__ = ["IMAGE_FORMATS", "StoredImage", "read_image", "read_stored"]
 
 IMAGE_FORMATS = "JPEG, PNG, BMP, TIFF, WebP, JPEG 2000, PGM and PPM"
+MAX_PIXELS = 200_000_000
 _CONVERT = "Save it as PNG or JPEG; a phone can be set to take JPEG pictures (most compatible)."
 _ORIENTATION = 0x0112
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # from half its own limit on; ours is told above it
 _DEPTHS = (8, 10, 12, 14, 16)  # bits of sensors that store two bytes for each value
 
 
@@ -69,6 +73,7 @@ def read_stored(path: Path) -> StoredImage:
     name = shown_name(path.name)
     content = _content(path, name)
     kind = _checked_kind(content[:64].tobytes(), path.suffix, name)
+    header_tag = _checked_header(content, name)
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         with quiet_opencv():
@@ -79,8 +84,7 @@ def read_stored(path: Path) -> StoredImage:
         raise _bad_image(name, "not an image that can be decoded", "Save it as PNG or JPEG.")
     eight, bits = _eight_bits(image, name)
     if kind == "TIFF":  # which OpenCV turns by itself, whatever it is told
-        tag = _tiff_orientation(path)
-        return StoredImage(stored_from_shown(eight, tag), tag, bits)
+        return StoredImage(stored_from_shown(eight, header_tag), header_tag, bits)
     exif = next((bytes(blob) for number, blob in zip(kinds, blobs, strict=True) if number == 0), b"")
     return StoredImage(eight, _exif_orientation(exif), bits)
 
@@ -104,6 +108,21 @@ def _checked_kind(head: bytes, suffix: str, name: str) -> str:
     return kind
 
 
+def _checked_header(content: NDArray[np.uint8], name: str) -> int:
+    """The orientation of a TIFF image, else 1; refuses a size that would fill the memory, before it does."""
+    try:
+        with Image.open(io.BytesIO(content.tobytes())) as header:
+            width, height = header.size
+            tag = _checked_tag(header.getexif().get(_ORIENTATION)) if header.format == "TIFF" else 1
+    except Image.DecompressionBombError as error:
+        raise _bad_image(name, f"it is too large ({_brief(error)})", "Save it in a smaller size.") from None
+    except Exception:  # what Pillow does not read is left to OpenCV
+        return 1
+    if width * height > MAX_PIXELS:
+        raise _bad_image(name, f"it has {width}x{height} pixels", f"Save it with less than {MAX_PIXELS:,}.")
+    return tag
+
+
 def _eight_bits(image: NDArray[np.generic], name: str) -> tuple[NDArray[np.uint8], int | None]:
     """The upper eight of the bits in use, and how many those are where the format has room for more."""
     if image.dtype == np.uint8:
@@ -122,14 +141,6 @@ def _exif_orientation(blob: bytes) -> int:
         exif.load(blob)
         return _checked_tag(exif.get(_ORIENTATION))
     except Exception:  # damaged tags raise anything; the picture itself is whole
-        return 1
-
-
-def _tiff_orientation(path: Path) -> int:
-    try:
-        with Image.open(path) as picture:
-            return _checked_tag(picture.getexif().get(_ORIENTATION))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 1
 
 

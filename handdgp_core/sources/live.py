@@ -10,6 +10,7 @@ from collections.abc import Callable
 import cv2
 
 from handdgp_core.errors import SourceError
+from handdgp_core.geometry.picture_transform import transform_of
 from handdgp_core.sources.capture import Capture, is_picture, to_rgb
 from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, NoFrameYet, SourceLost
 from handdgp_core.types import Frame
@@ -56,6 +57,8 @@ class LiveSource(BaseSource):
         is_gone: asked after a failed grab; True means that waiting is useless (the device's file has vanished).
         driver_stamps: let the capture's own time stamps be used where they are sane.
         clock_ns: the time, for tests.
+        pixel_aspect: width of a pixel of the capture over its height.
+        orientation: EXIF's, of the pictures as the capture gives them.
     """
 
     is_live = True
@@ -68,9 +71,12 @@ class LiveSource(BaseSource):
         is_gone: Callable[[], bool] = lambda: False,
         driver_stamps: bool = sys.platform.startswith("linux"),
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        pixel_aspect: float = 1.0,
+        orientation: int = 1,
     ) -> None:
         super().__init__()
         self.name = name
+        self._pixel_aspect, self._orientation = pixel_aspect, orientation
         self._capture = capture
         self._fps = nominal_fps
         self._is_gone = is_gone
@@ -161,7 +167,10 @@ class LiveSource(BaseSource):
         good, image = self._capture.retrieve()
         if not good or not is_picture(image):
             return None
-        return Frame(to_rgb(image), self._stamps.stamp(driver_ms, grabbed_ns), index)
+        stored = to_rgb(image)
+        transform = transform_of(stored, self._pixel_aspect, self._orientation)
+        shown = stored if transform is None else transform.show(stored)
+        return Frame(shown, self._stamps.stamp(driver_ms, grabbed_ns), index, transform=transform)
 
     def _publish(self, frame: Frame, now_ns: int) -> None:
         is_black = int(frame.image[::16, ::16].max()) < BLACK_LEVEL

@@ -39,7 +39,9 @@ def local_path(text: str | os.PathLike[str]) -> Path:
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise SourceError(f"Could not open {_brief(shown)}: {reason}.", hint="Check the path.") from None
-    except (RuntimeError, ValueError) as error:  # no such home folder; a zero byte
+    except RuntimeError:
+        raise SourceError(f"Could not open {_brief(shown)}: there is no such user.", hint="Check the path.") from None
+    except ValueError as error:  # a zero byte
         raise SourceError(f"Could not open {_brief(shown)}: {error}.", hint="Check the path.") from None
     if kind in _SPECIAL:
         raise SourceError(f"Could not open {shown}: {_SPECIAL[kind]}, not a file.", hint="Give a file or a folder.")

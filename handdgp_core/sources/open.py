@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from handdgp_core.errors import SourceError, UsageError
+from handdgp_core.files import expanded
 from handdgp_core.sources.capture import CaptureFactory, open_capture
 from handdgp_core.sources.demo import DEMO_FOLDER, DemoSource
 from handdgp_core.sources.file_kinds import head_of, image_format, is_session
@@ -89,7 +90,7 @@ def _local_path(spec: str) -> Path:
         return local_path(spec)
     except SourceError as error:
         if error.problem.endswith("does not exist."):
-            hint = f"{_suggestion(Path(spec).expanduser())} A source is {ACCEPTED}."
+            hint = f"{_suggestion(expanded(spec))} A source is {ACCEPTED}."
             raise SourceError(error.problem, hint=hint) from None
         raise
 
@@ -115,10 +116,14 @@ def _open_path(path: Path, loop: bool) -> Source:
 def _suggestion(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
-        return f"Check the path: there is no folder {folder} either."
+        return f"Check the path: there is no folder {shown_name(folder)} either."
     try:
-        names = [entry.name for entry in folder.iterdir()]
+        names = [shown_name(entry.name) for entry in folder.iterdir()]
     except OSError:
         return "Check the path."
     close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(close)}?" if close else f"Check the name: {folder} holds nothing like it."
+    return (
+        f"Did you mean {' or '.join(close)}?"
+        if close
+        else f"Check the name: {shown_name(folder)} holds nothing like it."
+    )

@@ -23,6 +23,7 @@ class SessionSource(BaseSource):
     Args:
         path: a session, finished or not.
         loop: start again after the last frame; stamps go on rising.
+        image_topic: as for `SessionReader`.
 
     Attributes:
         session: the open file, with the recorded results.
@@ -33,9 +34,9 @@ class SessionSource(BaseSource):
 
     is_seekable = True
 
-    def __init__(self, path: Path, loop: bool = False) -> None:
+    def __init__(self, path: Path, loop: bool = False, image_topic: str | None = None) -> None:
         super().__init__()
-        self.session = SessionReader(path)
+        self.session = SessionReader(path, image_topic)
         self.name = path.name
         self.is_rendered = self.session.is_rendered
         self.loop = loop
@@ -69,7 +70,7 @@ class SessionSource(BaseSource):
 
     @property
     def warning(self) -> str | None:
-        return f"{self.name}: {self.session.warnings[0]}" if self.session.warnings else None
+        return f"{self.name}: {'; '.join(self.session.warnings)}" if self.session.warnings else None
 
     def read(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> Frame | None:
         """Next frame that is whole, None after the last one or `close`. Raises SourceError where the disk fails."""

@@ -17,6 +17,7 @@ from handdgp_core.sources.video import VideoSource
 
 OPEN_TIMEOUT_MS = 5000
 READ_TIMEOUT_MS = 5000
+_BY_ANGLE = {0: 1, 90: 6, 180: 3, 270: 8}  # clockwise, as OpenCV counts; EXIF's numbers
 _PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443, "http": 80, "https": 443}
 
 
@@ -43,7 +44,16 @@ def open_stream(
 
 
 def _live(url: str, capture: Capture) -> LiveSource:
-    return LiveSource(capture, shown_url(url), frame_rate(capture), driver_stamps=False)
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # turned by LiveSource, which tells the camera
+    wide, high = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    return LiveSource(
+        capture,
+        shown_url(url),
+        frame_rate(capture),
+        driver_stamps=False,
+        pixel_aspect=wide / high if wide > 0 and high > 0 and 0.25 <= wide / high <= 4.0 else 1.0,
+        orientation=_BY_ANGLE.get(round(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360, 1),
+    )
 
 
 def _connect(url: str, capture_factory: CaptureFactory) -> Capture:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from handdgp_core.errors import UsageError
+from handdgp_core.privacy import without_secrets
 
 __all__ = ["SCHEMES", "is_url", "shown_url"]
 
@@ -24,5 +25,4 @@ def is_url(spec: str) -> bool:
 
 def shown_url(url: str) -> str:
     """The URL without user, password, query and fragment, any of which may hold a secret: fit for a title or a log."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+    return str(without_secrets(url))

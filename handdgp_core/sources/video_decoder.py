@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.picture_transform import orientation_of_matrix
+from handdgp_core.sources.images import MAX_PIXELS
 from handdgp_core.sources.urls import is_url
 
 __all__ = ["Decoder", "DecoderFactory", "StoredPicture", "VideoDecoder"]
 
 URL_TIMEOUT_S = 5.0
-MAX_PIXELS = 200_000_000
 _WIDEST = 4.0  # a pixel that is stated to be wider or narrower than this is an error of the file
 # What a file may be. FFmpeg knows hundreds more, some of which are texts that name other files or addresses.
 _FORMATS = (
@@ -203,8 +203,14 @@ class VideoDecoder:
 
 
 def _opened(file: BinaryIO) -> av.container.InputContainer:
-    options = {"format_whitelist": _FORMATS}
-    return av.open(file, "r", container_options=options, metadata_errors="replace", io_open=_no_other_file)
+    return av.open(
+        file,
+        "r",
+        container_options={"format_whitelist": _FORMATS},
+        options={"max_pixels": str(MAX_PIXELS)},  # refused before they are allocated
+        metadata_errors="replace",
+        io_open=_no_other_file,
+    )
 
 
 def _no_other_file(url: str, flags: int, options: dict[str, str]) -> BinaryIO:

@@ -123,6 +123,7 @@ class StageConfig(Config):
         step_factor: of "steps".
         freeze_norms: batch norms keep their statistics. With few samples a device those of a batch differ from the
             running ones that the network is used with, and camera-space depth feels the difference.
+        end_to_end: gradients flow through DGP, where its losses count; else its root is a constant (table 1).
         frozen: parts of the network that rest during this stage, by their names' beginnings, such as "guide".
     """
 
@@ -136,6 +137,7 @@ class StageConfig(Config):
     milestones: tuple[Fraction, ...] = (0.8,)
     step_factor: Fraction = 0.1
     freeze_norms: bool = False
+    end_to_end: bool = True
     frozen: tuple[str, ...] = ()
 
 

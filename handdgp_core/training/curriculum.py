@@ -61,6 +61,11 @@ class Curriculum:
         return self._stages[self.stage].freeze_norms
 
     @property
+    def end_to_end(self) -> bool:
+        """Whether gradients flow through DGP now."""
+        return self._stages[self.stage].end_to_end
+
+    @property
     def frozen(self) -> tuple[str, ...]:
         """Beginnings of the names of parameters that rest now."""
         return self._config.optimiser.frozen + self._stages[self.stage].frozen

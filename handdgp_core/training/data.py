@@ -140,6 +140,7 @@ def open_pairs(
         config.seed,
         template.hand_scale_m,
         template.keypoint_count,
+        template.faces if config.network.kind == "cmr" else None,
     )
 
 

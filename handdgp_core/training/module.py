@@ -6,6 +6,7 @@ so a resumed run needs no state of any random generator.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,12 +20,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from handdgp_core.errors import UsageError
 from handdgp_core.networks.handdgp import HandDGP
-from handdgp_core.networks.output import NetworkOutput, RelativeOutput
+from handdgp_core.networks.output import Auxiliary, NetworkOutput, RelativeOutput
 from handdgp_core.training.config import TrainingConfig
 from handdgp_core.training.curriculum import Curriculum
 from handdgp_core.training.divergence import TrainingDiverged, all_finite, save_batch
 from handdgp_core.training.losses import HandLosses
-from handdgp_core.training.validation import validation_errors
+from handdgp_core.training.validation import Means, selection_loss, validation_errors
 
 __all__ = ["Batch", "HandModule", "Render"]
 
@@ -32,6 +33,9 @@ Batch = Mapping[str, Any]
 # From a batch as the loader gives it to one with images: "view1" and, for two views, "view2" and "uv2_from_uv1".
 Render = Callable[[Batch], Batch]
 
+_log = logging.getLogger(__name__)
+# From this share of an epoch's samples on, those whose system is singular are worth a warning.
+_MANY = 0.1
 _VIEWS = ("view1", "view2")
 _SEED_STRIDE = 1_000_003
 
@@ -52,13 +56,19 @@ class HandModule(LightningModule):
         self.curriculum = Curriculum(config)
         template = network.template
         self.losses = HandLosses(
-            template.faces, config.losses, template.hand_scale_m, image_size=config.network.image_size
+            template.faces,
+            config.losses,
+            template.hand_scale_m,
+            config.network.image_size,
+            config.network.pixel_offset,
+            template if config.network.kind == "cmr" else None,
         )
         for name, parameter in network.named_parameters():
             if name.startswith(config.optimiser.frozen):
                 parameter.requires_grad_(False)
         self._render = render
         self._validated: float | None = None
+        self._validation, self._rejected = Means(), Means()
         self._step: tuple[Batch, dict[str, Tensor]] | None = None
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> NetworkOutput:
@@ -66,22 +76,23 @@ class HandModule(LightningModule):
         output: NetworkOutput = self.network(image, intrinsics)
         return output
 
-    def predict_views(self, batch: Batch) -> list[NetworkOutput]:
-        """Outputs of every view in a batch, from one pass over all of them.
+    def predict_views(self, batch: Batch) -> tuple[list[NetworkOutput], Auxiliary | None]:
+        """Outputs of every view in a batch, from one pass over all of them, and what else was predicted of all views.
 
         In the relative stage DGP stands outside of the graph: its roots are for the log alone.
         """
         views = [batch[name] for name in _VIEWS if name in batch]
         image = torch.cat([view["image"] for view in views])
         intrinsics = torch.cat([view["intrinsics"] for view in views])
-        output = (
-            self._relative_alone(image, intrinsics) if self.curriculum.stage == "relative" else self(image, intrinsics)
-        )
+        relative, auxiliary = self.network.with_auxiliary(image, intrinsics)
+        if self.curriculum.stage == "relative":
+            output = self._placed_for_the_log(relative, intrinsics)
+        else:
+            output = self.network.position(relative, intrinsics, end_to_end=self.curriculum.end_to_end)
         parts = [part.chunk(len(views)) for part in output]
-        return [NetworkOutput(*(part[number] for part in parts)) for number in range(len(views))]
+        return [NetworkOutput(*(part[number] for part in parts)) for number in range(len(views))], auxiliary
 
-    def _relative_alone(self, image: Tensor, intrinsics: Tensor) -> NetworkOutput:
-        relative = self.network.relative(image, intrinsics)
+    def _placed_for_the_log(self, relative: RelativeOutput, intrinsics: Tensor) -> NetworkOutput:
         with torch.no_grad():
             placed = self.network.position(RelativeOutput(*(part.detach() for part in relative)), intrinsics)
         return placed._replace(keypoints_uv=relative.keypoints_uv, vertices=relative.vertices, weights=relative.weights)
@@ -99,9 +110,12 @@ class HandModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         batch = self._with_images(batch)
-        losses = self.losses(self.predict_views(batch), batch, self.curriculum.stage)
+        outputs, auxiliary = self.predict_views(batch)
+        losses = self.losses(outputs, batch, self.curriculum.stage, auxiliary)
         self._step = batch, {name: value.detach() for name, value in losses.items()}
         self._log_losses("train", losses)
+        samples = len(batch["view1"]["image"]) * sum(name in batch for name in _VIEWS)
+        self._rejected.add("share", losses["degenerate_count"] / samples, samples)
         return losses["total"]
 
     def configure_gradient_clipping(
@@ -120,6 +134,12 @@ class HandModule(LightningModule):
         self._step = None
 
     def on_train_epoch_end(self) -> None:
+        share = self._rejected.over(self._summed).get("share", 0.0)
+        if share > _MANY and self.curriculum.stage == "all":
+            self._warn(
+                f"Epoch {self.current_epoch}: the DGP system of {share:.0%} of the samples was singular or not finite, "
+                "so they gave no camera-space gradient. Train longer with the relative losses alone, or check the data."
+            )
         loss, self._validated = self._validated, None
         if self.curriculum.end_epoch(loss, self.global_step):
             # Another objective: running moments of the old gradients would push the first steps astray.
@@ -134,15 +154,16 @@ class HandModule(LightningModule):
         output = self(view["image"], view["intrinsics"])
         losses = self.losses([output], batch, self.curriculum.stage)
         size = len(view["image"])
-        self.log("validation/loss", losses["total"], batch_size=size, sync_dist=True, prog_bar=True)
+        self._validation.add("loss", selection_loss(losses, self.config.losses, size), size)
         for name, (value, count) in validation_errors(output, view, self.network).items():
-            if count:
-                self.log(f"validation/{name}", value, batch_size=count, sync_dist=True, prog_bar=name == "joint_mm")
+            self._validation.add(name, value, count)
         return {"output": output, "view": view}
 
     def on_validation_epoch_end(self) -> None:
-        loss = self.trainer.callback_metrics.get("validation/loss")
-        self._validated = None if loss is None else float(loss)
+        means = self._validation.over(self._summed)
+        for name, value in means.items():
+            self.log(f"validation/{name}", value, sync_dist=True, prog_bar=name in ("loss", "joint_mm"))
+        self._validated = means.get("loss")
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         options = self.config.optimiser
@@ -169,6 +190,15 @@ class HandModule(LightningModule):
             if before[part] != now[part]:
                 hint = "Resume with the configuration that began the run, or begin a new one under another name."
                 raise UsageError(f"{part}: the run began with {before[part]}, got {now[part]}.", hint=hint)
+
+    def _summed(self, values: Tensor) -> Tensor:
+        """Over all processes, which must all call it: what a process measures must never decide whether it does."""
+        total: Tensor = self.trainer.strategy.reduce(values, reduce_op="sum")
+        return total
+
+    def _warn(self, text: str) -> None:
+        if self.global_rank == 0:
+            _log.warning(text)
 
     def _with_images(self, batch: Batch) -> Batch:
         if self._render is None:

@@ -24,6 +24,7 @@ from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
 from handdgp_core.training.distillation import DistillationData, Loading, start_guide
 from handdgp_core.training.module import HandModule
+from handdgp_core.training.termination import Termination
 
 __all__ = ["RunResult", "make_trainer", "train"]
 
@@ -113,7 +114,13 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
         strategy=_DDP if several and hardware.strategy == "auto" else hardware.strategy,
         precision=_PRECISION[hardware.precision],  # type: ignore[arg-type]
         max_epochs=config.curriculum.relative.epochs + config.curriculum.all.epochs,
-        callbacks=[*watchers, *callbacks, NetworkExport(folder), ResumePoints(folder, output.checkpoint_every_steps)],
+        callbacks=[
+            *watchers,
+            *callbacks,
+            NetworkExport(folder),
+            ResumePoints(folder, output.checkpoint_every_steps),
+            Termination(),
+        ],
         logger=[
             TensorBoardLogger(folder, name="tensorboard", version=""),
             CSVLogger(folder, name="csv"),  # a restart writes a file of its own: csv/version_1, and so on

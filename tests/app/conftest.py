@@ -137,7 +137,8 @@ class Rig:
         if isinstance(made, Exception):
             raise made
         source = made()
-        return live_source.PacedSource(source) if source.is_seekable else source
+        holds = hasattr(source, "session")  # as `open_live_source` does
+        return live_source.PacedSource(source, hold_at_end=holds) if source.is_seekable else source
 
     def _load(self, settings: Settings) -> ScriptedEstimator:
         self.loads += 1

@@ -79,15 +79,46 @@ def test_a_webcam_pauses_and_steps_too(rig) -> None:  # type: ignore[no-untyped-
 def test_switching_closes_the_old_source_first_and_forgets_tracks(rig) -> None:  # type: ignore[no-untyped-def]
     first = ScriptedSource(name="first")
     order: list[int] = []
-    rig.sources["first"] = lambda: first
-    rig.sources["second"] = lambda: (order.append(first.closes), ScriptedSource(name="second"))[1]
-    rig.start("first")
+    rig.sources["0"] = lambda: first
+    rig.sources["1"] = lambda: (order.append(first.closes), ScriptedSource(name="second"))[1]
+    rig.start("0")
     rig.until(lambda: _running(rig) and rig.estimator.calls > 0)
     resets = rig.estimator.resets
-    rig.controller.open_source("second")
+    rig.controller.open_source("1")
     rig.until(lambda: rig.controller.status.source_name == "second")
     assert order == [1]
     rig.until(lambda: rig.estimator.resets > resets)
+
+
+def test_a_file_that_cannot_be_opened_leaves_the_running_source_alone(rig) -> None:  # type: ignore[no-untyped-def]
+    live = ScriptedSource()
+    rig.sources.update(live=lambda: live, bad=SourceError("Could not open bad.mp4: the file is empty."))
+    rig.start()
+    rig.until(lambda: _running(rig))
+    rig.controller.pause()
+    status, left = rig.controller.status, list[bool]()
+    rig.controller.source_left.connect(lambda: left.append(True))
+    rig.controller.open_source("bad")
+    rig.until(lambda: bool(rig.notices))
+    assert rig.notices[0].title == "Could not open bad.mp4: the file is empty."
+    assert rig.controller.status == status and live.closes == 0 and not left
+    rig.controller.resume()
+    calls = rig.estimator.calls
+    rig.until(lambda: rig.estimator.calls > calls)
+
+
+def test_of_two_sources_asked_for_quickly_the_second_is_shown_and_the_first_closed(rig) -> None:  # type: ignore[no-untyped-def]
+    gate = threading.Event()
+    slow, quick = ScriptedSource(name="slow"), ScriptedSource(name="quick")
+    rig.sources.update(slow=lambda: (gate.wait(), slow)[1], quick=lambda: quick)
+    rig.start()
+    rig.until(lambda: _running(rig))
+    rig.controller.open_source("slow")
+    rig.controller.open_source("quick")
+    rig.until(lambda: rig.controller.status.source_name == "quick")
+    gate.set()
+    rig.until(lambda: slow.closes > 0)
+    assert rig.controller.status.source_name == "quick" and quick.closes == 0
 
 
 def test_the_end_of_a_file_is_told_and_space_plays_it_again(rig) -> None:  # type: ignore[no-untyped-def]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,8 +21,9 @@ from app.window.actions import COMMANDS
 from app.window.dialogs import AboutDialog, ShortcutsDialog
 from app.window.main_window import MainWindow
 from handdgp_core.errors import SourceError
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.sources import WebcamInfo
-from tests.app.doubles import ScriptedEstimator, ScriptedSource, degenerate_hand, hand
+from tests.app.doubles import ScriptedEstimator, ScriptedSource, degenerate_hand, hand, result
 
 
 def _showing(rig, source: str = "live") -> MainWindow:  # type: ignore[no-untyped-def]
@@ -197,6 +199,19 @@ def test_a_black_picture_is_told_while_it_lasts(rig) -> None:  # type: ignore[no
     rig.until(lambda: window.notices.notice is None)
 
 
+def test_a_video_that_ends_early_says_so_at_its_end(rig) -> None:  # type: ignore[no-untyped-def]
+    source = ScriptedSource(count=3)
+    rig.sources["clip"] = lambda: source
+    window = rig.show()
+    source.complaint = "scripted ends early: 3 of 60 frames could be read"
+    rig.start("clip")
+    rig.until(lambda: rig.controller.status.phase is Phase.ENDED)
+    rig.until(lambda: window.notices.notice is not None)
+    assert window.notices.notice.title == source.complaint
+    window._refresh_figures()
+    assert window.notices.notice is not None
+
+
 def test_errors_are_shown_as_text_and_not_as_markup(rig) -> None:  # type: ignore[no-untyped-def]
     rig.sources["<b>x"] = SourceError("No video: <b>x & more.", hint="Choose <another>.")
     window = rig.show()
@@ -237,18 +252,73 @@ def test_no_two_commands_share_a_key() -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_a_dropped_file_is_opened(rig) -> None:  # type: ignore[no-untyped-def]
-    window = rig.show()
-    rig.start(None)
-    rig.sources["/tmp/clip.mp4"] = ScriptedSource
+def drop(window: MainWindow, path: str) -> None:
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile("/tmp/clip.mp4")])
+    data.setUrls([QUrl.fromLocalFile(path)])
     window.dropEvent(
         QDropEvent(
             QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
         )
     )
+
+
+def test_a_dropped_file_is_opened(rig) -> None:  # type: ignore[no-untyped-def]
+    window = rig.show()
+    rig.start(None)
+    rig.sources["/tmp/clip.mp4"] = ScriptedSource
+    drop(window, "/tmp/clip.mp4")
     rig.until(lambda: rig.opened == ["/tmp/clip.mp4"])
+
+
+def test_a_dropped_calibration_or_checkpoint_is_no_source(rig, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    window = _showing(rig)
+    Camera.assumed(160, 120, 70.0).save(tmp_path / "c.YAML")
+    drop(window, str(tmp_path / "c.YAML"))
+    drop(window, "/tmp/mine.safetensors")
+    assert rig.settings.calibration_path == str(tmp_path / "c.YAML") and rig.settings.model == "/tmp/mine.safetensors"
+    assert rig.opened == ["live"]
+
+
+def test_space_pauses_after_clicks_into_lists_and_buttons(rig, qtbot) -> None:  # type: ignore[no-untyped-def]
+    window = _showing(rig)
+    window.activateWindow()
+    for widget in (window.sources, window.scene.views, window.scene.parts, window.form.clear_button, window.form.theme):
+        assert not widget.focusPolicy() & Qt.FocusPolicy.ClickFocus
+    window.sources.setFocus()
+    rig.until(lambda: rig.controller.status.phase is Phase.RUNNING)
+    qtbot.keyClick(window.sources, Qt.Key.Key_Space)
+    assert rig.controller.status.phase is Phase.PAUSED
+
+
+def test_auto_stays_with_one_of_two_hands(rig) -> None:  # type: ignore[no-untyped-def]
+    window = rig.show()
+    sides = []
+    for index in range(92):
+        scores = (0.9, 0.91) if index % 2 else (0.91, 0.9)
+        both = [replace(hand(side=side), score=score) for side, score in zip(("left", "right"), scores, strict=True)]
+        window.motion.add(result(both, index))
+        sides.append(window.motion.shown_side)
+    assert len(set(sides)) == 1
+    other = next(side for side in ("left", "right") if side != sides[0])
+    window.motion.add(result([hand(side=other)], 93))
+    assert window.motion.shown_side == sides[0], "a hand missed for a moment is still the one"
+    window.motion.add(result([hand(side=other)], 93 + 60))
+    assert window.motion.shown_side == other
+
+
+def test_the_band_of_the_depth_has_gaps_where_no_hand_was_seen(rig) -> None:  # type: ignore[no-untyped-def]
+    from app.panels.motion import _DepthPlot
+
+    window = rig.show()
+    for index in range(30):
+        window.motion.add(result([] if 10 <= index < 20 else [hand()], index))
+    plot = _DepthPlot()
+    plot.show(window.motion.history.motion["right"].last(10.0), 10.0)
+    for curve in (plot.low, plot.high):
+        values = curve.yData
+        assert len(values) == 30 and np.isnan(values[10:20]).all() and np.isfinite(values[:10]).all()
+    plot.widget.close()
+    plot.widget.deleteLater()
 
 
 def test_webcams_are_listed_by_name_and_the_first_is_opened(rig, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
@@ -303,7 +373,7 @@ def test_closing_while_the_worker_is_busy_ends_everything(rig) -> None:  # type:
     rig.until(lambda: rig.estimator.calls > 0)
     window.close()
     assert window.stuck_threads == []
-    assert json.loads(rig.path.read_text())["max_hands"] == 2
+    assert json.loads(rig.path.read_text())["recent_sources"] == ["live"]
 
 
 def test_closing_with_a_hung_camera_names_the_thread(rig, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.settings import (
     RECENT_SOURCES_KEPT,
@@ -19,6 +20,7 @@ from app.settings import (
     describe,
     load_settings,
     reset_settings,
+    save_changes,
     save_settings,
     usable,
 )
@@ -209,3 +211,77 @@ def test_the_environment_names_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert default_path() == tmp_path / "mine.json"
     save_settings(Settings())
     assert (tmp_path / "mine.json").exists()
+
+
+def test_a_change_is_written_soon_and_survives_a_kill(qtbot, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "s.json"
+    store = SettingsStore(Settings())
+    file = SettingsFile(store, path)
+    store.change(max_hands=1)
+    store.change(hand_length_mm=187.256)
+    qtbot.waitUntil(lambda: load_settings(path)[0] == Settings(max_hands=1, hand_length_mm=187.256), timeout=60_000)
+    assert list(tmp_path.iterdir()) == [path], "nothing is left beside it"
+    del file
+
+
+def test_two_windows_keep_each_others_changes(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    one, other = (SettingsStore(Settings()) for _ in range(2))
+    files = [SettingsFile(one, path), SettingsFile(other, path)]
+    one.change(max_hands=1)
+    files[0].save()
+    other.change(steadiness=80, theme="dark")
+    files[1].save()
+    one.change(plot_span_s=30)
+    files[0].save()
+    assert load_settings(path)[0] == Settings(max_hands=1, steadiness=80, theme="dark", plot_span_s=30)
+
+
+def test_a_setting_put_back_to_its_default_is_written_too(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    save_settings(Settings(max_hands=1), path)
+    store = SettingsStore(Settings(max_hands=1))
+    file = SettingsFile(store, path)
+    store.change(max_hands=2)
+    file.save()
+    assert load_settings(path)[0] == Settings()
+
+
+def test_what_a_recording_lays_over_is_never_written(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    store = SettingsStore(Settings())
+    file = SettingsFile(store, path)
+    store.lay_over(steadiness=80)
+    store.change(steadiness=90, max_hands=1)
+    file.save()
+    assert load_settings(path)[0] == Settings(max_hands=1)
+
+
+def test_what_the_command_line_gave_is_written_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    SettingsFile(SettingsStore(Settings(model="landmarks"), Settings()), path).save()
+    assert load_settings(path)[0] == Settings(model="landmarks")
+
+
+def test_settings_that_cannot_be_written_are_told_once_and_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store, told = SettingsStore(Settings()), list[OutputError]()
+    file = SettingsFile(store, tmp_path / "file" / "s.json")
+    file.failed.connect(told.append)
+    for count in (1, 2, 1):
+        store.change(max_hands=count)
+        file.save()
+    assert len(told) == 1
+    (tmp_path / "file").unlink()
+    file.save()
+    assert load_settings(tmp_path / "file" / "s.json")[0] == Settings(max_hands=1)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"nonsense": 1, "max_hands": 7, "theme": "dark"}'])
+def test_changes_are_written_over_any_file(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(content)
+    save_changes({"steadiness": 80}, path)
+    settings, warnings = load_settings(path)
+    assert settings.steadiness == 80 and not warnings
+    assert (settings.theme == "dark") is ("theme" in content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import trimesh
 from app.cli.main import main
 from app.cli.options import BAD_INPUT, CANCELLED, DONE
 from handdgp_core.hands.palm import distance_std_m
+from handdgp_core.sessions.codec import RecordedHands
+from handdgp_core.sessions.reader import DamagedFrame, SessionReader
 from tests.sessions.conftest import hands_of, write_session
 
 COUNT = 15
@@ -112,3 +115,30 @@ def test_repair_tells_what_was_saved(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["repair", str(part)]) == DONE
     assert "20 frames are saved; nothing was lost" in " ".join(capsys.readouterr().err.split())
     assert (tmp_path / "cut.mcap").exists() and not part.exists()
+
+
+def test_a_damaged_result_costs_its_hands_alone(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = SessionReader.hands
+
+    def damaged(reader: SessionReader, number: int) -> RecordedHands | None:
+        if number == 3:
+            raise DamagedFrame("Frame 3 is damaged.")
+        return whole(reader, number)
+
+    monkeypatch.setattr(SessionReader, "hands", damaged)
+    assert main(["export", str(session), "--format", "npz", "--output", str(tmp_path / "out")]) == DONE
+    with np.load(tmp_path / "out" / "predictions.npz") as predictions:
+        found = set(predictions["frame_index"].tolist())
+    assert 3 not in found and {2, 4} <= found
+    assert "1 frame with a damaged result, exported without hands." in capsys.readouterr().err
+
+
+def test_replay_refuses_a_pipe_without_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("app.cli.replay.has_display", lambda: True)
+    os.mkfifo(tmp_path / "take.mcap")
+    assert main(["replay", str(tmp_path / "take.mcap")]) == BAD_INPUT
+    assert "it is a pipe" in capsys.readouterr().err

@@ -152,7 +152,7 @@ def test_a_picture_without_a_hand_gives_an_empty_but_valid_table(tmp_path: Path)
     cv2.imwrite(str(source / "grey.png"), np.full((120, 160, 3), 99, np.uint8))
     assert main(["process", str(source), "--output", str(tmp_path / "out")]) == DONE
     with np.load(tmp_path / "out" / "predictions.npz") as predictions:
-        assert predictions["vertices_m"].shape == (0, 1609, 3)
+        assert predictions["vertices_m"].shape == (0, 1609, 3) and predictions["image"].shape == (0,)
 
 
 def test_a_calibration_of_another_shape_is_refused(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.detection.landmarker import Detection
+from handdgp_core.detection.looks import Look, looks_at
 from handdgp_core.detection.track import Observation, keypoint_distance
 from handdgp_core.detection.tracker import HandTracker, TrackerOptions
 from handdgp_core.errors import UsageError
@@ -36,13 +37,19 @@ def detection(x: float, handedness: Handedness = "right", score: float = 0.9, si
 
 
 class ScriptedFinder:
-    """Finds what it is told to, and counts how often it is asked."""
+    """Finds what it is told to in a whole image, or in one kind of second look, and counts how often it is asked."""
 
     def __init__(self, *hands: Detection) -> None:
         self.hands: Sequence[Detection] = hands
+        self.hidden: Sequence[Detection] = ()  # seen by second looks that `shows` accepts
+        self.shows: Callable[[Look], bool] = lambda look: True
         self.runs = 0
+        self.looks: list[Look] = []
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
+        if look is not None:
+            self.looks.append(look)
+            return list(self.hidden) if self.shows(look) else []
         self.runs += 1
         return list(self.hands)
 
@@ -293,6 +300,59 @@ def test_with_no_hand_the_search_slows_down() -> None:
     assert scene.finder.runs == 30
     scene.steps(300)
     assert scene.finder.runs - 30 == pytest.approx(100, abs=25)
+
+
+def test_a_first_image_gets_every_second_look_until_one_finds_a_hand() -> None:
+    scene = Scene()
+    every = looks_at(640, 480)
+    assert scene.step() == []
+    assert scene.finder.looks == every
+    assert scene.tracker.cost.looks == len(every)
+
+    scene = Scene()
+    scene.finder.hidden = (detection(300),)
+    scene.finder.shows = lambda look: look == every[5]
+    assert ids(scene.step()) == [0]
+    assert scene.finder.looks == every[:6]
+
+
+def test_second_looks_take_turns_and_keep_their_distance() -> None:
+    scene = Scene(second_look_s=0.2)
+    scene.step()
+    every = scene.finder.looks.copy()
+    scene.finder.looks.clear()
+    scene.steps(120)  # four seconds, of which the search runs in every frame only at first
+    assert scene.finder.looks[: len(every)] == every
+    assert len(every) <= len(scene.finder.looks) <= 21
+
+
+def test_a_hand_that_only_a_second_look_finds_joins_the_one_that_is_followed() -> None:
+    scene = Scene(detection(150), max_hands=2)
+    scene.steps(3)
+    every = looks_at(640, 480)
+    scene.finder.hidden = (detection(152), detection(450, "left"))
+    scene.finder.shows = lambda look: look == every[2]
+    scene.steps(120)
+    assert ids(scene.step()) == [0, 1]
+    assert len(scene.finder.looks) == 3  # at the first image, and then with each search until the room is taken
+
+
+def test_with_all_hands_followed_there_is_no_second_look() -> None:
+    scene = Scene(detection(150), detection(450), max_hands=2)
+    scene.steps(60)
+    assert scene.finder.looks == []
+
+
+def test_a_doubtful_hand_is_looked_for_at_its_last_place() -> None:
+    scene = Scene(detection(300))
+    scene.steps(3)
+    scene.finder.hands = ()
+    scene.finder.hidden = (detection(310),)
+    scene.step(presence=0.1)
+    assert ids(scene.step()) == [0]
+    (look,) = scene.finder.looks
+    assert look.left < 250 and look.left + look.width > 350 and look.width < 300
+    assert look.quarter_turns == 0
 
 
 @pytest.mark.parametrize("jump_ns", [-2 * FRAME_NS, 5_000_000_000], ids=["back", "ahead"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.detection.landmarker import Detection
+from handdgp_core.detection.looks import Look
 from handdgp_core.errors import CameraError, ShapeError, UsageError
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.estimator import HandEstimator
@@ -78,7 +79,7 @@ class KnownFinder:
     def __init__(self, handedness: Handedness = "right") -> None:
         self.handedness, self.closed = handedness, False
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
         return [Detection(CAMERA.project(true_keypoints(self.handedness)), self.handedness, 0.9)]
 
     def close(self) -> None:
@@ -220,7 +221,7 @@ def test_a_camera_of_another_size_is_scaled_and_of_another_shape_refused() -> No
     double = Frame(np.zeros((960, 1280, 3), np.uint8), 0, 0)
 
     class Finder(KnownFinder):
-        def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+        def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
             found = super().find(image)[0]
             return [Detection((found.keypoints_px + 0.5) * 2 - 0.5, found.handedness, found.score)]
 
@@ -255,7 +256,7 @@ class OffAxisNetwork(KnownNetwork):
 class OffAxisFinder(KnownFinder):
     """Finds that hand."""
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
         points_m = true_keypoints(self.handedness) + [0.1, 0.0, 0.0]
         return [Detection(CAMERA.project(points_m), self.handedness, 0.9)]
 
@@ -315,7 +316,7 @@ class PickyNetwork(KnownNetwork):
 class RoughFinder(KnownFinder):
     """Finds the hand, but half as large again."""
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
         pixels = CAMERA.project(true_keypoints("right"))
         return [Detection(pixels + 0.5 * (pixels - pixels.mean(axis=0)), "right", 0.9)]
 

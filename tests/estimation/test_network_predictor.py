@@ -12,6 +12,7 @@ from torch import Tensor
 
 from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.landmarker import Detection
+from handdgp_core.detection.looks import Look
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.models import load_predictor
@@ -44,7 +45,7 @@ class OneHand:
     def __init__(self, handedness: Handedness) -> None:
         self.handedness = handedness
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
         keypoints = np.array([[120.0, 150.0]] * 21)
         for finger in range(5):
             for joint in range(4):

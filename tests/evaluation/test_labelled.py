@@ -17,6 +17,7 @@ from handdgp_core.augmentation import AppearanceSettings, ViewPairs, render_view
 from handdgp_core.augmentation.geometry import draw_geometry
 from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.detection.landmarker import Detection
+from handdgp_core.detection.looks import Look
 from handdgp_core.drawing.examples import Examples
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.labelled import evaluate_estimator, evaluate_network, view_settings
@@ -121,7 +122,7 @@ def test_cancelling_keeps_what_is_done() -> None:
 class NoHands:
     """Finds nothing, ever."""
 
-    def find(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
         return []
 
     def close(self) -> None:

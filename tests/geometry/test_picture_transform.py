@@ -29,9 +29,8 @@ LENSES = {
 MATRIX = np.array([[550.0, 0, 350], [0, 540, 160], [0, 0, 1]])
 
 
-def camera_with(lens=()):
-    kind = "fisheye" if lens == LENSES["fisheye"] else "opencv"
-    return Camera(640, 360, MATRIX, np.array(lens), std=np.arange(4.0 + len(lens)), lens=kind)
+def camera_with(lens=(), model="opencv"):
+    return Camera(640, 360, MATRIX, np.array(lens), std=np.arange(4.0 + len(lens)), lens=model)
 
 
 def as_pillow_shows(stored, tag, path):
@@ -54,7 +53,7 @@ def test_images_turn_as_pillow_turns_them_and_back(tmp_path, tag):
 @pytest.mark.parametrize("tag", range(1, 9))
 def test_the_camera_turns_with_its_picture(tag, lens):
     """Index pictures say where each stored pixel went; the turned world is seen there."""
-    camera = camera_with(LENSES[lens])
+    camera = camera_with(LENSES[lens], "fisheye" if lens == "fisheye" else "opencv")
     turned = oriented_camera(camera, tag)
     rows, columns = np.mgrid[:360, :640]
     shown_at = np.stack([oriented(grid, tag) for grid in (columns, rows)], axis=-1)  # [y, x] -> stored (u, v)

@@ -355,3 +355,25 @@ def test_shapes_that_do_not_belong_together_are_refused(shapes):
 def test_unknown_method_is_refused():
     with pytest.raises(UsageError, match="guess"):
         position(*(part[0] for part in hands(1)[:3]), method="guess")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_training_rejects_singular_systems_alone(method):
+    """A root behind the camera, or an undetermined depth, has a finite root with a true derivative."""
+    points, plane, weights, _ = hands(4, seed=3)
+    plane[0] = -plane[0]  # mirrored about the axis: the best root is behind the camera
+    plane[1] += 0.2 * np.random.default_rng(0).normal(size=plane[1].shape)  # noise alone
+    plane[2] = plane[2, :1]  # all in one place
+    given = tensors(points, plane, weights, requires_grad=True)
+    strict, lenient = (SOLVES[method](*given, singular_only=only) for only in (False, True))
+    assert strict.degenerate.tolist() == [True, True, True, False]
+    assert lenient.degenerate.tolist() == [False, False, True, False]
+    assert lenient.root_m[0, 2] < 0 and torch.equal(lenient.root_m[3], strict.root_m[3])
+    torch.testing.assert_close(lenient.root_m[[0, 1, 3]], lenient.unchecked_root_m[[0, 1, 3]])
+
+    def roots(*inputs):
+        return SOLVES[method](*inputs, singular_only=True).root_m[[0, 1, 3]]
+
+    assert torch.autograd.gradcheck(roots, given, atol=1e-4, rtol=1e-3)
+    roots(*given).sum().backward()
+    assert not given[0].grad[2].any() and all(torch.isfinite(part.grad).all() for part in given)

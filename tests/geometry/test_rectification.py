@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handdgp_core.detection.crops import HALF_SIZE_FACTOR, crop_from_keypoints, upright_square
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
@@ -286,3 +287,30 @@ def test_impossible_settings_are_refused():
         Rectification.fit(Camera(1280, 720, MATRIX, [-0.9, 0, 0, 0]), crop_at(1270, 700))
     with pytest.raises(UsageError, match="half of"):
         Rectification.fit(camera_with(), crop_at(4000, 355, half=6000))
+
+
+def test_none_is_the_resized_crop_with_its_own_intrinsics() -> None:
+    camera = Camera(640, 480, np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]))
+    crop = HandCrop("right", 1.0, np.array([400.0, 100.0]), 50.0, 0.7)
+    way = Rectification.none(camera, crop, 224)
+    assert np.array_equal(way.virtual_from_camera, np.eye(3)) and way.matrix[0, 0] == pytest.approx(500 * 224 / 100)
+    np.testing.assert_allclose(way.crop_from_image([[350.0, 50.0], [450.0, 150.0]]), [[-0.5, -0.5], [223.5, 223.5]])
+    assert way.hand_in_view == 1.0
+    turned = Rectification.none(camera, crop, 224, np.pi / 2)
+    np.testing.assert_allclose(turned.crop_from_image([[400.0, 100.0], [450.0, 100.0]]), [[111.5] * 2, [111.5, 223.5]])
+    left = Rectification.none(camera, HandCrop("left", 1.0, np.array([400.0, 100.0]), 50.0, 0.0), 224)
+    np.testing.assert_allclose(left.crop_from_image([[350.0, 50.0]]), [[223.5, -0.5]])
+
+
+def test_policies_without_a_turn_show_the_upright_square_of_the_keypoints_however_they_are_rolled() -> None:
+    """Training has keypoints, HO3D's evaluation their box, live use a track: one square for all three."""
+    camera = Camera(640, 480, np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]))
+    rng = np.random.default_rng(0)
+    for roll in np.linspace(0, 2 * np.pi, 9):
+        turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+        keypoints = (rng.normal(size=(21, 2)) * [20, 60]) @ turn.T + [300, 200]
+        crop = crop_from_keypoints(keypoints, "right", 1.0)
+        box = upright_square(np.stack([keypoints.min(axis=0), keypoints.max(axis=0)]), HALF_SIZE_FACTOR)
+        for way in (Rectification.published(camera, crop), Rectification.none(camera, crop)):
+            np.testing.assert_allclose(way.square_px.mean(axis=0), box[:2])
+            assert np.ptp(way.square_px[:, 0]) == pytest.approx(2 * box[2])

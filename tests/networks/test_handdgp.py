@@ -226,3 +226,15 @@ def test_resnet50_has_torchvisions_names_and_shapes() -> None:
 def test_a_resnet_of_another_depth_is_refused() -> None:
     with pytest.raises(UsageError, match="18, 34, 50, 101"):
         ResNet(20)
+
+
+def test_training_keeps_the_gradient_of_a_hand_behind_the_camera(ball: Template) -> None:
+    network = HandDGP(SMALL_NETWORK, ball)
+    parts = placed(network, 2)
+    parts.keypoints_uv[0] = 1 - parts.keypoints_uv[0]  # the image of a hand behind the camera
+    inputs = RelativeOutput(*(part.requires_grad_() for part in parts))
+    output = network.train().position(inputs, intrinsics(2, 64))
+    assert not output.degenerate.any() and output.root_m[0, 2] < 0
+    output.root_m[0].abs().sum().backward()
+    assert torch.isfinite(inputs.keypoints_uv.grad).all() and inputs.keypoints_uv.grad[0].any()
+    assert network.eval().position(inputs, intrinsics(2, 64)).degenerate.tolist() == [True, False]

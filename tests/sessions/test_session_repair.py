@@ -138,12 +138,24 @@ def test_without_its_first_chunk_a_session_is_still_readable(session: Path) -> N
 def _huge_length(data: bytearray, session: Path) -> int:
     start, _ = places(session, Opcode.CHUNK)[1]
     data[start + 1 : start + 9] = struct.pack("<Q", 2**63)
-    return 1
+    return 0  # the index tells it
 
 
 def _short_length(data: bytearray, session: Path) -> int:
     start, _ = places(session, Opcode.CHUNK)[1]
     data[start + 1 : start + 9] = struct.pack("<Q", 5)
+    return 0
+
+
+def _huge_length_and_no_footer(data: bytearray, session: Path) -> int:
+    _huge_length(data, session)
+    _no_footer(data, session)
+    return 1
+
+
+def _short_length_and_no_footer(data: bytearray, session: Path) -> int:
+    _short_length(data, session)
+    _no_footer(data, session)
     return 1
 
 
@@ -187,8 +199,11 @@ def _zeroed_block(data: bytearray, session: Path) -> int:
 
 @pytest.mark.parametrize(
     "spoil",
-    [_huge_length, _short_length, _wrong_magic, _bad_index, _swapped_index, _bad_summary, _no_footer, _zeroed_block],
-)
+    [
+        _huge_length, _short_length, _huge_length_and_no_footer, _short_length_and_no_footer, _wrong_magic, _bad_index,
+        _swapped_index, _bad_summary, _no_footer, _zeroed_block,
+    ],
+)  # fmt: skip
 def test_known_kinds_of_damage(session: Path, spoil: Callable[[bytearray, Path], int]) -> None:
     data = bytearray(session.read_bytes())
     lost_chunks = spoil(data, session)
@@ -197,7 +212,7 @@ def test_known_kinds_of_damage(session: Path, spoil: Callable[[bytearray, Path],
     report = repair(session)
     assert report.frames == 30 - 10 * lost_chunks
     assert len(good_frames(report.path)) == report.frames
-    indexes_alone = (_bad_index, _swapped_index, _bad_summary)  # nothing of the recording itself is lost
+    indexes_alone = (_bad_index, _swapped_index, _bad_summary, _huge_length, _short_length)  # nothing else is lost
     assert bool(report.losses) == (spoil not in indexes_alone)
 
 

@@ -221,7 +221,7 @@ def test_a_recording_of_another_program_plays(tmp_path: Path, session: Path) -> 
         for kind, channel, message in make_reader(source).iter_messages([schema.IMAGE, schema.CALIBRATION]):
             if channel.id not in numbers:
                 made = writer.register_schema(kind.name, kind.encoding, kind.data)
-                topic = "/front/jpeg" if channel.topic == schema.IMAGE else schema.CALIBRATION
+                topic = "/front/jpeg" if channel.topic == schema.IMAGE else "/front/calibration"
                 numbers[channel.id] = writer.register_channel(topic, "protobuf", made)
             writer.add_message(numbers[channel.id], message.log_time, message.data, message.publish_time)
         writer.finish()

@@ -1,4 +1,6 @@
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -308,3 +310,15 @@ def test_names_that_are_not_utf8_are_read_and_stay_apart(tmp_path):
         os.rename(tmp_path / "a.png", os.fsencode(tmp_path) + b"/caf" + bytes([byte]) + b".png")
     with ImageFolderSource(tmp_path) as source:
         assert [frame.name for frame in frames(source)] == ["caf\\xe8.png", "caf\\xe9.png"]
+
+
+@pytest.mark.parametrize("size", [(20_000, 10_001), (60_000, 60_000)])
+def test_an_image_that_would_fill_the_memory_is_refused_before(tmp_path, size):
+    """A header alone: the pixels need not be there."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    pixels = zlib.compress(b"")
+    data = struct.pack(">I", len(pixels)) + b"IDAT" + pixels + struct.pack(">I", zlib.crc32(b"IDAT" + pixels))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + data)
+    with pytest.raises(SourceError, match="pixels"):
+        ImageFolderSource(tmp_path)

@@ -1,3 +1,4 @@
+import os
 import threading
 
 import cv2
@@ -107,3 +108,61 @@ def test_pixels_become_rgb():
     np.testing.assert_array_equal(to_rgb(bgra), bgra[..., 2::-1])
     np.testing.assert_array_equal(to_rgb(bgra[..., :1]), np.repeat(bgra[..., :1], 3, -1))
     np.testing.assert_array_equal(to_rgb(bgra[..., :3].astype(np.uint16) * 256 + 99), bgra[..., 2::-1])
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ("~nobody-of-this-name/clip.mp4", "there is no such user"),
+        ("x" * 300, "File name too long"),
+        ("/dev/zero", "it is a device, not a file"),
+        ("clip\0.mp4", "null"),
+    ],
+)
+def test_what_cannot_be_opened_is_refused_at_once(spec, reason):
+    with pytest.raises(SourceError, match=reason):
+        open_source(spec)
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "clip.mp4")
+    with pytest.raises(SourceError, match="it is a pipe"):
+        open_source(str(tmp_path / "clip.mp4"))
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.mp4", b"2026-11-27T10:15:00.mp4", b"file,with|signs?.mp4"])
+def test_videos_open_whatever_their_names(make_video, tmp_path, name):
+    path = os.fsencode(tmp_path) + b"/" + name
+    os.rename(make_video(tmp_path / "a.mp4", 3), path)
+    with open_source(os.fsdecode(path)) as source:
+        assert len(list(frames(source))) == 3
+        source.name.encode()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".heic", ".mp4", ""])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), "HEIC"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif" + bytes(200), "AVIF"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom" + bytes(200), "raw photograph"),
+        (b"\xff\x0a" + bytes(200), "JPEG XL"),
+        (b"%PDF-1.7\n" + bytes(range(256)), "not a recognised"),
+        (b"PK\x03\x04" + bytes(range(256)), "not a recognised"),
+        (b"notes on hands\n", "this is a text file"),
+    ],
+    ids=["heic", "avif", "cr3", "jxl", "pdf", "zip", "text"],
+)
+def test_what_is_neither_image_nor_video_is_refused_by_content(tmp_path, suffix, content, expected):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=expected):
+        open_source(str(path))
+
+
+def test_images_videos_and_sessions_are_opened_by_content(make_video, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "a.png").rename(tmp_path / "a.mp4")
+    make_video(tmp_path / "b.mp4", 3).rename(tmp_path / "b.jpg")
+    with open_source(str(tmp_path / "a.mp4")) as image, open_source(str(tmp_path / "b.jpg")) as video:
+        assert isinstance(image, ImageFolderSource) and isinstance(video, VideoSource)

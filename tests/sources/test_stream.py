@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import SourceError, UsageError
+from handdgp_core.geometry.picture_transform import PictureTransform
 from handdgp_core.sources import NoFrameYet, ReconnectingSource, VideoSource, frames, open_source
 from handdgp_core.sources.urls import is_url, shown_url
 from tests.patience import WAIT_S
@@ -124,3 +125,15 @@ def test_urls_are_told_from_paths():
     assert shown_url("rtsp://me:pass@word@host:5/a?b=1") == "rtsp://host:5/a"
     with pytest.raises(UsageError, match="not a stream address"):
         is_url("rtsp://host:port/x")
+
+
+def test_a_turned_stream_of_narrow_pixels_is_upright_and_tells_its_camera(scripted_camera):
+    scripted_camera.properties = {
+        cv2.CAP_PROP_ORIENTATION_META: 90.0, cv2.CAP_PROP_SAR_NUM: 4.0, cv2.CAP_PROP_SAR_DEN: 3.0
+    }  # fmt: skip
+    with open_source("rtsp://host/x?token=1", capture_factory=scripted_camera, reconnect=False) as source:
+        frame = source.read(WAIT_S)
+        assert source.name == "rtsp://host/x"
+    assert (cv2.CAP_PROP_ORIENTATION_AUTO, 0) in scripted_camera.settings  # else it would be turned twice
+    assert frame.image.shape == (85, 48, 3) and source.size == (48, 85)
+    assert frame.transform == PictureTransform((64, 48), 4 / 3, 6)

@@ -10,8 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from handdgp_core.config import parse
 from handdgp_core.errors import ShapeError, UsageError
+from handdgp_core.networks.output import Auxiliary
 from handdgp_core.training.losses import HandLosses, LossWeights, equations
+from handdgp_core.training.losses.auxiliary import AuxiliaryLosses, keypoint_maps
+from tests.meshes import small_template
 
 FACES = torch.tensor([[0, 1, 2], [2, 1, 3], [3, 4, 0], [4, 5, 2]])
 BATCH, VERTICES, KEYPOINTS, SIZE = 3, 6, 5, 32
@@ -300,7 +304,7 @@ def test_gradients_are_finite_where_edges_vanish_and_points_lie_behind_the_camer
         found.keypoints_m[0, 0] = 0.0
     batch["view1"]["vertices"][0] = 0.0  # a label without any area
     for order in (1, 2):
-        losses = HandLosses(FACES, edge_order=order)([found, outputs[1]], batch, "all")
+        losses = HandLosses(FACES, LossWeights(edge_norm=order))([found, outputs[1]], batch, "all")
         losses["total"].backward()
         assert all(torch.isfinite(part.grad).all() for part in found[:-1] if part.grad is not None)
 
@@ -348,5 +352,83 @@ def test_bad_calls_say_what_is_wrong() -> None:
     batch["view2"]["vertices"] = batch["view2"]["vertices"][:, :4]
     with pytest.raises(ShapeError, match="mesh"):
         losses(outputs, batch, "all")
-    with pytest.raises(UsageError, match="order"):
-        HandLosses(FACES, edge_order=3)
+    with pytest.raises(UsageError, match="edge_norm"):
+        parse(LossWeights, {"edge_norm": 3})
+
+
+def test_mobrecons_reduction_averages_coordinates_and_adds_views() -> None:
+    outputs, batch = two_views()
+    batch["view2"]["source_size_px"] = torch.tensor([90.0, 120.0, 300.0])
+    printed = HandLosses(FACES, LossWeights(edge_norm=2))(outputs, batch, "all")
+    found = HandLosses(FACES, LossWeights(reduction="mobrecon"))(outputs, batch, "all")
+    factors = {"vertices": 1 / 3, "consistency_vertices": 1 / 3, "keypoints_uv": 1 / 2, "normals": 2, "edges": 2}
+    for name in (*RELATIVE, *CONSISTENCIES, *CAMERA_SPACE):
+        if name != "consistency_uv":
+            torch.testing.assert_close(found[name], factors.get(name, 1) * printed[name])
+    places = torch.cat([outputs[0].keypoints_uv, torch.ones(BATCH, KEYPOINTS, 1)], dim=2)
+    mapped = [[batch["uv2_from_uv1"][b] @ place for place in places[b]] for b in range(BATCH)]
+    off = torch.stack([torch.stack(row) for row in mapped]) - outputs[1].keypoints_uv
+    expected = (off * batch["view2"]["source_size_px"][:, None, None]).abs().mean()
+    torch.testing.assert_close(found["consistency_uv"], expected)
+
+
+def test_keypoints_count_from_where_the_network_counts() -> None:
+    """Offset 0, as the published weights have it: a right answer has no loss in (2), (5) and (9)."""
+    outputs, batch = two_views()
+    size = batch["view1"]["image"].shape[-1]
+    right = []
+    for name in ("view1", "view2"):
+        view = batch[name]
+        joints = view["vertices"][:, :KEYPOINTS] * 0.2 + view["root_m"][:, None]
+        view["keypoints_uv"] = project(joints, view["intrinsics"], size)
+        moved = view["keypoints_uv"] - 0.5 / size  # what a network with offset 0 answers
+        right.append(outputs[0]._replace(keypoints_uv=moved, keypoints_m=joints))
+    found = HandLosses(FACES, pixel_offset=0.0)(right, batch, "all")
+    off = HandLosses(FACES)(right, batch, "all")
+    for name in ("keypoints_uv", "keypoint_consistency"):
+        assert float(found[name]) == pytest.approx(0, abs=1e-9) and float(off[name]) == pytest.approx(1 / size)
+
+
+def project(points: Tensor, intrinsics: Tensor, size: int) -> Tensor:
+    pixels = points @ intrinsics.transpose(1, 2)
+    return (pixels[..., :2] / pixels[..., 2:] + 0.5) / size
+
+
+def test_a_keypoints_map_is_a_windowed_gaussian_of_half_the_size() -> None:
+    size = 224
+    uv = torch.tensor([[[0.25, 0.75], [1.2, 0.5], [0.001, 0.999]]])
+    maps = keypoint_maps(uv, size)
+    assert maps.shape == (1, 3, 112, 112) and not maps[0, 1].any()
+    for keypoint in (0, 2):
+        u, v = ((uv[0, keypoint] * size - 0.5).round()).tolist()
+        drawn = torch.zeros(size, size)
+        for row in range(size):
+            for column in range(max(0, int(u) - 6), min(size, int(u) + 7)):
+                if abs(row - v) <= 6:
+                    drawn[row, column] = math.exp(-((row - v) ** 2 + (column - u) ** 2) / (2 * 3.5**2))
+        torch.testing.assert_close(maps[0, keypoint], torch.nn.functional.avg_pool2d(drawn[None], 2)[0])
+
+
+def test_auxiliary_losses_leave_out_what_is_unknown_and_vanish_for_right_answers() -> None:
+    template = small_template()
+    losses = AuxiliaryLosses(template)
+    vertices = torch.tensor(template.vertices / 0.2, dtype=torch.float32).repeat(2, 1, 1)
+    uv = torch.tensor([[[0.3, 0.6]], [[math.nan, 0.5]]])
+    silhouette = (torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    labels = {
+        "vertices": torch.stack([vertices[0], torch.full_like(vertices[0], math.nan)]),
+        "keypoints_uv": uv,
+        "silhouette": silhouette,
+        **{f"has_{name}": torch.tensor([1.0, 0.0]) for name in ("vertices", "keypoints_uv", "silhouette")},
+    }
+    levels = [level.vertices for level in template.levels[1:-1]]
+    meshes = [torch.tensor(points / 0.2, dtype=torch.float32).repeat(2, 1, 1) for points in levels]
+    target = keypoint_maps(uv.nan_to_num(0.5), 64)
+    right = Auxiliary(meshes, [torch.logit(target, 1e-6)] * 2, [torch.logit(silhouette, 1e-6)] * 2)
+    found = losses(right, labels, 64)
+    entropy = -(target[0] * target[0].clamp(min=1e-9).log() + (1 - target[0]) * (1 - target[0]).clamp(min=1e-9).log())
+    assert float(found["coarse_vertices"]) < 0.05  # decimation leaves vertices a little off the fine mesh
+    assert float(found["maps"]) == pytest.approx(2 * float(entropy.mean()), abs=1e-4)
+    assert float(found["silhouettes"]) < 1e-4
+    wrong = losses(right._replace(silhouettes=[-logits for logits in right.silhouettes]), labels, 64)
+    assert float(wrong["silhouettes"]) > 10

@@ -224,3 +224,22 @@ def test_advertisements_stay_off_the_screen(
     _run(_config(tmp_path, *short), hands)
     shown = "".join(capfd.readouterr())
     assert "Tip" not in shown and "litlogger" not in shown.lower() and "litmodels" not in shown.lower()
+
+
+class OnePlace(Callback):
+    """Puts all keypoints of all hands into one place, where DGP is singular."""
+
+    def on_fit_start(self, trainer: Any, module: Any) -> None:
+        for parameter in module.network.keypoint_head.parameters():
+            torch.nn.init.zeros_(parameter)
+
+
+@pytest.mark.parametrize("singular", [True, False])
+def test_an_epoch_of_singular_systems_is_reported(
+    singular: bool, hands: RenderedHands, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    short = ["curriculum.relative.epochs=0", "curriculum.all.epochs=1", "optimiser.frozen=[keypoint_head]"]
+    _run(_config(tmp_path, *short), hands, *([OnePlace()] if singular else []))
+    reported = [record.getMessage() for record in caplog.records if "camera-space gradient" in record.getMessage()]
+    assert len(reported) == singular
+    assert not singular or "100%" in reported[0]

@@ -9,7 +9,7 @@ from app.viewport import supervisor as module
 from app.viewport.backends import PainterThread, Picture
 from app.viewport.orbit import HOME
 from app.viewport.protocol import RenderRequest, SceneState, ViewOptions
-from app.viewport.supervisor import RenderSupervisor, Rung, default_ladder
+from app.viewport.supervisor import STATUS_OPEN3D, RenderSupervisor, Rung, default_ladder
 from tests.patience import WAIT_S
 
 REQUEST = RenderRequest(SceneState(), HOME, ViewOptions(), 32, 24)
@@ -131,14 +131,26 @@ def test_no_rung_left_means_painter_and_says_what_to_install(children):
     supervisor.stop()
 
 
-def test_a_child_that_never_gets_ready_counts_as_dead(children):
+def test_a_child_that_starts_slowly_is_waited_for_and_never_called_broken(children):
     supervisor = make(start_timeout_s=20.0)
-    children[0].started_s -= 19.0
+    assert supervisor.status == "3D: starting Open3D"
+    children[0].started_s -= 99.0
     supervisor.poll()
-    assert len(children) == 1
-    children[0].started_s -= 1.1
+    assert len(children) == 1 and supervisor.status == "3D: Open3D is still starting"
+    children[0].become("ready")
     supervisor.poll()
-    assert len(children) == 2 and children[0].state == "dead"
+    assert supervisor.status == STATUS_OPEN3D
+    supervisor.stop()
+
+
+def test_a_child_that_never_gets_ready_counts_as_dead_and_nothing_is_called_missing(children):
+    supervisor = make(start_timeout_s=20.0)
+    for count in range(1, len(LADDER) + 1):
+        assert len(children) == count
+        children[-1].started_s -= 101.0
+        supervisor.poll()
+    assert all(child.state == "dead" for child in children)
+    assert "did not start within 100 s" in supervisor.status and "install" not in supervisor.status
     supervisor.stop()
 
 

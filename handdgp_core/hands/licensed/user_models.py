@@ -8,6 +8,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from handdgp_core.errors import AssetError
+from handdgp_core.files import expanded
 
 __all__ = ["find_model_file", "models_folder"]
 
@@ -15,7 +16,7 @@ __all__ = ["find_model_file", "models_folder"]
 def models_folder() -> Path:
     """The folder for model files; the environment variable HANDDGP_MODELS names another one."""
     chosen = os.environ.get("HANDDGP_MODELS")
-    return Path(chosen).expanduser() if chosen else user_data_path("handdgp-live", appauthor=False) / "models"
+    return expanded(chosen) if chosen else user_data_path("handdgp-live", appauthor=False) / "models"
 
 
 def find_model_file(path: Path | str | None, names: tuple[str, ...], what: str, origin: str) -> Path:
@@ -30,7 +31,7 @@ def find_model_file(path: Path | str | None, names: tuple[str, ...], what: str, 
     Raises:
         AssetError: there is none; says where to get it and where to put it.
     """
-    place = models_folder() if path is None else Path(path).expanduser()
+    place = models_folder() if path is None else expanded(path)
     candidates = [place / name for name in names] if path is None or place.is_dir() else [place]
     for candidate in candidates:
         if candidate.is_file():

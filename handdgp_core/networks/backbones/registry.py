@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handdgp_core.errors import ShapeError, UsageError, WeightsError
+from handdgp_core.files import expanded
 from handdgp_core.networks.backbones.mediapipe_landmarks import (
     BLOCKS,
     STRIDE_16_BLOCKS,
@@ -27,7 +28,7 @@ from handdgp_core.networks.backbones.mediapipe_landmarks import (
 from handdgp_core.networks.backbones.resnet import DEPTHS, ResNet
 from handdgp_core.networks.checkpoints.foreign_weights import read_state_dict
 
-__all__ = ["BACKBONES", "GUIDED", "Backbone", "MediaPipeGuideBackbone", "make_backbone"]
+__all__ = ["BACKBONES", "GUIDED", "Backbone", "MediaPipeGuideBackbone", "load_imagenet", "make_backbone"]
 
 GUIDED = "mediapipe-guided"
 BACKBONES = (*(f"resnet{depth}" for depth in DEPTHS), "mediapipe", "mediapipe-fine", GUIDED)
@@ -146,13 +147,21 @@ def make_backbone(name: str, image_size: int, pretrained: str = "") -> Backbone:
         hint = "Give the path of torchvision's weights, or none."
         raise UsageError(f'pretrained: {name} takes a file; "assets" are MediaPipe\'s weights alone.', hint=hint)
     if pretrained:
-        _load_torchvision(backbone.body, Path(pretrained).expanduser(), name)
+        load_imagenet(backbone.body, expanded(pretrained), name)
     return backbone
 
 
-def _load_torchvision(body: ResNet, file: Path, name: str) -> None:
+def load_imagenet(body: ResNet, file: Path, name: str, classifier: nn.Linear | None = None) -> None:
+    """Start a ResNet, and a layer in the place of its classifier, from a file under torchvision's names.
+
+    Raises:
+        WeightsError: weights that are missing, damaged or of another network.
+    """
     hint = f"Download {name}'s weights from https://download.pytorch.org/models/ (see torchvision's page of models)."
-    weights = {key: value for key, value in read_state_dict(file, hint).items() if not key.startswith("fc.")}
+    weights = read_state_dict(file, hint)
+    last = {key.removeprefix("fc."): weights.pop(key) for key in list(weights) if key.startswith("fc.")}
+    if not hasattr(body, "conv1"):
+        weights = {key: value for key, value in weights.items() if key.startswith("layer")}
     own = body.state_dict()
     for key, value in weights.items():
         if key in own and value.shape != own[key].shape:
@@ -163,6 +172,10 @@ def _load_torchvision(body: ResNet, file: Path, name: str) -> None:
     if missing or extra:
         raise WeightsError(f"{file} does not fit {name}: missing {missing[:3]}, unknown {extra[:3]}.", hint=hint)
     body.load_state_dict(weights, strict=False)
+    if classifier is not None and {key: value.shape for key, value in last.items()} == {
+        key: value.shape for key, value in classifier.state_dict().items()
+    }:
+        classifier.load_state_dict(last)
 
 
 def check_image(image: Tensor, size: int) -> None:

@@ -70,21 +70,23 @@ class ResNet(nn.Module):
 
     Args:
         depth: 18, 34, 50 or 101.
+        with_stem: whether it begins with the image; else with another network's stem, by `stages`.
 
     Raises:
         UsageError: another depth.
     """
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, with_stem: bool = True) -> None:
         super().__init__()
         if depth not in DEPTHS:
             raise UsageError(f"There is no ResNet of depth {depth}; the depths are {', '.join(map(str, DEPTHS))}.")
         blocks, bottleneck = DEPTHS[depth]
         kind = Bottleneck if bottleneck else BasicBlock
         self.channels = _WIDTHS[-1] * kind.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU(inplace=True)
+        if with_stem:
+            self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+            self.bn1 = nn.BatchNorm2d(64)
+            self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
         self.layer1 = _stage(kind, 64, _WIDTHS[0], blocks[0], stride=1)
         self.layer2 = _stage(kind, _WIDTHS[0] * kind.expansion, _WIDTHS[1], blocks[1], stride=2)
@@ -93,8 +95,19 @@ class ResNet(nn.Module):
         self._initialise()
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.stages(self.stem(image))[-1]
+
+    def stem(self, image: Tensor) -> Tensor:
+        """(B, 64, S / 2, S / 2)."""
+        x: Tensor = self.relu(self.bn1(self.conv1(image)))
+        return x
+
+    def stages(self, stem: Tensor) -> tuple[Tensor, ...]:
+        """The maps of the four stages, at S / 4, S / 8, S / 16 and S / 32."""
+        maps = [self.maxpool(stem)]
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            maps.append(layer(maps[-1]))
+        return tuple(maps[1:])
 
     @torch.no_grad()
     def _initialise(self) -> None:

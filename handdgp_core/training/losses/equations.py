@@ -13,6 +13,8 @@ Where the printed equations leave room:
 - (3) and (4) print neither bars around the dot product nor around the difference of lengths. Without them both are
   signed sums, and the most negative one would win. The absolute value is taken, as in the loss they cite.
 - (4) prints an L1 norm for the length of an edge. That is the default here; `order=2` is the Euclidean length.
+- Printed norms sum coordinates, MobRecon's code averages them, and adds up where these are means over both views.
+  `LossWeights.reduction` chooses.
 - (9) prints a projection of k2D, which is in the image already: here the bare k2D.
 - (8) and (9) divide by depth. A predicted depth below `LEAST_DEPTH_M` counts as that, so that a vertex at the camera's
   centre gives a large but finite error.

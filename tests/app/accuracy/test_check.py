@@ -20,7 +20,8 @@ from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.palm import palm_m
-from handdgp_core.types import Hand
+from handdgp_core.sessions.writer import SessionInfo, SessionWriter
+from handdgp_core.types import Frame, Hand
 from tests.calib.flat_hand import HandPicture
 from tests.calib.scenes import BOARD, CAMERA
 from tests.estimation.hands_for_tests import make_hand
@@ -196,6 +197,19 @@ def test_from_end_to_end_the_card_has_the_error_of_the_model(laid, pictures, cap
     assert mean == pytest.approx(np.mean(errors), abs=1e3 * REFERENCE_M)
     assert "Frames used 10, right hand" in shown and "Frames not used none" in shown
     assert f"{mean:+.1f} mm" in page.read_text()
+
+
+def test_a_recording_brings_its_camera_and_hand_length_along(laid, pictures, tmp_path, capsys):
+    info = SessionInfo(source="test", program_version="0", hand_length_mm=1e3 * laid.length_m)
+    writer = SessionWriter(tmp_path / "take.mcap", info)
+    for number in range(FEWEST_FRAMES):
+        image = np.ascontiguousarray(cv2.imread(str(pictures / "pictures" / f"{number}.png"))[:, :, ::-1])
+        writer.add_frame(Frame(image, number * 900_000_000, number), CAMERA)
+    session = writer.finish()
+    assert main(["check", str(session), "--board", BOARD.spec, "--model", "landmarks"]) == DONE
+    shown = said(capsys)
+    assert "Frames used 10" in shown and f"Hand length {1e3 * laid.length_m:.0f} mm" in shown
+    assert "Source take.mcap" in shown
 
 
 def test_without_a_calibration_there_is_no_card(pictures, capsys):

@@ -14,12 +14,14 @@ from app.wizards.hand_size import HandSizeDialog
 from calib.boards import DEFAULT_BOARD
 from calib.people import PeopleStore
 from calib.poses import look_at
+from calib.sheet import A4
 from handdgp_core.estimation.bone_length import hand_length_from_bone
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.types import Frame
 from tests.app.doubles import hand
 from tests.calib.flat_hand import HandPicture
-from tests.calib.scenes import CAMERA
+from tests.calib.scenes import BOARD, CAMERA
+from tests.calib.test_sheet import SheetUnderHand
 
 
 class HandCamera(BaseSource):
@@ -82,6 +84,8 @@ def test_a_rendered_hand_is_measured_to_three_percent_and_used(rig, laid):
 
 def test_a_ruler_will_do_without_a_calibrated_camera(rig, qtbot):
     dialog = opened(rig, camera=None)
+    assert dialog.under.currentText().startswith("A4")  # needs none
+    dialog.under.setCurrentIndex(0)
     assert "calibrate the camera first" in dialog.state.text()
     assert not dialog.save_button.isEnabled()
     dialog.ruler_button.click()
@@ -101,11 +105,28 @@ def test_a_ruler_will_do_without_a_calibrated_camera(rig, qtbot):
     dialog.close()
 
 
+def test_on_a_sheet_of_paper_no_calibration_is_needed(rig):
+    made, random = SheetUnderHand(A4), np.random.default_rng(4)
+    poses = [look_at(BOARD, 0.56, 0.1, turn, 0.05) for turn in (0.5, 2.1, 3.7, 5.3)]
+    pictures = [made.picture(pose, random)[0] for pose in poses]
+    rig.sources["live"] = lambda: HandCamera(pictures)
+    dialog = opened(rig, camera=None)
+    dialog.person.setEditText("Di")
+    rig.until(dialog.save_button.isEnabled)
+    dialog.save_button.click()
+    person = PeopleStore().people()[0]
+    assert person.method == "sheet" and person.percent > 4.4  # a guessed focal length is counted
+    assert person.length_mm == pytest.approx(made.length_m * 1e3, rel=0.04)
+    dialog.close()
+
+
 def test_one_bone_by_a_ruler_gives_the_length_and_says_how_certain_it_is(rig):
     dialog = opened(rig, camera=None)
     dialog.person.setEditText("Cy")
     dialog.bone.setCurrentIndex(dialog.bone.findData("middle"))
-    assert dialog.ruler.value() == pytest.approx(92.3) and "middle MCP to middle tip" in dialog.drawing.accessibleName()
+    assert (
+        dialog.ruler.value() == pytest.approx(92.3) and "first joint to finger tip" in dialog.drawing.accessibleName()
+    )
     dialog.ruler.setValue(83)
     wanted = hand_length_from_bone("middle", 0.083)
     assert f"{wanted.length_m * 1e3:.0f} mm ± {200 * wanted.std:.0f} %" in dialog.ruler_answer.text()

@@ -1,0 +1,161 @@
+"""How far off are distances here? A hand that lies on the board tells, frame by frame; the result is one page."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QCloseEvent
+from PyQt6.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QLabel, QPushButton, QTextBrowser, QVBoxLayout, QWidget
+
+from app.accuracy.checker import Card
+from app.accuracy.page import About, page, write_page
+from app.environment import PROGRAM, version_of
+from app.live.controller import Controller
+from app.live.settings_store import SettingsStore
+from app.live.workers import WorkerFailed
+from app.notices import notice_of_error
+from app.style.theme import css, figures_font, tones
+from app.wizards.accuracy_worker import AccuracySnapshot, AccuracyWorker
+from app.wizards.bridge import Bridge
+from app.wizards.calibration_view import CalibrationView
+from app.wizards.calibration_worker import Snapshot
+from calib.boards import Board
+from handdgp_core.errors import HandDGPError
+from handdgp_core.geometry.camera import Camera
+
+_ASK = "Lay one hand flat on the board, its back to the camera, and show both from several places and distances."
+_LOADING = "Loading the model…"
+
+
+class AccuracyDialog(QDialog):
+    """Compares as long as it is open, and shows the card of the frames so far.
+
+    Args:
+        controller: gives frames and starts the worker; a calibration is in use.
+        settings: which board and which model.
+    """
+
+    def __init__(self, controller: Controller, settings: SettingsStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Accuracy check")
+        self.resize(1080, 640)
+        self._controller, self._settings = controller, settings
+        self._ended = False
+        self.about: About | None = None
+        self.card: Card | None = None
+        self._make_widgets()
+        self._lay_out()
+        self.bridge = Bridge(self)
+        self.bridge.ready.connect(self._on_ready)
+        self.bridge.failed.connect(self._on_failed)
+        values = settings.current
+        self._board = Board.parse(values.board).scaled(values.board_ruler_mm / 100.0)
+        controller.divert(True)
+        self._worker = AccuracyWorker(
+            controller.diverted_frames,
+            self._board,
+            controller.options,
+            lambda: controller.make_estimator(values),
+            self.bridge.report,
+        )
+        controller.adopt(self._worker)
+
+    def _make_widgets(self) -> None:
+        self.view = CalibrationView(self)
+        self.view.show_ghost = False
+        self.view.mirrored = self._controller.status.is_live and self._settings.current.mirror_webcam
+        self.view.set_message(_LOADING, _ASK)
+        self.state = QLabel(_ASK, self)
+        self.state.setFont(figures_font(11, bold=True))
+        self.state.setWordWrap(True)
+        self.state.setMinimumHeight(48)
+        self.page = QTextBrowser(self)
+        self.page.setPlaceholderText("The result appears here after ten frames that can be used.")
+        self.save = QPushButton("Save page…", self)
+        self.save.setEnabled(False)
+        self.save.clicked.connect(self._ask_where)
+
+    def _lay_out(self) -> None:
+        close = QPushButton("Close", self)
+        close.clicked.connect(self.close)
+        foot = QHBoxLayout()
+        foot.addWidget(self.state, 1)
+        foot.addWidget(self.save)
+        foot.addWidget(close)
+        middle = QHBoxLayout()
+        middle.addWidget(self.view, 3)
+        middle.addWidget(self.page, 2)
+        column = QVBoxLayout(self)
+        column.addLayout(middle, 1)
+        column.addLayout(foot)
+
+    def _on_ready(self) -> None:
+        snapshot = self._worker.take_snapshot()
+        if snapshot is not None:
+            self._show(snapshot)
+
+    def _show(self, snapshot: AccuracySnapshot) -> None:
+        self.view.set_message("", "")
+        self.view.show_snapshot(Snapshot(picture=snapshot.picture, corners_px=snapshot.keypoints_px))
+        self._say(snapshot.error or snapshot.words, good=snapshot.good and not snapshot.error)
+        if snapshot.card is None or snapshot.camera is None:
+            return
+        if self.card is not None and snapshot.card.frames == self.card.frames:
+            return
+        self.about, self.card = self._about(snapshot.camera), snapshot.card
+        self.page.setHtml(page(self.about, self.card))
+        self.save.setEnabled(True)
+
+    def _about(self, camera: Camera) -> About:
+        options = self._controller.options
+        return About(
+            date=time.strftime("%Y-%m-%d %H:%M"),
+            program=f"{PROGRAM} {version_of()}",
+            source=self._controller.status.source_name,
+            camera=camera,
+            model=self._settings.current.model,
+            hand_length_m=options.hand_length_m,
+            hand_length_std=options.hand_length_std,
+            board=self._board.spec,
+        )
+
+    def _on_failed(self, event: object) -> None:
+        if isinstance(event, WorkerFailed):
+            notice = notice_of_error(event.error, details=event.details)
+            self._say(f"{notice.title} {notice.text}", good=False)
+
+    def _ask_where(self) -> None:
+        name = str(Path.home() / "accuracy.html")
+        path = QFileDialog.getSaveFileName(self, "Save the page", name, "HTML (*.html)")[0]
+        if path:
+            self.save_page(Path(path))
+
+    def save_page(self, path: Path) -> None:
+        """Write the card as it is shown."""
+        if self.about is None or self.card is None:
+            return
+        try:
+            write_page(path, self.about, self.card)
+        except HandDGPError as error:
+            self._say(error.message, good=False)
+            return
+        self._say(f"Saved {path}.", good=True)
+
+    def _say(self, text: str, *, good: bool) -> None:
+        self.state.setText(text)
+        self.state.setStyleSheet(f"color: {css(tones().good if good else tones().warning)};")
+
+    def reject(self) -> None:
+        """Esc is the same as closing."""
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        if not self._ended:
+            self._ended = True
+            self._controller.dismiss(self._worker)
+            self._controller.divert(False)
+        if event is not None:
+            event.accept()  # QDialog's own handler would call `reject`, and that this one again

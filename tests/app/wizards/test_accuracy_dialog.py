@@ -1,0 +1,82 @@
+"""The accuracy check in the window: frames in, a page that can be saved out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.live.state import Phase
+from app.wizards.accuracy import AccuracyDialog
+from calib.boards import DEFAULT_BOARD
+from calib.poses import look_at
+from calib.rotation import matrix_of
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.types import Frame, Hand
+from tests.app.doubles import ScriptedEstimator
+from tests.app.wizards.test_hand_size_wizard import HandCamera
+from tests.calib.flat_hand import HandPicture
+from tests.calib.scenes import CAMERA
+from tests.estimation.hands_for_tests import make_hand
+
+POSES = [look_at(DEFAULT_BOARD, 0.4, np.deg2rad(30), turn, 0.05) for turn in (0.5, 2.1, 3.7, 5.3)]
+
+
+class FarEstimator(ScriptedEstimator):
+    """The hand of each picture, 5 % too far away."""
+
+    def __init__(self, made: HandPicture) -> None:
+        super().__init__()
+        self._made = made
+
+    def estimate(self, frame: Frame, camera: Camera) -> list[Hand]:
+        pose = POSES[frame.index % len(POSES)]
+        points = 1.05 * (self._made.laid()[1] @ matrix_of(pose).T + pose[3:])
+        pixels = self._made.keypoints_px(pose)
+        return [make_hand(tuple(points[0]), keypoints_m=points, keypoints_px=pixels, distance_std=0.04)]
+
+
+@pytest.fixture(scope="module")
+def laid():
+    made, random = HandPicture(DEFAULT_BOARD, CAMERA), np.random.default_rng(2)
+    return made, [made.render(pose, 0.0, random) for pose in POSES]
+
+
+def opened(rig, laid, camera=CAMERA):
+    made, pictures = laid
+    rig.sources["hand"] = lambda: HandCamera(pictures)
+    rig.estimator = FarEstimator(made)
+    window = rig.show()
+    rig.start("hand")
+    rig.until(lambda: rig.controller.status.phase is Phase.RUNNING)
+    rig.controller._set_options(calibration=camera)
+    window.wizards.accuracy()
+    return window.wizards.dialog
+
+
+def test_the_card_appears_and_is_saved(rig, laid, tmp_path: Path):
+    dialog = opened(rig, laid)
+    assert isinstance(dialog, AccuracyDialog) and not dialog.save.isEnabled()
+    rig.until(dialog.save.isEnabled)
+    assert dialog.card is not None and dialog.card.mean_percent == pytest.approx(5.0, abs=1.0)
+    assert "too far" in dialog.page.toPlainText() and "hand camera" in dialog.page.toPlainText()
+    dialog.save_page(tmp_path / "card.html")
+    assert "too far" in (tmp_path / "card.html").read_text()
+    assert dialog.close()
+    rig.until(lambda: not rig.controller._diverted)
+
+
+def test_a_calibration_that_the_board_contradicts_gives_no_card(rig, laid):
+    matrix = CAMERA.matrix.copy()
+    matrix[[0, 1], [0, 1]] *= 1.12
+    dialog = opened(rig, laid, replace(CAMERA, matrix=matrix))
+    rig.until(lambda: "contradicts the camera's calibration" in dialog.state.text())
+    assert dialog.card is None and not dialog.save.isEnabled()
+    assert dialog.close()
+
+
+def test_without_a_calibration_the_user_is_told(rig, laid):
+    assert opened(rig, laid, None) is None
+    assert rig.window.notices.notice.title == "No calibration is in use."
