@@ -1,4 +1,4 @@
-"""Calibration boards: ChArUco (chessboard with markers, the default) and the plain chessboard.
+"""Calibration boards: ChArUco (chessboard with markers, the default), the plain chessboard, and Kalibr's AprilGrid.
 
 Board frame: origin at the outer corner of the top-left square, x along a row, y down the columns, z into the board
 (away from a viewer who sees the printed side), metres. A board seen face-on thus has the camera's axes.
@@ -6,6 +6,7 @@ Board frame: origin at the outer corner of the top-left square, x along a row, y
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from handdgp_core.errors import UsageError
 
 __all__ = ["DEFAULT_BOARD", "DICTIONARIES", "Board", "Rectangle"]
 
-Kind = Literal["charuco", "chessboard"]
+Kind = Literal["charuco", "chessboard", "aprilgrid"]
 Rectangle = tuple[float, float, float, float]  # x, y, width, height in millimetres, y down
 
 DEFAULT_DICTIONARY = "5x5_100"
@@ -29,7 +30,11 @@ DICTIONARIES: dict[str, int] = {
     for bits in (4, 5, 6, 7)
     for count in (50, 100, 250, 1000)
 } | {"original": cv2.aruco.DICT_ARUCO_ORIGINAL}
-_FORMS = "charuco:COLUMNSxROWS:SQUARE_MM:MARKER_MM[:DICTIONARY][:legacy] or chessboard:COLUMNSxROWS:SQUARE_MM"
+_FORMS = (
+    "charuco:COLUMNSxROWS:SQUARE_MM:MARKER_MM[:DICTIONARY][:legacy], chessboard:COLUMNSxROWS:SQUARE_MM or "
+    "aprilgrid:COLUMNSxROWS:TAG_MM:GAP_MM"
+)
+_TAG_BORDER, _TAG_BITS = 2, 6  # cells of Kalibr's tags
 _EXAMPLE = "Use for example charuco:10x7:26:19 (squares are counted) or chessboard:9x6:25 (inner corners are counted)."
 _MAX_COUNT, _MAX_SQUARE_MM = 60, 2000.0
 
@@ -39,10 +44,12 @@ class Board:
     """A flat pattern whose corners are known.
 
     Attributes:
-        kind: "charuco" or "chessboard".
-        columns, rows: squares of a ChArUco board; inner corners of a chessboard (the custom of their users).
-        square_mm: side of a square. For the camera any value does; hand size and distance need the true one.
-        marker_mm: side of a marker; 0 for a chessboard.
+        kind: "charuco", "chessboard" or "aprilgrid".
+        columns, rows: squares of a ChArUco board; inner corners of a chessboard; tags of an AprilGrid (the custom of
+            their users).
+        square_mm: side of a square, or of a tag. For the camera any value does; hand size and distance need the true
+            one.
+        marker_mm: side of a marker; 0 for a chessboard; the gap between two tags of an AprilGrid.
         dictionary: key of `DICTIONARIES`.
         legacy: ChArUco boards with an even number of rows that were made before OpenCV 4.6.
 
@@ -62,7 +69,7 @@ class Board:
     def __post_init__(self) -> None:
         least = 3 if self.kind == "charuco" else 2
         if not (least <= self.columns <= _MAX_COUNT and least <= self.rows <= _MAX_COUNT):
-            what = "squares" if self.kind == "charuco" else "inner corners"
+            what = {"charuco": "squares", "chessboard": "inner corners", "aprilgrid": "tags"}[self.kind]
             counts = f"{self.columns}x{self.rows} {what}"
             raise UsageError(
                 f"A board of {counts} is not possible: {least} to {_MAX_COUNT} each way are.", hint=_EXAMPLE
@@ -74,6 +81,17 @@ class Board:
             )
         if self.kind == "charuco":
             self._check_markers()
+        if self.kind == "aprilgrid":
+            self._check_tags()
+
+    def _check_tags(self) -> None:
+        if not 0.1 * self.square_mm <= self.marker_mm <= self.square_mm:
+            raise UsageError(
+                f"Gaps of {self.marker_mm:g} mm do not fit tags of {self.square_mm:g} mm (10 to 100 % does).",
+                hint="Kalibr's tagSpacing is the gap as a part of the tag: multiply it by tagSize.",
+            )
+        if self.columns * self.rows > len(self._dictionary.bytesList):
+            raise UsageError(f"There are {len(self._dictionary.bytesList)} tags, not {self.columns * self.rows}.")
 
     def _check_markers(self) -> None:
         if not 0.3 * self.square_mm <= self.marker_mm < 0.95 * self.square_mm:
@@ -103,7 +121,7 @@ class Board:
         legacy = bool(parts) and parts[-1] == "legacy"
         parts = parts[:-1] if legacy else parts
         counts = parts[0].split("x") if parts else []
-        allowed = {"charuco": (3, 4), "chessboard": (2,)}
+        allowed = {"charuco": (3, 4), "chessboard": (2,), "aprilgrid": (3,)}
         if kind not in allowed or len(parts) not in allowed[kind] or len(counts) != 2:
             raise _unreadable(text)
         try:
@@ -112,6 +130,8 @@ class Board:
             raise _unreadable(text) from None
         if kind == "chessboard":
             return cls("chessboard", columns, rows, sizes[0], 0.0)
+        if kind == "aprilgrid":
+            return cls("aprilgrid", columns, rows, sizes[0], sizes[1])
         dictionary = parts[3] if len(parts) == 4 else DEFAULT_DICTIONARY
         return cls("charuco", columns, rows, sizes[0], sizes[1], dictionary, legacy)
 
@@ -121,17 +141,24 @@ class Board:
         size = f"{self.kind}:{self.columns}x{self.rows}:{self.square_mm:g}"
         if self.kind == "chessboard":
             return size
+        if self.kind == "aprilgrid":
+            return f"{size}:{self.marker_mm:g}"
         named = "" if self.dictionary == DEFAULT_DICTIONARY else f":{self.dictionary}"
         return f"{size}:{self.marker_mm:g}{named}{':legacy' if self.legacy else ''}"
 
     @property
     def squares(self) -> tuple[int, int]:
-        """Squares (across, down)."""
+        """Squares (across, down); of an AprilGrid as many of a tag's size as its width and height begin."""
+        if self.kind == "aprilgrid":
+            return math.ceil(self.size_mm[0] / self.square_mm), math.ceil(self.size_mm[1] / self.square_mm)
         return (self.columns, self.rows) if self.kind == "charuco" else (self.columns + 1, self.rows + 1)
 
     @property
     def size_mm(self) -> tuple[float, float]:
         """Printed width and height."""
+        if self.kind == "aprilgrid":
+            step, gap = self.square_mm + self.marker_mm, self.marker_mm
+            return self.columns * step + gap, self.rows * step + gap
         return self.squares[0] * self.square_mm, self.squares[1] * self.square_mm
 
     @property
@@ -141,7 +168,9 @@ class Board:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Inner corners (across, down)."""
+        """Inner corners (across, down); of an AprilGrid the corners of its tags."""
+        if self.kind == "aprilgrid":
+            return 2 * self.columns, 2 * self.rows
         return self.squares[0] - 1, self.squares[1] - 1
 
     @property
@@ -152,12 +181,19 @@ class Board:
     @cached_property
     def points_m(self) -> Array:
         """(N, 3) inner corners by id, board frame."""
-        across, down = np.meshgrid(np.arange(1, self.grid[0] + 1), np.arange(1, self.grid[1] + 1))
+        across, down = np.meshgrid(*(self._lines_mm(count) for count in self.grid))
         points = np.zeros((self.corner_count, 3))
-        points[:, 0], points[:, 1] = across.ravel(), down.ravel()
-        points *= self.square_mm * 1e-3
+        points[:, 0], points[:, 1] = 1e-3 * across.ravel(), 1e-3 * down.ravel()
         points.flags.writeable = False
         return points
+
+    def _lines_mm(self, count: int) -> Array:
+        """Where the corners of a row lie along it."""
+        if self.kind != "aprilgrid":
+            return np.asarray(self.square_mm * np.arange(1, count + 1), dtype=np.float64)
+        tag, corner = np.divmod(np.arange(count), 2)
+        place = self.marker_mm + tag * (self.square_mm + self.marker_mm) + corner * self.square_mm
+        return np.asarray(place, dtype=np.float64)
 
     @cached_property
     def outline_m(self) -> Array:
@@ -180,7 +216,8 @@ class Board:
 
     @property
     def _dictionary(self) -> Any:
-        return cv2.aruco.getPredefinedDictionary(DICTIONARIES[self.dictionary])
+        tags = cv2.aruco.DICT_APRILTAG_36h11
+        return cv2.aruco.getPredefinedDictionary(tags if self.kind == "aprilgrid" else DICTIONARIES[self.dictionary])
 
     def charuco(self) -> Any:
         """OpenCV's object for a ChArUco board, in metres.
@@ -200,6 +237,8 @@ class Board:
 
         Millimetres, origin at the outer corner of the top-left square, y down.
         """
+        if self.kind == "aprilgrid":
+            return self._tags_and_bits()
         side = self.square_mm
         across, down = self.squares
         dark = self._dark_parity()
@@ -219,6 +258,21 @@ class Board:
                     black.append((left, top, self.marker_mm, self.marker_mm))
                     white += self._white_bits(number, left, top)
                     number += 1
+        return black, white
+
+    def _tags_and_bits(self) -> tuple[list[Rectangle], list[Rectangle]]:
+        """Kalibr's board: tag 0 at the bottom left, every tag turned by 180 degrees, black squares between corners."""
+        side, gap, step = self.square_mm, self.marker_mm, self.square_mm + self.marker_mm
+        places = [(column * step, row * step) for row in range(self.rows + 1) for column in range(self.columns + 1)]
+        black, white = [(left, top, gap, gap) for left, top in places], []
+        cells = _TAG_BITS + 2 * _TAG_BORDER
+        cell = side / cells
+        for number in range(self.columns * self.rows):
+            row, column = divmod(number, self.columns)
+            left, top = column * step + gap, (self.rows - 1 - row) * step + gap
+            black.append((left, top, side, side))
+            picture = self._dictionary.generateImageMarker(number, cells, borderBits=_TAG_BORDER)[::-1, ::-1] > 127
+            white += [(left + x * cell, top + y * cell, cell, cell) for y, x in np.argwhere(picture).tolist()]
         return black, white
 
     def _dark_parity(self) -> int:
@@ -243,8 +297,8 @@ class Board:
         """The board as a grey picture on white, with a white margin all round."""
         side = pixels_per_square
         scale, margin = side / self.square_mm, round(margin_squares * side)
-        across, down = self.squares
-        picture = np.full((down * side + 2 * margin, across * side + 2 * margin), 255, dtype=np.uint8)
+        wide, high = (round(length * scale) for length in self.size_mm)
+        picture = np.full((high + 2 * margin, wide + 2 * margin), 255, dtype=np.uint8)
         for rectangles, shade in zip(self.black_and_white(), (0, 255), strict=True):
             for left, top, width, height in rectangles:
                 x, y = round(left * scale) + margin, round(top * scale) + margin

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.april_grid import AprilGridFinder
 from calib.boards import Board
 from calib.chessboard import ChessboardFinder
 from calib.corners import refined, short_side_px
@@ -35,6 +36,7 @@ class BoardDetector:
     def __init__(self, board: Board) -> None:
         self.board = board
         self._charuco: Any = cv2.aruco.CharucoDetector(board.charuco()) if board.kind == "charuco" else None
+        self._april = AprilGridFinder(board) if board.kind == "aprilgrid" else None
         self._chessboard = ChessboardFinder(board.grid)
 
     def detect(self, grey: NDArray[np.uint8], name: str = "", *, quick: bool = False) -> View | None:
@@ -56,7 +58,10 @@ class BoardDetector:
                 f"Expected a grey picture (height, width) of uint8, not one of shape {grey.shape} and {grey.dtype}.",
                 hint="Convert it with to_grey.",
             )
-        found = self._find_charuco(grey) if self._charuco is not None else self._find_chessboard(grey, quick)
+        if self._april is not None:
+            found = self._april.find(grey)
+        else:
+            found = self._find_charuco(grey) if self._charuco is not None else self._find_chessboard(grey, quick)
         if found is None:
             return None
         ids, corners = found
@@ -66,7 +71,7 @@ class BoardDetector:
 
     def better(self, grey: NDArray[np.uint8], view: View) -> View:
         """A view of the quick search with the corners of the thorough one, where that finds the board too."""
-        if self._charuco is not None:
+        if self.board.kind != "chessboard":
             return view
         return self.detect(grey, view.name) or view
 
@@ -75,7 +80,7 @@ class BoardDetector:
 
         Always False for a chessboard, which looks the same in a mirror.
         """
-        return self._charuco is not None and self.detect(np.ascontiguousarray(grey[:, ::-1])) is not None
+        return self.board.kind != "chessboard" and self.detect(np.ascontiguousarray(grey[:, ::-1])) is not None
 
     def _find_charuco(self, grey: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Array] | None:
         corners, ids, *_ = self._charuco.detectBoard(grey)

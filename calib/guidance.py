@@ -123,7 +123,7 @@ class Guide:
     def _candidates(self) -> list[WantedPose]:
         made = []
         # A chessboard must stay whole in the picture; a ChArUco board may leave it, and so fill its corners.
-        reaches = (0.55, 0.8) if self.board.kind == "charuco" else (0.3,)
+        reaches = (0.3,) if self.board.kind == "chessboard" else (0.55, 0.8)
         for reach, place, about, fill in product(reaches, _PLACES, (0.0, 90.0, 180.0, 270.0), (0.45, 0.65)):
             words = f"Move it to the {_PLACES[place]}, {_EDGES[about]}" + (", close" if fill > 0.5 else "")
             made.append(self._pose(words, about, (reach * place[0], reach * place[1]), fill))

@@ -39,7 +39,10 @@ class Paper(StrEnum):
 def command(
     output: Annotated[Path, typer.Option("--output", help="PDF file to write.")],
     type: Annotated[
-        str, typer.Option("--type", help="charuco:10x7:26:19 (squares, mm) or chessboard:9x6:25 (inner corners, mm).")
+        str,
+        typer.Option(
+            "--type", help="charuco:10x7:26:19 (squares, mm), chessboard:9x6:25 (corners) or aprilgrid:6x6:20:6 (tags)."
+        ),
     ] = "charuco:10x7:26:19",
     paper: Annotated[Paper, typer.Option("--paper", help="Paper that it is printed on.")] = Paper.a4,
 ) -> int:

@@ -147,7 +147,11 @@ class CameraFormat(StrEnum):
 def command(
     source: Annotated[str, typer.Argument(help="Folder of images, video, webcam number or URL.")],
     board: Annotated[
-        str, typer.Option("--board", help="charuco:10x7:26:19 (squares, mm) or chessboard:9x6:25 (inner corners, mm).")
+        str,
+        typer.Option(
+            "--board",
+            help="charuco:10x7:26:19 (squares, mm), chessboard:9x6:25 (corners) or aprilgrid:6x6:20:6 (tags).",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", help="Camera file to write (YAML).")],
     report: Annotated[Path | None, typer.Option("--report", help="HTML report with plots and pictures.")] = None,

@@ -44,7 +44,7 @@ class BoardWindow(QWidget):
 
     def width_px(self) -> int:
         """Device pixels of the board's width."""
-        return self.square_px() * self._board.squares[0]
+        return round(self.square_px() * self._board.size_mm[0] / self._board.square_mm)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         screen = self.screen()
