@@ -212,7 +212,8 @@ def _viewport(wanted: bool) -> QWidget:
     return NoViewport()
 
 
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # one that the caller ignores (nohup) stays so
+# One that the caller ignores (nohup) stays so; Windows has no SIGHUP.
+_ENDING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class _Hooks(QObject):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def start_logging(folder: Path) -> logging.Handler | None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(folder / "handdgp.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8")
+        handler = _PrivateHandler(folder / "handdgp.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8")
     except OSError:
         return None
     handler.setFormatter(logging.Formatter(_FORMAT))
@@ -38,6 +39,15 @@ def start_logging(folder: Path) -> logging.Handler | None:
     for name in ("app", "handdgp_core"):
         logging.getLogger(name).setLevel(logging.INFO)
     return handler
+
+
+class _PrivateHandler(RotatingFileHandler):
+    """Sources and paths stand in a log, so that its owner alone can read it."""
+
+    def _open(self) -> TextIOWrapper:
+        file = super()._open()
+        os.chmod(self.baseFilename, 0o600)
+        return file
 
 
 def stop_logging(handler: logging.Handler | None) -> None:

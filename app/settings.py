@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -19,10 +20,12 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from app.environment import PROGRAM
 from handdgp_core.errors import OutputError, UsageError
 from handdgp_core.files import write_text
+from handdgp_core.plain_files import parse_json, read_text
 
 VERSION = 1
 ENVIRONMENT_VARIABLE = "HANDDGP_SETTINGS"
 RECENT_SOURCES_KEPT = 8
+_MOST_BYTES = 1 << 20
 
 
 def _whole(value: Any) -> Any:
@@ -196,10 +199,22 @@ def usable(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def _complaint(content: Mapping[str, Any], entry: Any) -> str:
     path = ".".join(map(str, entry["loc"]))
     if entry["type"] == "extra_forbidden":
-        return f"There is no setting “{path}”."
+        return f"There is no setting “{path[:60]}”."
     name = str(entry["loc"][0])
     expected = entry["msg"].replace("Input should be", "expected")
-    return f"The setting “{describe(name)['title']}” ({path}) cannot be {content[name]!r}: {expected}."
+    return f"The setting “{describe(name)['title']}” ({path}) cannot be {_short(content[name])}: {expected}."
+
+
+def _short(value: Any) -> str:
+    """A value as text, of a length and depth that a notice has room for."""
+    try:
+        return _repr.repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return "so large a number"
+
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxlong = _repr.maxother = 60
 
 
 def default_path() -> Path:
@@ -220,7 +235,7 @@ def load_settings(path: Path | None = None) -> tuple[Settings, list[str]]:
     """
     path = path or default_path()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path, _MOST_BYTES), any_number=True)
         if not isinstance(content, dict):
             raise ValueError("no JSON object")
     except FileNotFoundError:
@@ -239,7 +254,7 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
         OutputError: the folder or file cannot be written.
     """
     path = path or default_path()
-    write_text(path, json.dumps({"version": VERSION, **dict(settings)}, indent=2))
+    write_text(path, json.dumps({"version": VERSION, **dict(settings)}, indent=2), private=True)
 
 
 def save_changes(changed: Mapping[str, Any], path: Path | None = None) -> None:
@@ -282,6 +297,8 @@ def reset_settings(path: Path | None = None) -> Path | None:
 
 
 def _set_aside(path: Path, error: Exception) -> str:
+    if not path.is_file():
+        return f"The settings in {path} could not be read ({error}); the defaults are used."
     kept = _free_name(path.with_name(path.name + ".damaged"))
     try:
         os.replace(path, kept)

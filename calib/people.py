@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from calib.profiles import default_folder
 from handdgp_core.errors import CalibrationError
 from handdgp_core.files import write_json
+from handdgp_core.plain_files import read_json
 
 __all__ = ["PeopleStore", "PersonHand"]
 
@@ -53,8 +53,9 @@ class PeopleStore:
             CalibrationError: the file is damaged.
         """
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-            entries = content["people"]
+            entries = read_json(self.path)["people"]
+            if not isinstance(entries, list):
+                raise ValueError("its people are no list")
         except FileNotFoundError:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -100,6 +101,6 @@ def _person(entry: object) -> PersonHand | None:
             str(entry["method"]),
             float(entry["created_s"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return person if _RANGE_MM[0] <= person.length_mm <= _RANGE_MM[1] else None

@@ -12,7 +12,6 @@ import re
 import shutil
 import tempfile
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from typing import Any, Literal
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from calib.boards import Board
 from calib.lens_models import lens_model_of
@@ -28,6 +29,7 @@ from calib.views import View
 from handdgp_core.errors import CalibrationError, HandDGPError
 from handdgp_core.files import output_errors
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.plain_files import read_json, read_npz
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
@@ -201,8 +203,8 @@ def load_profile(folder: Path) -> Profile:
         CalibrationError, CameraError: a part of it is missing or damaged.
     """
     try:
-        content = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-        key = CameraKey(**content["key"])
+        content = read_json(folder / _ABOUT)
+        key = _key(content["key"])
         board, created = str(content["board"]), float(content["created_s"])
         headline, percent = str(content["headline"]), float(content["focal_percent"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -219,19 +221,38 @@ def load_views(folder: Path) -> list[View]:
         CalibrationError: they are missing or damaged.
     """
     try:
-        with np.load(folder / _VIEWS, allow_pickle=False) as data:
-            ends = np.cumsum(data["counts"])
-            ids, corners = np.split(data["ids"], ends[:-1]), np.split(data["corners_px"], ends[:-1])
-            size, names = tuple(data["size"].tolist()), [str(name) for name in data["names"]]
-        return [
-            View(i.astype(np.int32), np.asarray(c, dtype=np.float64), (int(size[0]), int(size[1])), name)
-            for i, c, name in zip(ids, corners, names, strict=True)
-        ]
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        return _views(read_npz(folder / _VIEWS))
+    except (OSError, ValueError, KeyError) as error:
         raise CalibrationError(
             f"Could not read the views of the stored calibration {folder}: they are damaged ({error}).",
             hint="Calibrate again.",
         ) from None
+
+
+def _key(values: Any) -> CameraKey:
+    """Raises ValueError."""
+    key = TypeAdapter(CameraKey).validate_json(json.dumps(values), strict=True)
+    if not 0 < min(key.width, key.height) <= max(key.width, key.height) < 1 << 16:
+        raise ValueError(f"a camera of {key.width}x{key.height}")
+    return key
+
+
+def _views(data: dict[str, NDArray[Any]]) -> list[View]:
+    """Raises ValueError, KeyError."""
+    counts, ids, corners, size, names = (data[name] for name in ("counts", "ids", "corners_px", "size", "names"))
+    whole = all(array.dtype.kind in "iu" for array in (counts, ids, size))
+    if not whole or counts.ndim != 1 or ids.ndim != 1 or size.shape != (2,) or names.shape != counts.shape:
+        raise ValueError("arrays of other shapes or types")
+    if corners.shape != (len(ids), 2) or corners.dtype.kind != "f" or not np.isfinite(corners).all():
+        raise ValueError(f"corners of shape {corners.shape} for {len(ids)} ids")
+    if (counts < 0).any() or int(counts.sum()) != len(ids) or not ((size > 0) & (size < 1 << 16)).all():
+        raise ValueError("counts or a size that do not fit")
+    ends = np.cumsum(counts)[:-1]
+    width, height = (int(side) for side in size)
+    return [
+        View(i.astype(np.int32), c.astype(np.float64), (width, height), str(name))
+        for i, c, name in zip(np.split(ids, ends), np.split(corners, ends), names, strict=True)
+    ]
 
 
 def stored_solution(profile: Profile) -> Solution | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from inspect import signature
@@ -70,7 +71,11 @@ def parse(kind: type[M], values: Any, error: type[HandDGPError] = UsageError) ->
             names the path of the first one.
     """
     try:
-        return kind.model_validate_json(json.dumps(values, default=str), strict=True)
+        text = json.dumps(values, default=str)
+    except (TypeError, ValueError, RecursionError) as failure:
+        raise error(f"The configuration holds what is neither text nor a number ({failure}).") from failure
+    try:
+        return kind.model_validate_json(text, strict=True)
     except ValidationError as problems:
         problem, hint = _sentence(kind, problems.errors(include_url=False)[0])
         raise error(problem, hint=hint) from problems
@@ -102,4 +107,4 @@ def _keys_at(kind: Any, path: Iterable[int | str]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else repr(value)
+    return "nothing" if value is None else reprlib.repr(value)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -70,18 +70,32 @@ def locked_output(folder: Path) -> Iterator[Path]:
         OutputError: another run writes there.
     """
     with output_errors(folder):
-        handle = os.open(folder, os.O_RDONLY)
-    try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            handle = _lock(folder)
+        except (BlockingIOError, FileExistsError) as error:
             problem = f"Could not write to {folder}: another run is writing there."
             raise OutputError(problem, hint="Wait for its end, or choose another folder.") from error
-        except OSError:
-            pass
+    try:
         yield folder
     finally:
         os.close(handle)
+
+
+def _lock(folder: Path) -> int:
+    """A handle whose closing, also by the end of the process, frees the folder. Raises OSError."""
+    if sys.platform == "win32":  # a file that goes with its handle
+        return os.open(folder / ".handdgp.lock", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY)
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:  # a disk that knows no locks
+        pass
+    return handle
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:
@@ -204,9 +218,10 @@ def write_bytes(path: Path, content: bytes) -> None:
         part.write_bytes(content)
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write a file of UTF-8 text as `write_bytes` does. Raises OutputError."""
+def write_text(path: Path, content: str, private: bool = False) -> None:
+    """Write a file of UTF-8 text as `write_bytes` does; `private` for the owner alone to read. Raises OutputError."""
     with whole_file(path, make_folder=True) as part:
+        part.touch(0o600 if private else 0o666)
         part.write_text(content, encoding="utf-8")
 
 

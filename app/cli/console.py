@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+_HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows
+ENDING_SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP) if number is not None)
+
 # Progress and warnings go to stderr, so that stdout holds results alone.
 console = Console(stderr=True, highlight=False)
 
@@ -51,7 +54,7 @@ def cancellable() -> Iterator[threading.Event]:
                 raise KeyboardInterrupt
             return
         cancelled.set()
-        if number == signal.SIGHUP:
+        if number == _HANGUP:
             console.quiet = True  # its terminal is gone, and printing there would fail
         console.print("Stopping after this frame; what is done is kept. Ctrl-C again stops at once.")
 
@@ -64,7 +67,7 @@ def orderly_end() -> Iterator[None]:
     """SIGTERM and SIGHUP end the program as Ctrl-C does, so that what it began to write is tidied up."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
+        if number == _HANGUP:
             console.quiet = True
         raise KeyboardInterrupt
 
@@ -78,7 +81,7 @@ def handled_signals(handler: Callable[[int, FrameType | None], None]) -> Iterato
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     before = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, handler)

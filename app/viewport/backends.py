@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -35,6 +38,29 @@ class Picture:
     request: RenderRequest
     render_ms: float
     backend: Literal["open3d", "painter"]
+
+
+def reserved_memory(size: int) -> SharedMemory:
+    """Shared memory whose pages are there: where /dev/shm is full this fails, and not a later write with SIGBUS.
+
+    Raises:
+        OSError: there is no room.
+    """
+    memory = SharedMemory(create=True, size=size)
+    place = Path("/dev/shm") / memory.name
+    if sys.platform != "linux" or not place.exists():
+        return memory
+    try:
+        handle = os.open(place, os.O_RDWR)
+        try:
+            os.posix_fallocate(handle, 0, size)
+        finally:
+            os.close(handle)
+    except OSError:
+        memory.close()
+        memory.unlink()
+        raise
+    return memory
 
 
 class RenderChild:
@@ -61,7 +87,7 @@ class RenderChild:
         self.was_ready, self.worn, self.reason, self.started_s = False, False, "", time.monotonic()
         self._asked: RenderRequest | None = None
         self._asked_s = 0.0
-        self._memory = SharedMemory(create=True, size=BLOCK_BYTES)
+        self._memory = reserved_memory(BLOCK_BYTES)
         self._block = RenderBlock(cast("memoryview", self._memory.buf))
         self._pipe, theirs = context.Pipe()
         arguments = (theirs, self._memory.name, dict(environment), render_limit, (160, 120))

@@ -45,8 +45,9 @@ def render_main(
         render_limit: pictures after which every answer asks for a replacement.
         warm_size: (width, height) of the first, unseen picture.
     """
-    for ending in (signal.SIGINT, signal.SIGHUP):  # these reach the whole group; the window decides
-        signal.signal(ending, signal.SIG_IGN)
+    for ending in ("SIGINT", "SIGHUP"):  # these reach the whole group; the window decides
+        if hasattr(signal, ending):
+            signal.signal(getattr(signal, ending), signal.SIG_IGN)
     _prepare(environment)
     memory = SharedMemory(name=block_name)
     block = RenderBlock(cast("memoryview", memory.buf))

@@ -11,7 +11,6 @@ without SMPL parameters are skipped: they have neither the mesh nor its keypoint
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,12 @@ from handdgp_core.arrays import Array
 from handdgp_core.datasets.files import DatasetError, DatasetFolder, checked_index
 from handdgp_core.datasets.sample import LabelledHand, MeshFromParameters
 from handdgp_core.errors import SourceError, UsageError
+from handdgp_core.plain_files import read_json
 from handdgp_core.sources.images import read_image
 
 __all__ = ["Human36M"]
+
+_LARGEST_JSON = 4 << 30
 
 ORIGIN = "the data section of https://github.com/mks0601/I2L-MeshNet_RELEASE (images and annotations of Human3.6M)"
 SUBJECTS = {"train": (1, 5, 6, 7, 8), "test": (9, 11)}
@@ -142,8 +144,7 @@ class Human36M:
     def _json(self, name: str) -> Any:
         path = self._folder.file(name)
         try:
-            with path.open(encoding="utf-8") as file:
-                return json.load(file)
+            return read_json(path, _LARGEST_JSON)
         except ValueError as error:  # also a wrong encoding
             raise self._folder.damaged(name, f"it is not valid JSON ({error})") from error
 

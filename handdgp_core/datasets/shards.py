@@ -26,6 +26,7 @@ from handdgp_core.datasets.files import DatasetError, DatasetFolder, checked_ind
 from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.errors import ShapeError
 from handdgp_core.files import output_errors, whole_file, write_text
+from handdgp_core.plain_files import map_npy, read_json
 
 __all__ = ["ShardInfo", "ShardWriter", "Shards"]
 
@@ -34,6 +35,7 @@ VERSION = 2
 _UNKNOWN = 255
 _NAME = re.compile(r"shard-(\d{5})\.npy")
 _OPEN_SHARDS = 64
+_MOST_POINTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ class Shards:
         if shard is None:
             stem = self._folder.root / f"shard-{number:05d}"
             pictures = np.memmap(stem.with_suffix(".jpgs"), dtype=np.uint8, mode="r")
-            shard = _Open(np.load(stem.with_suffix(".npy"), mmap_mode="r"), pictures)
+            shard = _Open(map_npy(stem.with_suffix(".npy")), pictures)
         self._opened[number] = shard  # the newest last
         while len(self._opened) > _OPEN_SHARDS:
             self._opened.popitem(last=False)
@@ -221,12 +223,15 @@ class Shards:
     def _checked_length(self, number: int) -> int:
         name = f"shard-{number:05d}.npy"
         try:
-            rows = np.load(self._folder.file(name), mmap_mode="r")
-        except ValueError as error:
+            rows = map_npy(self._folder.file(name))
+        except (OSError, ValueError) as error:
             raise self._folder.damaged(name, f"it is no whole NumPy file ({error})") from error
         if rows.dtype != self.info.row or rows.ndim != 1 or not len(rows):
             raise self._folder.damaged(name, f"its rows have another form than {INDEX} states")
-        end = int(rows[-1]["offset"]) + int(rows[-1]["length"])
+        starts, lengths = (rows[name].astype(np.int64) for name in ("offset", "length"))
+        end = int(starts[-1]) + int(lengths[-1])
+        if starts.min() < 0 or lengths.min() < 0 or (starts + lengths).max() > end:
+            raise self._folder.damaged(name, "it has pictures that lie elsewhere than in its file")
         pictures = self._folder.file(f"shard-{number:05d}.jpgs")
         if pictures.stat().st_size != end:
             raise self._folder.damaged(pictures.name, f"it has {pictures.stat().st_size} of {end} bytes")
@@ -241,15 +246,18 @@ def read_info(folder: Path) -> ShardInfo:
     """
     path = folder / INDEX
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if content["format"] != "handdgp-shards" or content["version"] != VERSION:
             raise DatasetError(
                 f"{path} is {content['format']} version {content['version']}, not handdgp-shards version {VERSION}.",
                 hint="Make the shards again.",
             )
         known = {name: content[name] for name in ("vertices", "keypoints", "mesh", "origin")}
-        return ShardInfo(int(known["vertices"]), int(known["keypoints"]), str(known["mesh"]), str(known["origin"]))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        counts = known["vertices"], known["keypoints"]
+        if not all(type(count) is int and 0 <= count <= _MOST_POINTS for count in counts):
+            raise ValueError(f"{counts} vertices and keypoints")
+        return ShardInfo(*counts, str(known["mesh"]), str(known["origin"]))
+    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise DatasetError(
             f"Could not read {path} ({type(error).__name__}: {error}).", hint="Copy the folder again, or make it again."
         ) from error

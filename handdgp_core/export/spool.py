@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from mcap.data_stream import ReadDataStream, RecordBuilder
+from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, DataEnd, Footer, Header, Message
 from numpy.typing import NDArray
@@ -221,7 +222,7 @@ def _scan(content: mmap.mmap, path: Path) -> Spool:
                     spool.row_type, is_known = row_type(_vertex_count(channel.metadata)), True
             elif opcode == Opcode.MESSAGE:
                 _take(content, start, place, spool)
-        except (ValueError, struct.error, IndexError) as error:
+        except (McapError, ValueError, OverflowError, struct.error) as error:
             raise SourceError(f"Could not read {path}: it is damaged at byte {start} ({error}).", hint=_HINT) from error
     return spool
 

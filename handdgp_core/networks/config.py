@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 
 from handdgp_core.config import Config
 from handdgp_core.geometry.positioning import Method
@@ -13,7 +13,9 @@ from handdgp_core.hands.topology.spirals import LENGTH
 __all__ = ["NetworkConfig", "RectificationConfig", "RectificationPolicy"]
 
 RectificationPolicy = Literal["fit", "published", "none"]
-Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+# Far above any network that works, and low enough that a wrong digit does not fill the memory.
+Width = Annotated[int, Field(gt=0, le=2048)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=16)]
 
 
 class RectificationConfig(Config):
@@ -56,16 +58,16 @@ class NetworkConfig(Config):
     kind: Literal["handdgp", "cmr"] = "handdgp"
     backbone: str = "resnet50"
     template: str = "open"
-    image_size: PositiveInt = 224
+    image_size: Annotated[int, Field(gt=0, le=1024)] = 224
     keypoint_widths: Widths = (224, 112)
     mesh_widths: Widths = (256, 128, 64, 32)
-    weight_latent: PositiveInt = 1024
+    weight_latent: Width = 1024
     weight_widths: Widths = (512, 256)
-    spiral_length: PositiveInt = LENGTH
+    spiral_length: Annotated[int, Field(gt=0, le=128)] = LENGTH
     positioning: Method = "refined"
     pixel_offset: float = -0.5
     rectification: RectificationConfig = RectificationConfig()
-    guide_width: PositiveInt = 384
+    guide_width: Width = 384
     guide_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    token_width: PositiveInt = 64
+    token_width: Width = 64
     pretrained: str = ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
 from handdgp_core.errors import SourceError
-from handdgp_core.sources.npz import read_npz
+from handdgp_core.plain_files import read_npz
 
 FILE_NAME = "annotations.npz"
 SIDES = ("left", "right")
@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[str, NDArray]:
         raise SourceError(f"There is no file {path}.", hint="Give a folder whose images are annotated.")
     try:
         return read_npz(path)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise _bad(path, f"the file is damaged ({error})") from error
 
 

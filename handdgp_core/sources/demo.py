@@ -13,7 +13,7 @@ from handdgp_core.arrays import Array
 from handdgp_core.bundled import bundled
 from handdgp_core.errors import AssetError, CameraError, SourceError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.sources.npz import read_npz
+from handdgp_core.plain_files import read_npz
 from handdgp_core.sources.video import VideoSource
 
 DEMO_FOLDER = bundled("assets/demo")
@@ -68,7 +68,7 @@ def load_truth(folder: str | Path = DEMO_FOLDER) -> DemoTruth:
         raise AssetError(f"The ground truth of the bundled demo is missing: there is no {path}.", hint=_HINT)
     try:
         return _truth(read_npz(path))
-    except (ValueError, TypeError, KeyError, CameraError) as error:
+    except (OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, CameraError) as error:
         raise AssetError(f"The ground truth of the bundled demo in {path} is damaged: {error}.", hint=_HINT) from error
 
 

@@ -8,7 +8,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from handdgp_core.augmentation.settings import AppearanceSettings, ViewSettings
@@ -19,6 +18,7 @@ from handdgp_core.detection.crops import HALF_SIZE_FACTOR
 from handdgp_core.errors import UsageError
 from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.config import NetworkConfig
+from handdgp_core.plain_files import SafeLoader, parse_yaml, read_text
 from handdgp_core.training.losses import LossWeights
 
 __all__ = [
@@ -309,15 +309,15 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     ours = path.parent in (Path("."), Path("configs")) and not path.exists()
     try:
-        content = _values((bundled(f"configs/{path.name}") if ours else path).read_text(encoding="utf-8"))
+        content = _values(read_text(bundled(f"configs/{path.name}") if ours else path))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "The configurations that come with the program are in configs/."
         raise UsageError(f"Could not read the configuration {path}: {reason}.", hint=hint) from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}.", hint="Correct that line.") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not YAML: {error}.", hint="Correct that line.") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: expected keys and values, got {content!r}.")
+        raise UsageError(f"{path}: expected keys and values, got {type(content).__name__!s}.")
     return content
 
 
@@ -334,13 +334,13 @@ def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str
             raise UsageError(f"Expected an override such as optimiser.learning_rate=1e-4, got {override!r}.")
         try:
             value = _values(text)
-        except yaml.YAMLError as error:
+        except ValueError as error:
             raise UsageError(f"{key}: expected a value in YAML, got {text!r}.") from error
         _put(result, key.strip().split("."), value)
     return result
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(SafeLoader):
     """Reads 1e-4 as a number, as YAML 1.2 does."""
 
 
@@ -350,7 +350,7 @@ _Loader.add_implicit_resolver(
 
 
 def _values(text: str) -> Any:
-    return yaml.load(text, _Loader)  # a SafeLoader: plain values alone
+    return parse_yaml(text, _Loader)
 
 
 def _put(place: Any, path: list[str], value: Any) -> None:

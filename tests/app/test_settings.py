@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from app import logs
 from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.settings import (
@@ -285,3 +288,47 @@ def test_changes_are_written_over_any_file(tmp_path: Path, content: str) -> None
     settings, warnings = load_settings(path)
     assert settings.steadiness == 80 and not warnings
     assert (settings.theme == "dark") is ("theme" in content)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"board": ' + "[" * 900 + "1" + "]" * 900 + "}",
+        '{"webcam_fps": ' + "9" * 5000 + "}",
+        '{"webcam_fps": ' + "9" * 400 + "}",
+        '{"webcam_width": 1e308, "webcam_fps": 1e999, "theme": NaN}',
+        '{"person": "\\ud800", "recent_sources": ["\\ud800"]}',
+        '{"\\ud800": 1}',
+        '{"' + "x" * 2_000_000 + '": 1}',
+        '{"recent_sources": [' + ",".join("1" * 100_000) + "]}",
+    ],
+    ids=range(10),
+)
+def test_settings_of_no_use_give_the_defaults_and_a_notice(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(text)
+    found, notices = load_settings(path)
+    assert found == Settings() and notices
+    assert all(len(notice.encode()) < 600 for notice in notices)
+    save_settings(found, path)
+    assert load_settings(path) == (Settings(), [])
+
+
+def test_a_folder_or_a_pipe_under_its_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "folder", tmp_path / "pipe"):
+        found, notices = load_settings(path)
+        assert found == Settings() and len(notices) == 1 and str(path) in notices[0]
+    assert sorted(os.listdir(tmp_path)) == ["folder", "pipe"]
+
+
+def test_settings_and_logs_are_for_their_owner_alone(tmp_path: Path) -> None:
+    save_settings(Settings(), tmp_path / "settings.json")
+    handler = logs.start_logging(tmp_path)
+    assert handler is not None
+    logs.stop_logging(handler)
+    for name in ("settings.json", "handdgp.log"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600

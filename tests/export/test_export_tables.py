@@ -277,7 +277,13 @@ def test_a_spool_of_nonsense_is_refused(tmp_path, make_hand, make_frame):
     data = (tmp_path / "p.part.mcap").read_bytes()
     writer.close()
     other = tmp_path / "other.mcap"
-    for content in (b"", b"\x89MCAP0\r\n", data[:-1].replace(b"162", b"999"), data.replace(b"162", b"x62")):
+    for content in (
+        b"",
+        b"\x89MCAP0\r\n",
+        data[:-1].replace(b"162", b"999"),
+        data.replace(b"162", b"x62"),
+        data.replace(b"rows", b"\xff" * 4),
+    ):
         other.write_bytes(content)
         with pytest.raises(SourceError):
             spool.finish(other, tmp_path / "other.npz")

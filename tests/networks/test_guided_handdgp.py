@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from handdgp_core.errors import UsageError
 from handdgp_core.geometry.alignment import align_rigid
 from handdgp_core.hands.open_hand.open_hand import OpenHand
+from handdgp_core.networks import frozen
 from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput
 from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.checkpoints.weights import load_network, save_network
@@ -127,6 +129,23 @@ def test_a_frozen_network_predicts_the_same(network: GuidedHandDGP, count: int) 
             frozen, frozen_landmarks = read(image, matrix)
             for here, there in zip((*whole, *landmarks), (*frozen, *frozen_landmarks), strict=True):
                 torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-5)
+
+
+def test_equal_networks_share_one_frozen_graph_and_others_do_not(
+    network: GuidedHandDGP, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch never lets go of what it froze, so that loading a model again must not freeze it again."""
+    made = []
+    monkeypatch.setattr(frozen, "_graphs", {})
+    monkeypatch.setattr(frozen, "_frozen", lambda given: made.append(given) or object())
+    other = deepcopy(network)
+    freeze(network)
+    freeze(other)
+    assert made == [network]
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    freeze(other)
+    assert made == [network, other]
 
 
 def test_it_must_know_the_camera(network: GuidedHandDGP) -> None:

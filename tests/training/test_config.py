@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from handdgp_core.config import parse
 from handdgp_core.errors import UsageError
+from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.training.config import TrainingConfig, load_config, parse_config, with_overrides
 from handdgp_core.training.teacher.config import load_refiner_config
 
@@ -133,3 +134,29 @@ def test_any_configuration_survives_the_round_trip(
     config = parse_config(values)
     assert parse(TrainingConfig, yaml.safe_load(yaml.safe_dump(config.to_plain()))) == config
     assert config.learning_rate(config.curriculum.all) == (rate if second is None else second)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mesh_widths": [20000, 20000, 20000, 20000]},
+        {"mesh_widths": [8] * 1000},
+        {"image_size": 100_000},
+        {"weight_latent": 1 << 40},
+        {"spiral_length": 1 << 20},
+        {"guide_width": 10**30},
+    ],
+)
+def test_a_network_that_would_fill_the_memory_is_refused_before_it_is_built(values: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        parse(NetworkConfig, values)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: &a [1]\nb: *a", "[" * 10_000, "x: [" * 5000, "a: 1\n" * 100_000, "a: \x00", "? [1]\n: 2"]
+)
+def test_yaml_of_no_use_is_a_usage_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_config(tmp_path / "c.yaml")
+    assert len(caught.value.message) < 600

@@ -1,12 +1,13 @@
 """The supervisor's decisions, with children that do what the test says: no process, no OpenGL."""
 
+import os
 import time
 
 import numpy as np
 import pytest
 
 from app.viewport import supervisor as module
-from app.viewport.backends import PainterThread, Picture
+from app.viewport.backends import PainterThread, Picture, reserved_memory
 from app.viewport.orbit import HOME
 from app.viewport.protocol import RenderRequest, SceneState, ViewOptions
 from app.viewport.supervisor import STATUS_OPEN3D, RenderSupervisor, Rung, default_ladder
@@ -266,3 +267,14 @@ def test_painter_thread_survives_a_scene_it_cannot_draw(scene):
     finally:
         painter.stop()
     assert not painter._thread.is_alive()
+
+
+def test_shared_memory_without_room_is_an_error_now_and_not_a_crash_later(monkeypatch):
+    before = set(os.listdir("/dev/shm"))
+    with pytest.raises(OSError):
+        reserved_memory(1 << 45)  # sparse, it could be made
+    assert set(os.listdir("/dev/shm")) == before
+    memory = reserved_memory(1 << 16)
+    assert os.stat(f"/dev/shm/{memory.name}").st_blocks * 512 >= 1 << 16
+    memory.close()
+    memory.unlink()

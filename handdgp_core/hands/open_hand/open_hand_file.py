@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,9 @@ import numpy as np
 
 from handdgp_core.errors import AssetError
 from handdgp_core.hands.keypoints import COUNT
+from handdgp_core.plain_files import read_npz
 
+_MOST_BYTES = 256 << 20
 _REBUILD = "Restore the file, or rebuild it with: python -m tools.assets.build_open_hand"
 
 
@@ -28,9 +28,8 @@ def _read(file: Path) -> dict[str, np.ndarray]:
     if not file.is_file():
         raise AssetError(f"The open hand model is missing: there is no file {file}.", hint=_REBUILD)
     try:
-        with np.load(file) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        return read_npz(file, _MOST_BYTES)
+    except (OSError, ValueError) as error:
         raise AssetError(f"The open hand model {file} cannot be read ({error}).", hint=_REBUILD) from error
 
 
@@ -64,6 +63,7 @@ _LAYOUT: dict[str, tuple[str | int, ...]] = {
     "makehuman_vertex_index": ("V",),
     "provenance": (),
 }
+_WHOLE = frozenset({"faces", "uv_faces", "bone_parents", "dof_bone", "vertex_finger"})
 _TEXT = frozenset({"bone_names", "dof_names", "provenance"})
 
 
@@ -79,6 +79,8 @@ def _checked(arrays: dict[str, np.ndarray], file: Path) -> dict[str, Any]:
         ):
             raise _damaged(file, f"{key} must be of shape {expected}, not {actual}")
         sizes.update({n: a for n, a in zip(layout, actual, strict=True) if isinstance(n, str)})
+        if 0 in actual:
+            raise _damaged(file, f"{key} is empty")
         _check_values(key, arrays[key], file)
     _check_indices(arrays, sizes, file)
     return {key: _converted(arrays[key]) for key in _LAYOUT}
@@ -91,6 +93,8 @@ def _damaged(file: Path, reason: str) -> AssetError:
 def _check_values(key: str, values: np.ndarray, file: Path) -> None:
     if (values.dtype.kind == "U") != (key in _TEXT):
         raise _damaged(file, f"{key} must be {'text' if key in _TEXT else 'numbers'}, not {values.dtype}")
+    if key in _WHOLE and values.dtype.kind not in "iu":
+        raise _damaged(file, f"{key} must be whole numbers, not {values.dtype}")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise _damaged(file, f"{key} must be finite numbers")
 

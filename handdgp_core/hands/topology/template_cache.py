@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from platformdirs import user_cache_path
 
 from handdgp_core.errors import OutputError
 from handdgp_core.files import whole_file
+from handdgp_core.plain_files import read_npz
 
 __all__ = ["content_key", "folder", "recall", "remember"]
 
@@ -46,11 +45,10 @@ def recall(key: str) -> dict[str, NDArray[Any]] | None:
     """The arrays kept under a key, or None."""
     file = folder() / f"{key}.npz"
     try:
-        with np.load(file) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        return read_npz(file)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError) as error:
         _log.warning("Building a template again: %s cannot be read (%s)", file, error)
         return None
 

@@ -24,6 +24,7 @@ from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.networks.guided_handdgp import make_network
 from handdgp_core.networks.handdgp import HandDGP
+from handdgp_core.plain_files import parse_json
 
 __all__ = ["load_network", "read_metadata", "save_network"]
 
@@ -122,8 +123,8 @@ def _check_format(metadata: dict[str, str], file: Path) -> None:
 
 def _config(metadata: dict[str, str], file: Path) -> NetworkConfig:
     try:
-        return parse(NetworkConfig, json.loads(metadata.get("config", "")), WeightsError)
-    except json.JSONDecodeError as error:
+        return parse(NetworkConfig, parse_json(metadata.get("config", "")), WeightsError)
+    except ValueError as error:
         raise _wrong(file, f"its config is not readable ({error})") from error
     except WeightsError as error:
         raise _wrong(file, f"its config makes no sense ({error.message})") from error

@@ -1,0 +1,358 @@
+"""Every loader of a file that somebody else may have made: how to make a good one, and how to read it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Load = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Loader:
+    """One door.
+
+    Attributes:
+        file: name of the file that is damaged, in a folder of its own.
+        make: writes that file, and what belongs to it, into the folder; a number chooses among several.
+        load: reads it, given the file.
+    """
+
+    file: str
+    make: Callable[[Path, int], None]
+    load: Load
+
+
+def _pickle(folder: Path, number: int) -> None:
+    rng = np.random.default_rng(number)
+    content: Any = {
+        "numbers": rng.normal(size=(4, 3)),
+        "faces": np.arange(6, dtype=np.uint32).reshape(2, 3),
+        "list": [np.float32(1), 2, "text", None, b"bytes", (1.5, -(2**70))],
+    }
+    (folder / "m.pkl").write_bytes(pickle.dumps(content, number % 6))
+
+
+def _model(folder: Path, number: int) -> None:
+    from tests.hands.model_files import linear_model, write_old_model
+
+    write_old_model(folder / "m.pkl", linear_model(20, 3, number), number % 3)
+
+
+def _load_pickle(file: Path) -> object:
+    from handdgp_core.hands.licensed.restricted_pickle import read_pickle
+
+    return read_pickle(file, "a model", "Get it again.")
+
+
+def _load_model(file: Path) -> object:
+    from handdgp_core.hands.licensed.linear_model_file import read_linear_model
+
+    return read_linear_model(file, "a model", "Get it again.")
+
+
+def _checkpoint(folder: Path, number: int) -> None:
+    import torch
+
+    tensors = {"model.a": torch.arange(12.0).reshape(3, 4), "model.b": torch.ones(2, 2, dtype=torch.float16)}
+    content = {"state_dict": tensors, "epoch": 3, "settings": {"rate": 0.1, "where": Path("x")}}
+    torch.save(content, folder / "c.ckpt", _use_new_zipfile_serialization=number % 2 == 0)
+
+
+def _load_checkpoint(file: Path) -> object:
+    from handdgp_core.networks.checkpoints.foreign_weights import read_state_dict
+
+    return read_state_dict(file, "Get it again.")
+
+
+def _network(folder: Path, number: int) -> None:
+    from handdgp_core.config import parse
+    from handdgp_core.networks.checkpoints.weights import save_network
+    from handdgp_core.networks.config import NetworkConfig
+    from handdgp_core.networks.handdgp import HandDGP
+    from tests.meshes import small_template
+
+    sizes = {"backbone": "resnet18", "image_size": 32, "weight_latent": 8, "weight_widths": [8], "keypoint_widths": [8]}
+    template = small_template()
+    config = parse(NetworkConfig, {**sizes, "template": template.name, "mesh_widths": [8, 8, 4, 4]})
+    save_network(HandDGP(config, template), folder / "n.safetensors")
+
+
+def _load_network(file: Path) -> object:
+    from handdgp_core.networks.checkpoints.weights import load_network
+
+    return load_network(file)
+
+
+def _refiner(folder: Path, number: int) -> None:
+    from handdgp_core.networks.checkpoints.refiner_file import save_refiner
+    from handdgp_core.networks.pose_refiner import PoseRefiner
+
+    save_refiner(PoseRefiner(3, 2, 8), folder / "r.safetensors")
+
+
+def _load_refiner(file: Path) -> object:
+    from handdgp_core.networks.checkpoints.refiner_file import load_refiner
+
+    return load_refiner(file)
+
+
+def _open_hand(folder: Path, number: int) -> None:
+    from handdgp_core.hands.open_hand.open_hand import DEFAULT_PATH
+
+    (folder / "o.npz").write_bytes(Path(DEFAULT_PATH).read_bytes())
+
+
+def _load_open_hand(file: Path) -> object:
+    from handdgp_core.hands.open_hand.open_hand import OpenHand
+
+    hand = OpenHand.load(file)
+    return hand.forward(hand.neutral_pose())
+
+
+def _views(folder: Path, number: int) -> None:
+    from calib.profiles import ProfileStore, new_profile
+    from calib.views import View
+    from handdgp_core.geometry.camera import Camera
+
+    rng = np.random.default_rng(number)
+    views = [View(np.arange(5, dtype=np.int32), rng.random((5, 2)) * 400, (640, 480), f"{n}.png") for n in range(3)]
+    from calib.boards import Board
+    from calib.profiles import CameraKey
+
+    key = CameraKey("usb-1", 640, 480, "MJPG", "A camera", 1.0, 3.0)
+    profile = new_profile(key, Camera.assumed(640, 480), Board.parse("charuco:10x7:26:19"), "Good", 0.5)
+    saved = ProfileStore(folder / "store").save(profile, views).folder
+    assert saved is not None
+    for part in saved.iterdir():
+        (folder / part.name).write_bytes(part.read_bytes())
+
+
+def _load_views(file: Path) -> object:
+    from calib.profiles import load_views
+
+    return load_views(file.parent)
+
+
+def _load_profile(file: Path) -> object:
+    from calib.profiles import load_profile
+
+    return load_profile(file.parent)
+
+
+def _people(folder: Path, number: int) -> None:
+    from calib.people import PeopleStore
+
+    store = PeopleStore(folder / "people.json")
+    store.save("Ada", 181.0, 2.0, "board")
+    store.save("Zoë", 170.5, 3.0, "ruler")
+
+
+def _load_people(file: Path) -> object:
+    from calib.people import PeopleStore
+
+    return PeopleStore(file).people()
+
+
+def _annotations(folder: Path, number: int) -> None:
+    np.savez(
+        folder / "annotations.npz",
+        image=np.array(["a.png", "b.png"]),
+        intrinsics=np.repeat(np.array([[[60.0, 0, 24], [0, 60, 20], [0, 0, 1]]]), 2, axis=0),
+        keypoints_m=np.random.default_rng(number).normal(size=(2, 21, 3)),
+        handedness=np.array(["left", "right"]),
+    )
+
+
+def _load_annotations(file: Path) -> object:
+    from handdgp_core.sources.annotations import load_annotations
+
+    return load_annotations(file)
+
+
+def _truth(folder: Path, number: int) -> None:
+    rng = np.random.default_rng(number)
+    np.savez(
+        folder / "truth.npz",
+        size=np.array([48, 40]),
+        matrix=np.array([[60.0, 0, 24], [0, 60, 20], [0, 0, 1]]),
+        distortion=np.zeros(5),
+        frame_index=np.arange(2),
+        handedness=np.array(["left", "right"]),
+        keypoints_m=rng.normal(size=(2, 21, 3)),
+        root_m=rng.normal(size=(2, 3)),
+        fully_visible=np.ones(2, bool),
+    )
+
+
+def _load_truth(file: Path) -> object:
+    from handdgp_core.sources.demo import load_truth
+
+    return load_truth(file.parent)
+
+
+def _shards(folder: Path, number: int) -> None:
+    from handdgp_core.datasets.sample import LabelledHand
+    from handdgp_core.datasets.shards import ShardInfo, ShardWriter
+
+    rng = np.random.default_rng(number)
+    matrix = np.array([[60.0, 0, 24], [0, 60, 20], [0, 0, 1]])
+    hands = [
+        LabelledHand(
+            np.full((40, 48, 3), 9 * n, np.uint8), matrix, rng.normal(0, 0.04, (21, 3)), rng.normal(0, 0.08, (9, 3))
+        )
+        for n in range(3)
+    ]
+    ShardWriter(folder, ShardInfo(vertices=9, origin="a test")).write(0, iter(hands))
+
+
+def _load_shards(file: Path) -> object:
+    from handdgp_core.datasets.shards import Shards
+
+    shards = Shards(file.parent)
+    return [shards[number] for number in range(min(len(shards), 20))]
+
+
+def _settings(folder: Path, number: int) -> None:
+    from app.settings import Settings, save_settings
+
+    save_settings(Settings(recent_sources=("a.mp4", "demo"), person="Zoë"), folder / "settings.json")
+
+
+def _load_settings(file: Path) -> object:
+    from app.settings import load_settings
+
+    settings, complaints = load_settings(file)
+    for complaint in complaints:
+        complaint.encode()
+    return settings
+
+
+def _training(folder: Path, number: int) -> None:
+    from handdgp_core.bundled import bundled
+
+    (folder / "c.yaml").write_bytes(bundled("configs/open.yaml" if number % 2 else "configs/tiny.yaml").read_bytes())
+
+
+def _load_training(file: Path) -> object:
+    from handdgp_core.training.config import load_config
+
+    return load_config(file)
+
+
+def _rows(folder: Path, number: int) -> None:
+    from handdgp_core.export import spool
+
+    row = np.zeros((), spool.row_type(5))
+    row["handedness"] = "right"
+    faces = spool.faces_record("right", np.array([[0, 1, 2]], np.int32))
+    rows = b"".join(spool.row_record(n, row, f"{n}.png", "") for n in range(3))
+    (folder / "rows.mcap").write_bytes(spool.HEAD + spool.rows_head(5) + faces + rows + spool.TAIL)
+
+
+def _load_rows(file: Path) -> object:
+    from handdgp_core.export import spool
+
+    return spool.finish(file, file.with_name("predictions.npz"))
+
+
+def _numbers(folder: Path, number: int) -> None:
+    values = np.random.default_rng(number).normal(size=(4, 3, 3)).round(5).tolist()
+    (folder / "training_K.json").write_text(json.dumps(values))
+
+
+def _load_numbers(file: Path) -> object:
+    from handdgp_core.datasets.files import DatasetError
+    from handdgp_core.datasets.number_lists import read_number_list
+
+    try:
+        return read_number_list(file, (3, 3))
+    except ValueError as error:  # which the data set turns into its own
+        raise DatasetError("It is damaged.") from error
+
+
+def _camera(folder: Path, number: int) -> None:
+    from handdgp_core.geometry.camera import Camera
+
+    Camera.assumed(640, 480, 60).save(folder / "camera.yaml")
+
+
+def _load_camera(file: Path) -> object:
+    from handdgp_core.geometry.camera import Camera
+
+    return Camera.load(file)
+
+
+def _picture(folder: Path, number: int) -> None:
+    import cv2
+
+    image = np.random.default_rng(number).integers(0, 255, (24, 32, 3), np.uint8)
+    name = "a.png" if number % 2 else "a.jpg"
+    (folder / "a.png").write_bytes(cv2.imencode(name[1:], image)[1].tobytes())
+
+
+def _load_picture(file: Path) -> object:
+    from handdgp_core.sources.images import read_image
+
+    return read_image(file)
+
+
+def _session(folder: Path, number: int) -> None:
+    from handdgp_core.geometry.camera import Camera
+    from handdgp_core.sessions import SessionInfo, SessionWriter
+    from handdgp_core.types import Frame
+
+    image = np.random.default_rng(number).integers(0, 255, (12, 16, 3), np.uint8)
+    (folder / "take.mcap").unlink(missing_ok=True)
+    with SessionWriter(folder / "take.mcap", SessionInfo(source="a test")) as writer:
+        for index in range(4):
+            writer.add_frame(Frame(image, 33_000_000 * index, index), Camera.assumed(16, 12))
+
+
+def _load_session(file: Path) -> object:
+    from handdgp_core.sources.session import SessionSource
+
+    with SessionSource(file) as source:
+        return [source.read() for _ in range(4)]
+
+
+LOADERS: dict[str, Loader] = {
+    "pickle": Loader("m.pkl", _pickle, _load_pickle),
+    "model": Loader("m.pkl", _model, _load_model),
+    "checkpoint": Loader("c.ckpt", _checkpoint, _load_checkpoint),
+    "network": Loader("n.safetensors", _network, _load_network),
+    "refiner": Loader("r.safetensors", _refiner, _load_refiner),
+    "open hand": Loader("o.npz", _open_hand, _load_open_hand),
+    "profile": Loader("profile.json", _views, _load_profile),
+    "views": Loader("views.npz", _views, _load_views),
+    "people": Loader("people.json", _people, _load_people),
+    "annotations": Loader("annotations.npz", _annotations, _load_annotations),
+    "truth": Loader("truth.npz", _truth, _load_truth),
+    "shards": Loader("shards.json", _shards, _load_shards),
+    "shard": Loader("shard-00000.npy", _shards, _load_shards),
+    "shard pictures": Loader("shard-00000.jpgs", _shards, _load_shards),
+    "number list": Loader("training_K.json", _numbers, _load_numbers),
+    "settings": Loader("settings.json", _settings, _load_settings),
+    "training": Loader("c.yaml", _training, _load_training),
+    "rows": Loader("rows.mcap", _rows, _load_rows),
+    "camera": Loader("camera.yaml", _camera, _load_camera),
+    "picture": Loader("a.png", _picture, _load_picture),
+    "session": Loader("take.mcap", _session, _load_session),
+}
+
+
+def seeds(loader: Loader, folder: Path, count: int = 6) -> list[bytes]:
+    """Some good files; the folder then holds the parts that belong to the last one."""
+    made = []
+    for number in range(count):
+        random.seed(number)
+        loader.make(folder, number)
+        made.append((folder / loader.file).read_bytes())
+    return made
