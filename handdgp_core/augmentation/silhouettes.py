@@ -11,7 +11,7 @@ from handdgp_core.datasets.files import DatasetError
 from handdgp_core.datasets.sample import LabelledHand
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.sources.image_folder import read_image
+from handdgp_core.sources.images import read_image
 
 __all__ = ["silhouette"]
 
