@@ -55,6 +55,16 @@ class Notice:
     topic: str = ""
 
 
+# Below this part of a hand's square in the model's view its answer is not to be relied on.
+LEAST_IN_VIEW = 0.5
+IN_VIEW_HINT = "Move the hand away from the camera and towards the middle, or choose a model that follows the hand."
+
+
+def in_view_title(part: float) -> str:
+    """What is the matter with a hand of which the model sees little."""
+    return f"The model sees {100 * part:.0f} % of the hand."
+
+
 def notice_of_error(
     error: Exception, *, action: Action = Action.NONE, topic: str = "", details: str = "", log_path: Path | None = None
 ) -> Notice:

@@ -59,6 +59,8 @@ class Hand:
         distance_std: relative standard deviation of the distance that the solve's covariance does not hold: errors of
             the hand's size and 3D shape, as measured for the model, and of a focal length that is assumed. NaN where
             nobody has measured it.
+        in_view: part of the hand's square that the model was shown, 0 to 1. A model of a fixed focal length sees little
+            of a hand that is near or off the axis, and its answer is then worth little.
     """
 
     handedness: Handedness
@@ -75,6 +77,7 @@ class Hand:
     track_id: int = -1
     root_unmuted_m: Array | None = None
     distance_std: float = float("nan")
+    in_view: float = 1.0
 
     def covariance_at(self, point_m: Array) -> Array:
         """(3, 3) covariance of the hand's place, near a point (3,) of it: the solve's, and the model's where known.

@@ -31,7 +31,7 @@ from app.cli.options import (
 )
 from app.cli.source_losses import tell_losses, warn
 from app.environment import PROGRAM, version_of
-from app.notices import count_of
+from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
 from handdgp_core.errors import UsageError
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import locked_output, prepare_output, write_json
@@ -76,6 +76,7 @@ class RunCounts:
     frames_with_hands: int = 0
     hands: int = 0
     degenerate: int = 0
+    in_view: list[float] = field(default_factory=list)
     handedness: dict[str, int] = field(default_factory=lambda: {"left": 0, "right": 0})
     tracks: set[int] = field(default_factory=set)
     stage_ms: dict[str, list[float]] = field(default_factory=dict)
@@ -88,6 +89,7 @@ class RunCounts:
         self.first_camera = self.first_camera or camera
         for hand in hands:
             self.degenerate += hand.degenerate is not None
+            self.in_view.append(hand.in_view)
             self.handedness[hand.handedness] += 1
             self.tracks.add(hand.track_id)
         for stage, time_ms in stage_ms.items():
@@ -211,6 +213,10 @@ def _summary(
         "hands_by_handedness": counts.handedness,
         "tracks": len(counts.tracks),
         "degenerate_hands": counts.degenerate,
+        "hand_in_view": {
+            "mean": float(np.mean(counts.in_view)) if counts.in_view else None,
+            "hands_below_half": sum(part < LEAST_IN_VIEW for part in counts.in_view),
+        },
         "every": options.every,
         "limit": options.limit,
         "load_s": load_s,
@@ -247,6 +253,9 @@ def _tell(counts: RunCounts, summary: dict[str, object], source: Source, output:
         f"{count_of(counts.frames, 'frame')}, hands in {counts.frames_with_hands}, "
         f"{summary['frames_per_s']:.1f} frames/s; written to {output}"
     )
+    worst = min(counts.in_view, default=1.0)
+    if worst < LEAST_IN_VIEW:
+        console.print(f"{in_view_title(worst)} {IN_VIEW_HINT} See hand_in_view in summary.json.", markup=False)
     if isinstance(camera, dict) and camera["source"] == "assumed":
         console.print("The camera is not calibrated, so depth is a guess. Give --calibration FILE.")
     elif isinstance(camera, dict) and camera["scaled_from"] is not None:

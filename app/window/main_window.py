@@ -17,7 +17,7 @@ from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, RateMeter, Status
 from app.live.trust import hand_trust
-from app.notices import Action, Notice, Severity, notice_of_error
+from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, Action, Notice, Severity, in_view_title, notice_of_error
 from app.panels.camera import CameraPanel
 from app.panels.motion import MotionPanel
 from app.panels.notice_bar import NoticeBar
@@ -96,6 +96,7 @@ class MainWindow(QMainWindow):
         self._closed = False
         self._result: FrameResult | None = None
         self._problem = self._warning = ""
+        self._out_of_view = False
         self._count = 0
         self.stuck_threads: list[str] = []
         self.shown_rate = RateMeter()
@@ -239,6 +240,7 @@ class MainWindow(QMainWindow):
         if self._count % WEIGHTS_EVERY == 0 or self._controller.status.phase is not Phase.RUNNING:
             self._show_weights()
         self._tell_camera_problem(result)
+        self._tell_in_view(result)
         self.sessions.show_result(result)
 
     def _show_hand_size(self) -> None:
@@ -260,6 +262,17 @@ class MainWindow(QMainWindow):
             self.notices.remove("camera fit")
         else:
             self.notices.add(notice_of_error(result.problem, topic="camera fit"))
+
+    def _tell_in_view(self, result: FrameResult) -> None:
+        """A hand that is mostly outside of the model's view is reported as long as it is so."""
+        part = min((hand.in_view for hand in result.raw_hands), default=1.0)
+        if (part < LEAST_IN_VIEW) == self._out_of_view:
+            return
+        self._out_of_view = part < LEAST_IN_VIEW
+        if self._out_of_view:
+            self.notices.add(Notice(Severity.WARNING, in_view_title(part), IN_VIEW_HINT, topic="hand in view"))
+        else:
+            self.notices.remove("hand in view")
 
     def _on_status(self, status: Status) -> None:
         if status.phase is Phase.OPENING:

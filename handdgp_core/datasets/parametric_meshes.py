@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ def mano_mesh(folder: Path | None = None) -> MeshFromParameters:
     Raises:
         AssetError: the user's MANO file, or the package smplx, is missing.
     """
-    return _Mesh(mano_layer(folder, use_pca=False, flat_hand_mean=True, batch_size=1), "hand_pose")
+    with redirect_stdout(io.StringIO()):  # smplx prints how many shape coefficients a model of ten has
+        layer = mano_layer(folder, use_pca=False, flat_hand_mean=True, batch_size=1)
+    return _Mesh(layer, "hand_pose")
 
 
 def smpl_mesh(folder: Path | None = None) -> MeshFromParameters:
@@ -43,7 +47,9 @@ def smpl_mesh(folder: Path | None = None) -> MeshFromParameters:
         ) from error
     title = "SMPL's neutral body"
     model = read_linear_model(find_model_file(folder, body._NAMES, title, body._ORIGIN), title, body._ORIGIN)
-    return _Mesh(smplx.SMPL(str(model.file), data_struct=Struct(**model.content), batch_size=1), "body_pose")
+    with redirect_stdout(io.StringIO()):
+        layer = smplx.SMPL(str(model.file), data_struct=Struct(**model.content), batch_size=1)
+    return _Mesh(layer, "body_pose")
 
 
 class _Mesh:

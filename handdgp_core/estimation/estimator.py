@@ -309,6 +309,7 @@ class HandEstimator:
             distance_std=np.nan
             if error is None
             else float(np.hypot(error.relative(keypoints_m, way.camera, given_m is not None), size_std)),
+            in_view=way.hand_in_view,
         )
 
 

@@ -434,3 +434,12 @@ def test_a_chosen_folder_is_remembered(rig, monkeypatch: pytest.MonkeyPatch, tmp
     window.actions_by_name["export_folder"].trigger()
     window.export_mesh()
     rig.until(lambda: len(list((tmp_path / "new").glob("*.obj"))) == 1)
+
+
+def test_a_hand_outside_of_the_models_view_is_reported_as_long_as_it_is(rig) -> None:  # type: ignore[no-untyped-def]
+    window = _showing(rig)
+    rig.estimator.hands = [replace(hand(), in_view=0.12)]
+    rig.until(lambda: window.notices.notice is not None)
+    assert "12 %" in window.notices.notice.title
+    rig.estimator.hands = [hand()]
+    rig.until(lambda: window.notices.notice is None)

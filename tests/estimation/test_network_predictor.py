@@ -166,3 +166,14 @@ def test_a_body_is_no_hand() -> None:
     body = small_template(29)
     with pytest.raises(WeightsError, match="29"):
         NetworkPredictor(HandDGP(SMALL_NETWORK, body), torch.device("cpu"))
+
+
+def test_a_hand_that_is_mostly_outside_of_a_fixed_focal_length_says_so(network: HandDGP) -> None:
+    (whole,) = estimator(network).estimate(Frame(picture(), 0, 0), CAMERA)
+    assert whole.in_view == 1.0
+    long = RectificationConfig(policy="published", focal_px=4000.0)
+    config = SMALL_NETWORK.model_copy(update={"rectification": long})
+    near = estimator(CalmNetwork(config, small_template()))
+    near._tracker.update = lambda observations: {seen.track_id for seen in observations}  # type: ignore[method-assign]
+    (cut,) = near.estimate(Frame(picture(), 0, 0), CAMERA)
+    assert cut.in_view < 0.5
