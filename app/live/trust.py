@@ -57,7 +57,7 @@ def camera_trust(result: FrameResult, calibration: CalibrationInUse | None, now_
     own = result.frame.camera
     if own is not None and own.scaled_to(*camera.size) == camera:
         return Trust(
-            "Camera known by the source",
+            "Camera: known by the source",
             f"The source brings the intrinsics of its camera{f' ({own.name})' if own.name else ''}.",
         )
     name = _short((calibration.name if calibration else "") or camera.name or "this camera")

@@ -52,14 +52,10 @@ class CameraPanel(QWidget):
         over.setContentsMargins(10, 10, 10, 10)
         left = self._badges = QVBoxLayout()
         left.setSpacing(6)
-        for chip in (self.badge, self.hand_badge):
-            left.addWidget(chip, 0, Qt.AlignmentFlag.AlignLeft)
-        right = QVBoxLayout()
-        right.setSpacing(6)
-        for badge in (self.fps_badge, self.demo_badge):
-            right.addWidget(badge, 0, Qt.AlignmentFlag.AlignRight)
+        for badge in (self.badge, self.hand_badge, self.demo_badge):
+            left.addWidget(badge, 0, Qt.AlignmentFlag.AlignLeft)
         over.addLayout(left, 0, 0, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        over.addLayout(right, 0, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
+        over.addWidget(self.fps_badge, 0, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
         over.setRowStretch(1, 1)
         self._strip = QHBoxLayout()
         self._strip.setContentsMargins(8, 6, 8, 8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PyQt6.QtGui import QColor, QFont, QLinearGradient, QPainter, QPen
 
 from app.viewport import marks
@@ -25,10 +25,11 @@ def draw_overlay(painter: QPainter, request: RenderRequest, width: float, height
             _grid_labels(painter, request, theme, width, height)
         if options.axes and np.linalg.norm(request.orbit.eye_m()) > marks.FRUSTUM_DEPTH_M:
             _axis_labels(painter, request, theme, width, height)
+        plates: list[QRectF] = []
         for hand in scene.hands:
             if hand.distance_m is not None:
-                distance = f"{100 * hand.distance_m:.1f} cm"
-                _tag(painter, request, theme, hand.root_m, distance, theme.hand(hand.side), width, height)
+                distance = f"palm {100 * hand.distance_m:.1f} cm"
+                _tag(painter, request, theme, hand.root_m, distance, theme.hand(hand.side), width, height, plates)
         if options.skeleton and scene.hands:
             _legend(painter, theme, height)
     if scene.note or not scene.hands:
@@ -80,20 +81,37 @@ def _tag(
     colour: tuple[float, float, float],
     width: float,
     height: float,
+    plates: list[QRectF],
 ) -> None:
-    """A small plate beside a point of the scene."""
+    """A small plate beside a point of the scene: inside the view, and on none of the `plates`, which it joins."""
     pixels, depths = request.orbit.project(place_m, width, height)
     if depths[0] < 0.05:
         return
     font = _font(painter, 1, bold=True)
     painter.setFont(font)
     text_width = painter.fontMetrics().horizontalAdvance(text)
-    plate = QRectF(pixels[0, 0] + 16, pixels[0, 1] + 10, text_width + 16, painter.fontMetrics().height() + 6)
+    size = QSizeF(text_width + 16, painter.fontMetrics().height() + 6)
+    plate = free_place(QRectF(QPointF(pixels[0, 0] + 16, pixels[0, 1] + 10), size), plates, width, height)
+    plates.append(plate)
     painter.setPen(QPen(_colour(colour), 1.2))
     painter.setBrush(_colour(theme.background, 0.82))
     painter.drawRoundedRect(plate, 5, 5)
     painter.setPen(_ink(theme))
     painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def free_place(wanted: QRectF, taken: list[QRectF], width: float, height: float) -> QRectF:
+    """The place nearest to the wanted one, above or below it, that lies in the view and on nothing that is taken."""
+
+    def inside(place: QRectF) -> QRectF:
+        left = min(max(place.left(), _MARGIN), max(_MARGIN, width - _MARGIN - place.width()))
+        top = min(max(place.top(), _MARGIN), max(_MARGIN, height - _MARGIN - place.height()))
+        return QRectF(QPointF(left, top), place.size())
+
+    step = wanted.height() + 4
+    moves = [0.0, *(sign * step * count for count in range(1, len(taken) + 2) for sign in (1, -1))]
+    places = [inside(wanted.translated(0, move)) for move in moves]
+    return next((place for place in places if not any(place.intersects(other) for other in taken)), places[0])
 
 
 def _legend(painter: QPainter, theme: Theme, height: float) -> None:

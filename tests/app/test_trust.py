@@ -62,7 +62,7 @@ def test_the_chip_of_an_assumed_camera_says_how_wrong_distances_may_be() -> None
 
 def test_a_source_that_knows_its_camera_says_so() -> None:
     shown = result(frame=with_camera(frame(camera=LONG), LONG))
-    assert camera_trust(shown, CalibrationInUse("other")).text == "Camera known by the source"
+    assert camera_trust(shown, CalibrationInUse("other")).text == "Camera: known by the source"
     overridden = result(frame=with_camera(frame(camera=LONG), WIDE))
     assert camera_trust(overridden, CalibrationInUse("other.yaml")).text == "Calibrated: other.yaml"
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, QPointF, Qt
+from PyQt6.QtCore import QPoint, QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QImage, QPalette, QWheelEvent
 
 from app.viewport import backends
 from app.viewport.orbit import HOME, VIEW_NAMES
+from app.viewport.overlay import free_place
 from app.viewport.protocol import SceneState, ViewOptions
 from app.viewport.supervisor import RenderSupervisor, Rung
 from app.viewport.widget import ViewportWidget
@@ -235,3 +236,13 @@ def test_open_gl_that_does_not_work_ends_with_the_painter(make_widget, scene, qt
     qtbot.waitUntil(lambda: "basic renderer" in widget.status, timeout=WAIT_MS)
     assert "install" in widget.status
     assert has_hand(widget, scene)
+
+
+def test_labels_never_overlap_and_never_leave_the_view():
+    taken: list[QRectF] = []
+    for _ in range(4):
+        place = free_place(QRectF(390, 290, 90, 24), taken, 400, 300)
+        assert QRectF(0, 0, 400, 300).contains(place)
+        assert not any(place.intersects(other) for other in taken)
+        taken.append(place)
+    assert free_place(QRectF(50, 50, 90, 24), [], 400, 300) == QRectF(50, 50, 90, 24)
