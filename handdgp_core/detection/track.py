@@ -61,6 +61,7 @@ class Track:
         score: of the latest view: the network's presence, or the detector's score.
         keypoints_px: (21, 2) latest image keypoints.
         votes: summed log-odds of "right".
+        began_ns: when it was found first.
         confirmed_ns: when a detector or a presence score last said that this is a hand.
         accepted_ns: when the network last saw it; None before the first time.
     """
@@ -70,19 +71,22 @@ class Track:
     score: float
     keypoints_px: Array
     votes: float
+    began_ns: int
     confirmed_ns: int
     accepted_ns: int | None = None
     state: TrackState = TrackState.FOLLOWED
 
     @classmethod
-    def begin(cls, track_id: int, detection: Detection, stamp_ns: int) -> Track:
-        """A new track on a detection."""
+    def begin(cls, track_id: int, detection: Detection, stamp_ns: int, votes: float = 0.0) -> Track:
+        """A new track on a detection; `votes` are those of a hand that it very likely is."""
+        votes += _vote(right_score(detection))
         return cls(
             track_id=track_id,
-            handedness=detection.handedness,
+            handedness="right" if votes > 0 or (votes == 0 and detection.handedness == "right") else "left",
             score=detection.score,
             keypoints_px=detection.keypoints_px,
-            votes=_vote(right_score(detection)),
+            votes=votes,
+            began_ns=stamp_ns,
             confirmed_ns=stamp_ns,
         )
 
@@ -126,6 +130,16 @@ class Track:
     def outvoted(self) -> bool:
         """Whether the views speak clearly for the other hand."""
         return self.votes * (1 if self.handedness == "right" else -1) < -VOTES_TO_TURN
+
+    @property
+    def misnamed(self) -> bool:
+        """Whether the votes speak for the other hand at all."""
+        return self.votes * (1 if self.handedness == "right" else -1) < 0
+
+    def inherit(self, lost: Track) -> None:
+        """Take over the votes of a hand that this one very likely is."""
+        self.votes = max(-LARGEST_SUM, min(LARGEST_SUM, self.votes + lost.votes))
+        lost.votes = 0.0
 
     def turn(self, track_id: int) -> None:
         """Go on as the other hand, under a new number."""

@@ -19,6 +19,8 @@ Policy
   `look_again_max_s` while nothing new turns up. With all hands followed and none doubtful it never runs.
 - A detection at a followed hand's place is that hand and starts no second track. Of two tracks that end up on one hand
   the older one stays.
+- A new hand begins with the votes on handedness of the hand that was lost nearest to it less than `side_memory_s` ago:
+  it is most often the same one, and the other one outvotes them soon.
 - Handedness is voted over time with a hysteresis and is constant for a number: when the votes turn against it, the hand
   goes on as the other one under a new number, and the image is searched.
 - When time runs backwards or jumps by more than `seek_s` (a seek, another recording), or the image's size changes, all
@@ -49,6 +51,8 @@ NANOSECONDS = 1_000_000_000
 # How far a detection may lie from where the hand was, in `keypoint_distance`.
 DOUBTFUL_REACH = 1.0
 LOST_REACH = 2.0
+# A second look may see a known hand quite differently; only what lies a hand away is another one.
+LOOK_REACH = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class TrackerOptions:
         idle_search_s: ... to one in this time.
         second_look_s: least time from one second look to the next.
         remember_s: how long a lost hand keeps its number.
+        side_memory_s: how long the votes of a hand that was forgotten are there for a new one.
         confirm_s: a hand whose network gives no presence is looked for this often.
         seek_s: a step in time longer than this, or backwards, starts afresh.
         least_visible: share of the crop (0 to 1) that must lie inside the image.
@@ -81,6 +86,7 @@ class TrackerOptions:
     idle_search_s: float = 0.1
     second_look_s: float = 0.2
     remember_s: float = 0.5
+    side_memory_s: float = 5.0
     confirm_s: float = 1.0
     seek_s: float = 1.0
     least_visible: float = 0.25
@@ -135,6 +141,7 @@ class HandTracker:
     def reset(self) -> None:
         """Forget every hand, as for another source or an unrelated image. Numbers are not used again."""
         self._tracks: list[Track] = []
+        self._past: list[Track] = []  # forgotten hands whose votes on handedness still count
         self._now_ns: int | None = None
         self._size = (0, 0)  # width, height
         self._searched_ns: int | None = None
@@ -265,7 +272,7 @@ class HandTracker:
         places = [
             look_at_place(track.crop(self.options.crop_factor), *self._size)
             for track in self._tracks
-            if track.state is TrackState.DOUBTFUL and not _reached(track, detections, DOUBTFUL_REACH)
+            if track.state is TrackState.DOUBTFUL and not _near(track.keypoints_px, detections, DOUBTFUL_REACH)
         ]
         return [look for look in places if look is not None]
 
@@ -288,11 +295,10 @@ class HandTracker:
         return len(followed) + len(new) < self.options.max_hands
 
     def _look(self, image: NDArray[np.uint8], look: Look, detections: list[Detection]) -> None:
-        """Add what a second look finds beside `detections`."""
+        """Add what a second look finds well away from `detections` and from the hands that are followed."""
         self.cost.looks += 1
         for found in self._finder.find(image, look):
-            apart = (keypoint_distance(found.keypoints_px, other.keypoints_px) for other in detections)
-            if all(distance >= self.options.same_detection for distance in apart):
+            if not _near(found.keypoints_px, [*detections, *self._followed()], LOOK_REACH):
                 detections.append(found)
 
     def _reconcile(self, detections: Sequence[Detection], stamp_ns: int) -> None:
@@ -304,9 +310,12 @@ class HandTracker:
             detection = _take(free, track, DOUBTFUL_REACH)
             if detection is None:
                 track.state = TrackState.LOST
+                self._hand_over_votes(track)
             else:
                 track.renew(detection, stamp_ns)
-        self._forget([track for track in self._lost() if not self._remembers(track, stamp_ns)])
+        gone = [track for track in self._lost() if not self._remembers(track, stamp_ns)]
+        self._forget(gone)
+        self._past = [track for track in self._past + gone if self._votes_count(track, stamp_ns)]
         for track in self._lost():
             detection = _take(free, track, LOST_REACH, same_handedness=True)
             if detection is not None and len(self._followed()) < self.options.max_hands:
@@ -314,14 +323,37 @@ class HandTracker:
         for detection in free:
             self._begin(detection, stamp_ns)
 
+    def _hand_over_votes(self, lost: Track) -> None:
+        """A hand that jumped is found as a new one before the old place is given up: its votes go with it."""
+        heirs = [
+            track for track in self._followed() if lost.accepted_ns is not None and track.began_ns > lost.accepted_ns
+        ]
+        if not heirs:
+            return
+        heir = min(heirs, key=lambda track: keypoint_distance(track.keypoints_px, lost.keypoints_px))
+        heir.inherit(lost)
+        if heir.misnamed:
+            heir.turn(self._new_id())
+
     def _begin(self, detection: Detection, stamp_ns: int) -> None:
         followed = self._followed()
         known = _near(detection.keypoints_px, followed, self.options.same_detection)
         if not known and len(followed) < self.options.max_hands:
-            self._tracks.append(Track.begin(self._new_id(), detection, stamp_ns))
+            self._tracks.append(Track.begin(self._new_id(), detection, stamp_ns, self._past_votes(detection)))
+
+    def _past_votes(self, detection: Detection) -> float:
+        """Take the votes of the hand that was lost nearest to a new one."""
+        if not self._past:
+            return 0.0
+        nearest = min(self._past, key=lambda track: keypoint_distance(detection.keypoints_px, track.keypoints_px))
+        self._past.remove(nearest)
+        return nearest.votes
 
     def _lost(self) -> list[Track]:
         return [track for track in self._tracks if track.state is TrackState.LOST]
+
+    def _votes_count(self, track: Track, stamp_ns: int) -> bool:
+        return _seconds(track.accepted_ns, stamp_ns) <= self.options.side_memory_s
 
     def _remembers(self, track: Track, stamp_ns: int) -> bool:
         return _seconds(track.accepted_ns, stamp_ns) <= self.options.remember_s
@@ -332,12 +364,8 @@ def _seconds(from_ns: int | None, to_ns: int) -> float:
     return math.inf if from_ns is None else (to_ns - from_ns) / NANOSECONDS
 
 
-def _near(keypoints_px: NDArray[np.float64], tracks: Iterable[Track], reach: float) -> bool:
-    return any(keypoint_distance(keypoints_px, track.keypoints_px) < reach for track in tracks)
-
-
-def _reached(track: Track, detections: Sequence[Detection], reach: float) -> bool:
-    return any(keypoint_distance(found.keypoints_px, track.keypoints_px) < reach for found in detections)
+def _near(keypoints_px: NDArray[np.float64], hands: Iterable[Track | Detection], reach: float) -> bool:
+    return any(keypoint_distance(keypoints_px, hand.keypoints_px) < reach for hand in hands)
 
 
 def _take(free: list[Detection], track: Track, reach: float, same_handedness: bool = False) -> Detection | None:

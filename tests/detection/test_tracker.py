@@ -78,6 +78,10 @@ class Scene:
         )
         return crops
 
+    def look_until_found(self) -> list[HandCrop]:
+        """Frames go by until a search finds something: with no hand it does not run in every one."""
+        return next(crops for crops in (self.look() for _ in range(9)) if crops)
+
     def steps(self, count: int, **how: object) -> None:
         for _ in range(count):
             self.step(**how)
@@ -300,6 +304,70 @@ def test_with_no_hand_the_search_slows_down() -> None:
     assert scene.finder.runs == 30
     scene.steps(300)
     assert scene.finder.runs - 30 == pytest.approx(100, abs=25)
+
+
+def test_a_hand_that_comes_back_later_keeps_its_side_until_clearly_outvoted() -> None:
+    scene = Scene(detection(300))
+    scene.steps(10, right=0.99)
+    scene.finder.hands = ()
+    scene.step(presence=0.0)
+    scene.steps(30)  # one second: its number is forgotten
+    scene.finder.hands = (detection(420, "left"),)
+    (crop,) = scene.look_until_found()
+    assert (crop.track_id, crop.handedness) == (1, "right")
+    crops = [scene.step(at=hand_at(420), right=0.01) for _ in range(10)]
+    assert crops[-1][0].handedness == "left"
+
+
+def test_a_hand_that_jumps_to_where_it_looks_like_the_other_one_keeps_its_side() -> None:
+    scene = Scene(detection(150), max_hands=2)
+    scene.steps(10, right=0.99)
+    scene.finder.hands = (detection(450, "left"),)
+    for _ in range(60):  # the next search comes while the old place is still followed
+        crops = scene.look()
+        far = [crop for crop in crops if crop.center_px[0] > 300]
+        scene.tracker.update(
+            Observation(
+                c.track_id,
+                hand_at(450 if c in far else 150),
+                0.99 if c in far or not far else 0.0,
+                0.5 if far else 0.99,
+            )
+            for c in crops
+        )
+    assert [crop.handedness for crop in scene.look()] == ["right"]
+
+
+def test_after_long_a_hand_is_what_the_detector_says() -> None:
+    scene = Scene(detection(300), side_memory_s=2.0)
+    scene.steps(10, right=0.99)
+    scene.finder.hands = ()
+    scene.step(presence=0.0)
+    scene.steps(75)
+    scene.finder.hands = (detection(300, "left"),)
+    assert scene.look_until_found()[0].handedness == "left"
+
+
+def test_of_two_hands_that_come_back_each_has_the_side_of_the_nearest() -> None:
+    scene = Scene(detection(150), detection(450, "left"), max_hands=2)
+    for _ in range(10):
+        crops = scene.look()
+        scene.tracker.update(
+            Observation(c.track_id, hand_at(c.center_px[0]), 0.99, 0.99 * (c.handedness == "right")) for c in crops
+        )
+    scene.finder.hands = ()
+    scene.step(presence=0.0)
+    scene.steps(30)
+    scene.finder.hands = (detection(440, "right", 0.6), detection(160, "left", 0.6))
+    crops = scene.look_until_found()
+    assert {round(crop.center_px[0], -2): crop.handedness for crop in crops} == {200: "right", 400: "left"}
+
+
+def test_a_second_look_makes_no_second_hand_of_a_followed_one() -> None:
+    scene = Scene(detection(300), max_hands=2)
+    scene.finder.hidden = (detection(335, "left"),)  # the same hand, seen otherwise
+    scene.steps(120)
+    assert ids(scene.step()) == [0]
 
 
 def test_a_first_image_gets_every_second_look_until_one_finds_a_hand() -> None:
