@@ -36,6 +36,7 @@ COMMANDS = {
     "bench": "Measure this machine.",
     "synth": "Render labelled images of hands for training.",
     "train": "Train a network.",
+    "ablation": "Train and evaluate the rows of a table of networks.",
     "import-weights": "Turn the published checkpoint into a file for --model.",
     "doctor": "Check what the program needs here.",
 }

@@ -237,12 +237,17 @@ class TeacherConfig(Config):
 class TrainingConfig(Config):
     """A whole run. Everything that a run depends on, but for the data itself.
 
+    Attributes:
+        start: file of a network to go on from, weights and template; empty for a new one. `network` must describe it,
+            but for its rectification, its solve and its template's name, which a fine-tuning may change.
+
     Raises:
         UsageError: a value that makes no sense.
     """
 
     name: str
     seed: NonNegativeInt = 0
+    start: str = ""
     network: NetworkConfig = NetworkConfig()
     data: DataConfig = DataConfig()
     teacher: TeacherConfig = TeacherConfig()

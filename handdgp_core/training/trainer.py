@@ -18,6 +18,7 @@ from handdgp_core.augmentation import render_views
 from handdgp_core.datasets.registry import open_template
 from handdgp_core.errors import UsageError
 from handdgp_core.files import write_text
+from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
 from handdgp_core.training.checkpoints import LAST, NetworkExport, PredictionPictures, ResumePoints
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
@@ -80,8 +81,8 @@ def train(
     folder = config.run_folder
     checkpoint = _checkpoint(folder, resume)
     seed_everything(config.seed, verbose=False)
-    template = open_template(config.network.template, config.data.model_folder)
-    network = make_network(config.network, template)
+    network = _network(config)
+    template = network.template
     distilled = bool(config.teacher.weights)
     loaders = data or (DistillationData(config, template, loading) if distilled else HandData(config, template))
     draws = data is None and not distilled
@@ -95,6 +96,30 @@ def train(
     trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     errors = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
     return RunResult(folder, trainer.global_step, module.curriculum.state.finished, errors)
+
+
+_FREE = ("rectification", "positioning", "template", "pretrained")  # what a fine-tuning may change
+
+
+def _network(config: TrainingConfig) -> HandDGP:
+    """A new network, or the one to start from.
+
+    Raises:
+        UsageError: the network to start from is another one than the configuration describes.
+        AssetError, WeightsError: a licensed model or the file is missing or damaged.
+    """
+    if not config.start:
+        return make_network(config.network, open_template(config.network.template, config.data.model_folder))
+    network = load_network(Path(config.start).expanduser())
+    before, now = network.config.to_plain(), config.network.to_plain()
+    other = [f"{key} is {before[key]}" for key in before if key not in _FREE and before[key] != now[key]]
+    if other:
+        raise UsageError(
+            f"network: {config.start} is not the network that is described: its {', its '.join(other)}.",
+            hint="Give these values in the configuration.",
+        )
+    network.config = config.network.model_copy(update={"template": network.config.template})
+    return network.train()
 
 
 def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), progress: bool = True) -> Trainer:
@@ -138,20 +163,13 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
     )
 
 
-_NOISE = ("Tip:", "`weights_only` was not set")
-
-
 def quieten() -> None:
-    """Keeps Lightning's advertisements for other packages, and a note on every file it writes, off the screen."""
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
+    """Lightning's warnings come once, by the program's own way; its advertisements and notes on every file do not."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logger = logging.getLogger(name)
-        if _is_news not in logger.filters:
-            logger.addFilter(_is_news)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    message = record.getMessage()
-    return not any(noise in message for noise in _NOISE)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.WARNING)
 
 
 def _checkpoint(folder: Path, resume: bool) -> Path | None:

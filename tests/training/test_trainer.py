@@ -16,7 +16,7 @@ from handdgp_core.errors import UsageError
 from handdgp_core.networks import load_network
 from handdgp_core.training.config import TrainingConfig, load_config
 from handdgp_core.training.divergence import TrainingDiverged
-from handdgp_core.training.trainer import RunResult, train
+from handdgp_core.training.trainer import RunResult, quieten, train
 from tests.training.rendered_hands import RenderedData, RenderedHands
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
@@ -243,3 +243,37 @@ def test_an_epoch_of_singular_systems_is_reported(
     reported = [record.getMessage() for record in caplog.records if "camera-space gradient" in record.getMessage()]
     assert len(reported) == singular
     assert not singular or "100%" in reported[0]
+
+
+def test_a_warning_of_lightnings_is_shown_once(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import lightning.pytorch.trainer.connectors.checkpoint_connector as connector
+
+    quieten()
+    connector.log.info("a note on a file")
+    connector.log.warning("a warning")
+    assert [record.getMessage() for record in caplog.records] == ["a warning"]
+    assert not "".join(capfd.readouterr())  # nothing beside what the program's own handlers show
+
+
+class First(Callback):
+    """Notes the weights that a run begins with."""
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        self.weights = {name: value.clone() for name, value in module.network.state_dict().items()}
+        self.policy = module.network.config.rectification.policy
+
+
+def test_a_run_starts_from_a_network_that_is_there(
+    hands: RenderedHands, unbroken: tuple[Path, dict[int, float], RunResult], tmp_path: Path
+) -> None:
+    file, first = unbroken[0] / "last.safetensors", First()
+    short = [f"start={file}", "curriculum.relative.epochs=0", "curriculum.all.epochs=1"]
+    result = _run(_config(tmp_path, *short, "network.rectification.policy=none"), hands, first)
+    assert result.finished and first.policy == "none"
+    for name, value in load_network(file).state_dict().items():
+        torch.testing.assert_close(first.weights[name], value)
+    assert load_network(result.folder / "last.safetensors").config.rectification.policy == "none"
+    with pytest.raises(UsageError, match="weight_latent is 64"):
+        _run(_config(tmp_path, *short, "name=other", "network.weight_latent=32"), hands)
