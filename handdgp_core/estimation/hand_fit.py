@@ -35,15 +35,16 @@ class FitSettings:
         pixel_std: 2D landmarks, crop pixels, per axis.
         depth_std_px: the landmarks' depths, crop pixels.
         log_scale_std: size of hands about the mean of the model, where no length is given.
-        first_iterations, iterations: steps for a hand that is new, and for one that is followed.
+        iterations: most steps.
+        tolerance: a step that lowers the cost by less than this share of it is the last one.
     """
 
     world_std_m: tuple[float, float, float] = (0.045, 0.045, 0.045)
     pixel_std: float = 2.0
     depth_std_px: float = 10.0
     log_scale_std: float = 0.06
-    first_iterations: int = 12
-    iterations: int = 4
+    iterations: int = 12
+    tolerance: float = 0.01
 
 
 class FittedPose(NamedTuple):
@@ -151,18 +152,26 @@ class HandFitter:
             Poses; the cost never exceeds that of the start.
         """
         pose = self.start(observation) if start is None else self.place(start, observation)
-        iterations = self.settings.first_iterations if start is None else self.settings.iterations
         damping = np.full(len(observation.world_m), 1e-3)
+        done = np.zeros(len(damping), dtype=bool)  # each hand stops by itself, so that a batch changes nothing
         residual, jacobian = self._linearise(pose, observation)
-        for _ in range(iterations):
+        for _ in range(self.settings.iterations):
             trial = _step(pose, _solve(residual, jacobian, damping))
             trial_residual, trial_jacobian = self._linearise(trial, observation)
-            better = (trial_residual**2).sum(-1) <= (residual**2).sum(-1)
+            cost, trial_cost = (residual**2).sum(-1), (trial_residual**2).sum(-1)
+            better = (trial_cost <= cost) & ~done
             damping = np.where(better, damping * 0.3, damping * 10.0)
             pose = FittedPose(*(_where(better, new, old) for new, old in zip(trial, pose, strict=True)))
             residual = _where(better, trial_residual, residual)
             jacobian = _where(better, trial_jacobian, jacobian)
+            done |= better & (cost - trial_cost < self.settings.tolerance * cost)
+            if done.all():
+                break
         return pose
+
+    def cost(self, pose: FittedPose, observation: Observation) -> Array:
+        """(H,) what `fit` makes small: the sum of all squared residuals."""
+        return np.asarray((self._linearise(pose, observation)[0] ** 2).sum(axis=-1))
 
     def _linearise(self, pose: FittedPose, observation: Observation) -> tuple[Array, Array]:
         """Whitened residuals (H, R) and their derivatives (H, R, P), P = 6 + D + S + 1."""

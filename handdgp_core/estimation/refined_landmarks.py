@@ -78,7 +78,7 @@ class RefinedPredictor(LandmarksPredictor):
 
 def teacher_fitter(hand: OpenHand) -> HandFitter:
     """The fit that refiners were trained on: close to the 3D landmarks, at their size, without their depths."""
-    return HandFitter(hand, FitSettings(world_std_m=(0.006, 0.006, 0.010), pixel_std=3.0))
+    return HandFitter(hand, FitSettings(world_std_m=(0.006, 0.006, 0.010), pixel_std=3.0, tolerance=0.0))
 
 
 def teacher_fit(landmarks: Landmarks, matrices: Array, fitter: HandFitter) -> tuple[Observation, FittedPose]:

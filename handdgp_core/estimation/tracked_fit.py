@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,18 @@ from handdgp_core.hands.open_hand.open_hand import OpenHand
 __all__ = ["HALF_WEIGHT_PX", "TrackedFitter"]
 
 _FORGET_AFTER_NS = 500_000_000
+# A fit that costs so many times what the last frame's did may sit in a wrong minimum: a fresh one is tried beside it.
+_SUSPECT = 1.5
 # A keypoint whose 2D landmark lies this far (crop pixels) from the fitted hand gets half the weight.
 HALF_WEIGHT_PX = 8.0
+
+
+class _Known(NamedTuple):
+    """The last fit of a hand (H = 1), what it cost, and when that was."""
+
+    pose: FittedPose
+    cost: float
+    stamp_ns: int
 
 
 class TrackedFitter:
@@ -29,7 +40,7 @@ class TrackedFitter:
     def __init__(self, hand: OpenHand, settings: FitSettings | None = None) -> None:
         self._hand = hand
         self._fitter = HandFitter(hand, settings)
-        self._known: dict[int, tuple[FittedPose, int]] = {}  # track: last pose, stamp
+        self._known: dict[int, _Known] = {}  # by track
 
     def fit(self, observation: Observation, track_ids: Sequence[int], stamp_ns: int) -> FittedPose:
         """Poses of H hands.
@@ -40,13 +51,11 @@ class TrackedFitter:
             stamp_ns: of the frame. Poses older than half a second, or of the same frame or a later one, do not count.
         """
         starts = [self._recall(track, stamp_ns) for track in track_ids]
-        known = [pose for pose in starts if pose is not None]
-        if len(known) == len(starts):
-            pose = self._fitter.fit(observation, stack(known))
-        else:
-            pose = stack([self._fitter.fit(observation.at(index), start) for index, start in enumerate(starts)])
-        self._known = {track: (pose.at(index), stamp_ns) for index, track in enumerate(track_ids) if track >= 0}
-        return pose
+        found = [self._fit(observation.at(index), start) for index, start in enumerate(starts)]
+        self._known = {
+            track: _Known(*fitted, stamp_ns) for track, fitted in zip(track_ids, found, strict=True) if track >= 0
+        }
+        return stack([pose for pose, _ in found])
 
     def predict(
         self,
@@ -77,9 +86,22 @@ class TrackedFitter:
         assert isinstance(memory, dict)
         self._known = memory
 
-    def _recall(self, track: int, stamp_ns: int) -> FittedPose | None:
-        pose, then_ns = self._known.get(track, (None, 0))
-        return pose if 0 < stamp_ns - then_ns <= _FORGET_AFTER_NS else None
+    def _fit(self, observation: Observation, last: _Known | None) -> tuple[FittedPose, float]:
+        """The pose of one hand, and its cost."""
+        if last is None:
+            return self._fit_from(observation, None)
+        found = self._fit_from(observation, last.pose)
+        if found[1] <= _SUSPECT * last.cost:
+            return found
+        return min(found, self._fit_from(observation, None), key=lambda fitted: fitted[1])
+
+    def _fit_from(self, observation: Observation, start: FittedPose | None) -> tuple[FittedPose, float]:
+        pose = self._fitter.fit(observation, start)
+        return pose, float(self._fitter.cost(pose, observation)[0])
+
+    def _recall(self, track: int, stamp_ns: int) -> _Known | None:
+        known = self._known.get(track)
+        return known if known is not None and 0 < stamp_ns - known.stamp_ns <= _FORGET_AFTER_NS else None
 
 
 def _agreement(points_m: Array, observation: Observation) -> Array:

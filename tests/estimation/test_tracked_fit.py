@@ -22,9 +22,24 @@ def frames(hand: OpenHand) -> tuple[Observation, Observation]:
 def test_a_hand_that_is_followed_starts_from_its_last_pose(step_ns: int) -> None:
     hand = OpenHand.load()
     fitter, single = TrackedFitter(hand), HandFitter(hand)
-    first, second = frames(hand)
+    first, _ = frames(hand)
     pose = fitter.fit(first, [3], 1_000)
-    np.testing.assert_array_equal(fitter.fit(second, [3], 1_000 + step_ns).dof_rad, single.fit(second, pose).dof_rad)
+    near = first._replace(pixels=first.pixels + 1.0)
+    np.testing.assert_array_equal(fitter.fit(near, [3], 1_000 + step_ns).dof_rad, single.fit(near, pose).dof_rad)
+
+
+def test_a_fit_that_costs_much_more_than_the_last_is_tried_afresh_and_the_better_counts() -> None:
+    hand = OpenHand.load()
+    fitter, single = TrackedFitter(hand), HandFitter(hand)
+    first, second = frames(hand)
+    known = single.cost(fitter.fit(first, [3], 1_000), first)[0]
+    second.pixels[0, 8] += 150.0  # no pose agrees with this
+    warm, fresh = single.fit(second, fitter.fit(first, [4], 1_000)), single.fit(second)
+    costs = [single.cost(pose, second)[0] for pose in (warm, fresh)]
+    assert min(costs) > 1.5 * known
+    assert costs[0] != costs[1]
+    fitter.fit(first, [3], 1_500)
+    assert single.cost(fitter.fit(second, [3], 2_000), second)[0] == min(costs)
 
 
 @pytest.mark.parametrize(
