@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets everything up and runs the checks and the tests. Arguments go to pytest: ./test.sh tests/geometry
+# Sets everything up and runs the checks and the tests. Arguments go to pytest: ./test.sh tests/handdgp_core/geometry
 #   ./test.sh         all but the slow tests; its end lists what was left out
 #   ./test.sh --all   everything, as CI does
 # HANDDGP_TEST_PROCESSES sets how many processes run tests (default: one a core).

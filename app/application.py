@@ -202,8 +202,8 @@ def _asked_for(options: LiveOptions) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _viewport(wanted: bool) -> QWidget:
-    if wanted:
+def _viewport(enabled: bool) -> QWidget:
+    if enabled:
         from app.viewport.widget import ViewportWidget
 
         return ViewportWidget()

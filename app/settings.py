@@ -118,7 +118,7 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         high=50,
         unit="%",
     )
-    person: str = _setting("", "Person", "Whose hand length is in use.")
+    person: str = _setting("", "User", "Whose hand length is in use.")
     max_hands: Whole = _setting(2, "Max. hands", "How many hands are tracked at most.", low=1, high=2)
     smoothing_enabled: bool = _setting(
         True, "Smooth the motion", "Reduces jitter. Plots and exports keep the raw values."

@@ -19,7 +19,7 @@ from calib.views import MIN_CORNERS
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.camera import Camera
 
-__all__ = ["FOCAL_GOAL", "MAP_GOAL_PX", "VIEWS_GOAL", "Guide", "WantedPose"]
+__all__ = ["FOCAL_GOAL", "MAP_GOAL_PX", "VIEWS_GOAL", "Guide", "TargetPose"]
 
 FOCAL_GOAL = 0.0015  # standard deviation of the focal length, as a part of it
 MAP_GOAL_PX = 0.3
@@ -43,7 +43,7 @@ _EDGES = {None: "facing the camera", 0.0: "top edge tilted away", 270.0: "right 
 
 
 @dataclass(frozen=True)
-class WantedPose:
+class TargetPose:
     """A pose that the user is asked for.
 
     Attributes:
@@ -69,30 +69,32 @@ class Guide:
     board: Board
     camera: Camera
 
-    def wanted(self, seen: Sequence[Appearance], solution: Solution | None) -> WantedPose:
+    def next_pose(self, appearances: Sequence[Appearance], solution: Solution | None) -> TargetPose:
         """The next view to show.
 
         Args:
-            seen: how the board looked in the views so far.
+            appearances: how the board looked in the views so far.
             solution: of those views, or None while there is none.
         """
         script = [self._pose(*entry) for entry in _SCRIPT]
-        for wanted in script:
-            if not any(difference(appearance(self.board, wanted.pose, self.camera), other) < 1.6 for other in seen):
-                if solution is None or len(seen) < len(script):
-                    return wanted
+        for target in script:
+            if not any(
+                difference(appearance(self.board, target.pose, self.camera), other) < 1.6 for other in appearances
+            ):
+                if solution is None or len(appearances) < len(script):
+                    return target
                 break
         if solution is None:
-            return self._candidates[len(seen) % len(self._candidates)]
-        return self.most_informative(solution, seen)
+            return self._candidates[len(appearances) % len(self._candidates)]
+        return self.most_informative(solution, appearances)
 
-    def most_informative(self, solution: Solution, seen: Sequence[Appearance] = ()) -> WantedPose:
+    def most_informative(self, solution: Solution, appearances: Sequence[Appearance] = ()) -> TargetPose:
         """The candidate after which the worst uncertainty would be smallest, out of those unlike all that were seen."""
         coarse = UncertaintyMap(solution.camera, 8, 6)
         scores = []
         for candidate, gain in zip(self._candidates, self._gains(solution), strict=True):
             look = appearance(self.board, candidate.pose, self.camera)
-            if any(difference(look, other) < _CLEARLY_NEW for other in seen):
+            if any(difference(look, other) < _CLEARLY_NEW for other in appearances):
                 scores.append(np.inf)
                 continue
             covariance: Array = np.asarray(np.linalg.inv(solution.information + gain), dtype=np.float64)
@@ -120,7 +122,7 @@ class Guide:
         return gains
 
     @cached_property
-    def _candidates(self) -> list[WantedPose]:
+    def _candidates(self) -> list[TargetPose]:
         made = []
         # A chessboard must stay whole in the picture; a ChArUco board may leave it, and so fill its corners.
         reaches = (0.3,) if self.board.kind == "chessboard" else (0.55, 0.8)
@@ -129,7 +131,7 @@ class Guide:
             made.append(self._pose(words, about, (reach * place[0], reach * place[1]), fill))
         return made
 
-    def _pose(self, words: str, about_deg: float | None, place: tuple[float, float], fill: float) -> WantedPose:
+    def _pose(self, words: str, about_deg: float | None, place: tuple[float, float], fill: float) -> TargetPose:
         camera = self.camera
         width_m = 1e-3 * self.board.size_mm[0]
         height_m = 1e-3 * self.board.size_mm[1]
@@ -144,4 +146,4 @@ class Guide:
             aim = 0.5 * (aim + middle)  # the lens shows nothing there
         tilt, about = (0.0, 0.0) if about_deg is None else (_TILT_RAD, np.deg2rad(about_deg))
         pose = look_at(self.board, distance, tilt, about, 0.0, (float(aim[0]), float(aim[1])), camera)
-        return WantedPose(words, pose, board_outline_px(self.board, pose, camera))
+        return TargetPose(words, pose, board_outline_px(self.board, pose, camera))

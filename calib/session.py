@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calib.boards import Board
 from calib.detection import BoardDetector, edge_width_px
-from calib.guidance import Guide, WantedPose
+from calib.guidance import Guide, TargetPose
 from calib.initial import board_pose
 from calib.poses import Appearance, appearance, difference
 from calib.quality import Verdict, calibrate
@@ -97,7 +97,7 @@ class CalibrationSession:
         self._last: tuple[View, int] | None = None
         self._still = 0
         self._empty = 0
-        self._seen: list[Appearance] = []
+        self._appearances_so_far: list[Appearance] = []
 
     @property
     def used(self) -> list[View]:
@@ -177,7 +177,7 @@ class CalibrationSession:
                 self.solution, self.verdict = calibrate(self.board, used)
             except CalibrationError as error:
                 self.problem = error
-        self._seen = _appearances(self.board, used, self.camera) if used else []
+        self._appearances_so_far = _appearances(self.board, used, self.camera) if used else []
 
     @property
     def camera(self) -> Camera | None:
@@ -191,12 +191,12 @@ class CalibrationSession:
         """Whether the view differs enough from those in use."""
         camera = self.camera or Camera.assumed(*view.size, 62.0)
         look = _appearances(self.board, [view], camera)
-        return all(difference(look[0], other) >= 1.0 for other in self._seen)
+        return all(difference(look[0], other) >= 1.0 for other in self._appearances_so_far)
 
-    def wanted(self, size: tuple[int, int]) -> WantedPose:
+    def next_pose(self, size: tuple[int, int]) -> TargetPose:
         """The next pose to ask for; `size` is that of the pictures."""
         camera = self.camera or Camera.assumed(*size, 62.0)
-        return Guide(self.board, camera).wanted(self._seen, self.solution)
+        return Guide(self.board, camera).next_pose(self._appearances_so_far, self.solution)
 
     def _check_size(self, view: View) -> None:
         if self.taken and view.size != self.taken[0].view.size:

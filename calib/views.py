@@ -25,7 +25,7 @@ class View:
         ids: (N,) which corners of the board.
         corners_px: (N, 2) where they are, pixels.
         size: (width, height) of the picture.
-        name: of the picture, to show to a person.
+        name: of the picture, to show to the user.
     """
 
     ids: NDArray[np.int32]

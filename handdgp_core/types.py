@@ -43,7 +43,7 @@ class Hand:
     """One hand in camera space (OpenCV axes, metres).
 
     Attributes:
-        handedness: the person's true hand.
+        handedness: the user's true hand.
         score: 0 to 1, how sure the model is that this is a hand.
         vertices_m: (V, 3) mesh, camera frame. NaN where `degenerate`.
         keypoints_m: (21, 3) FreiHAND order, camera frame. NaN where `degenerate`.

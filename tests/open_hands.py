@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand, mirrored
 from handdgp_core.types import Hand
-from tests.estimation.hands_for_tests import make_hand
+from tests.handdgp_core.estimation.hands_for_tests import make_hand
 
 OPEN = OpenHand.load()
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Mutation testing of a package or a file: which changes of its code no test notices. Works in a copy of the tree.
 #   tools/mutation.sh CODE [MUTANTS] [TESTS...]
-#   e.g. tools/mutation.sh geometry 60; tools/mutation.sh sessions/writer.py 40 tests/sessions/test_session_round_trip.py
+#   e.g. tools/mutation.sh geometry 60; tools/mutation.sh sessions/writer.py 40 tests/handdgp_core/sessions/test_session_round_trip.py
 # CODE lies in handdgp_core; MUTANTS of its mutants are drawn at random (default 60); TESTS are by default those in
-# tests/ that belong to it: tests/geometry for geometry, tests/geometry/test_camera.py for geometry/camera.py.
+# tests/handdgp_core that belong to it: those in geometry/ for geometry, geometry/test_camera.py for geometry/camera.py.
 # Prints the survivors, each as a diff, and the share killed. Not part of the checks: some mutants change nothing that
 # could be seen, so a person reads the survivors. Needs cosmic-ray (pip install cosmic-ray) in the environment.
 #   HANDDGP_VENV      another folder for the environment
@@ -14,8 +14,8 @@ cd "$(dirname "$0")/.."
 code="${1:?geometry, estimation, sessions, or a file in one of them}" mutants="${2:-60}"
 shift $(($# < 2 ? $# : 2))
 tests=("$@")
-own="tests/$code"
-if [[ $code == *.py ]]; then own="tests/$(dirname "$code")/test_$(basename "$code")"; fi
+own="tests/handdgp_core/$code"
+if [[ $code == *.py ]]; then own="tests/handdgp_core/$(dirname "$code")/test_$(basename "$code")"; fi
 [ ${#tests[@]} -gt 0 ] || tests=("$own")
 bin="$(realpath "${HANDDGP_VENV:-$PWD/.venv}")/bin"
 [ -x "$bin/cosmic-ray" ] || { echo "wanted: cosmic-ray; do: $bin/pip install cosmic-ray" >&2; exit 2; }

@@ -42,7 +42,7 @@ class _Bench(WindowBench):
         self._first_hand_s: float | None = None
         self._samples = _Samples()
         self._measuring = False
-        self._left_out_before = 0
+        self._skipped_before = 0
         self.figures: Figures = {}
         self._memory_timer = QTimer(self)
         self._memory_timer.setInterval(int(MEMORY_EVERY_S * 1e3))
@@ -64,7 +64,7 @@ class _Bench(WindowBench):
 
     def _measure(self) -> None:
         self._measuring = True
-        self._left_out_before = self._session.controller.rates.left_out
+        self._skipped_before = self._session.controller.rates.skipped
         self._sample_memory()
         self._memory_timer.start()
         self.stalls.start()
@@ -91,7 +91,7 @@ class _Bench(WindowBench):
             "gui_p99_gap_ms": round(report.p99_gap_ms, 1),
             "inference_median_ms": round(float(np.median(inference)), 1),
             "inference_p95_ms": round(float(np.percentile(inference, 95)), 1),
-            "frames_left_out": controller.rates.left_out - self._left_out_before,
+            "frames_skipped": controller.rates.skipped - self._skipped_before,
             "share_with_hands": round(samples.with_hands / max(1, samples.results), 4),
             "memory_start_mb": samples.memory_mb[0],
             "memory_end_mb": samples.memory_mb[-1],

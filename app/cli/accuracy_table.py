@@ -27,14 +27,14 @@ _ERRORS = (
 )
 
 
-def show_accuracy(rows: Mapping[str, Mapping[str, Any]], left_out: Sequence[int]) -> None:
+def show_accuracy(rows: Mapping[str, Mapping[str, Any]], excluded: Sequence[int]) -> None:
     """Print a row for every root, and the mean over them where there are several.
 
     Args:
         rows: figures of `accuracy` by the name of the root.
-        left_out: joints that the errors leave out.
+        excluded: joints that the errors leave out.
     """
-    without = f"without {', '.join(map(str, left_out))}" if left_out else "all joints"
+    without = f"without {', '.join(map(str, excluded))}" if excluded else "all joints"
     table = Table(
         Column("root", overflow="fold"),
         *(Column(header, justify="right", no_wrap=True) for header in (*_COUNTS, f"error\n{without}", *_ERRORS)),

@@ -42,7 +42,7 @@ class Collected:
         frames: how many pictures were looked at.
         without: names of those in which the board was not found.
         blank: some of these.
-        seen: some pictures in which it was found.
+        examples: some pictures in which it was found.
         pictures: of the views, for the report.
         remarks: sentences about what was left out or changed.
     """
@@ -51,7 +51,7 @@ class Collected:
     frames: int = 0
     without: list[str] = field(default_factory=list)
     blank: list[Grey] = field(default_factory=list)
-    seen: list[tuple[Grey, View]] = field(default_factory=list)
+    examples: list[tuple[Grey, View]] = field(default_factory=list)
     pictures: list[ViewPicture] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -60,8 +60,8 @@ class Collected:
         if view is not None:
             self.views.append(view)
             self.pictures.append(view_picture(grey, view))
-            if len(self.seen) < _KEPT:
-                self.seen.append((grey, view))
+            if len(self.examples) < _KEPT:
+                self.examples.append((grey, view))
             return
         self.without.append(name)
         # Each picture is as likely to be kept as any other: a video often begins without the board.
@@ -194,9 +194,9 @@ def _keep_one_size(found: Collected) -> None:
 
 
 def _remark_marker(board: Board, found: Collected) -> None:
-    if board.kind != "charuco" or not found.seen:
+    if board.kind != "charuco" or not found.examples:
         return
-    measured = measured_marker_mm(board, found.seen)
+    measured = measured_marker_mm(board, found.examples)
     if abs(measured / board.marker_mm - 1) > _MARKER_OFF:
         found.remarks.append(
             f"Markers look {measured:.1f} mm wide on squares of {board.square_mm:g} mm, not {board.marker_mm:g} mm: "

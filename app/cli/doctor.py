@@ -130,16 +130,16 @@ def _display() -> Finding:
 
 
 def _opengl() -> str:
-    from app.viewport.probe import working_rung
+    from app.viewport.probe import working_config
 
     if find_spec("open3d") is None:
         version = platform.python_version()
         raise AssetError(f"Open3D is not installed: it has no wheel for Python {version}.", hint=_BASIC_RENDERER)
-    rung = working_rung()
-    if rung is None:
+    config = working_config()
+    if config is None:
         hint = f"{_BASIC_RENDERER} On Debian: apt-get install libegl1 libgl1-mesa-dri."
         raise AssetError("Open3D cannot render here.", hint=hint)
-    return f"Open3D renders ({rung.name})"
+    return f"Open3D renders ({config.name})"
 
 
 def _webcams() -> str:

@@ -48,7 +48,7 @@ class EvaluateOptions:
         report: folder for an HTML report with plots and pictures.
         submission: file for the server of FreiHAND (.json or .zip) or HO3D (.zip).
         split: of the data set; empty for the one to evaluate on.
-        left_out: joints that errors skip; None for joint 0 of `frames` and `demo`, whose makers put the wrist
+        excluded: joints that errors skip; None for joint 0 of `frames` and `demo`, whose makers put the wrist
             elsewhere, and for none of the public sets, which are scored with their own joints.
         limit: use the first samples only.
         protocol: which crops a network sees, see `evaluation.labelled`; empty for the one of published figures.
@@ -61,7 +61,7 @@ class EvaluateOptions:
     device: str = "auto"
     hand_length_m: float | None = None
     hand_length_std: float = 0.0
-    left_out: tuple[int, ...] | None = None
+    excluded: tuple[int, ...] | None = None
     report: Path | None = None
     submission: Path | None = None
     split: str = ""
@@ -70,8 +70,8 @@ class EvaluateOptions:
 
     @property
     def skipped_joints(self) -> tuple[int, ...]:
-        """`left_out`, or what goes for the data set."""
-        return self.left_out if self.left_out is not None else (0,) if self.dataset in PLAIN else ()
+        """`excluded`, or what goes for the data set."""
+        return self.excluded if self.excluded is not None else (0,) if self.dataset in PLAIN else ()
 
 
 def evaluate(options: EvaluateOptions) -> bool:
@@ -179,7 +179,7 @@ def _check(options: EvaluateOptions) -> None:
         "--limit": options.limit is not None and whole,
         "--split": bool(options.split) and options.dataset not in EVALUATION_SPLITS,
         "--hand-length-mm": options.hand_length_m is not None and (options.dataset == "h36m" or _breaks_down(options)),
-        "--leave-out": options.left_out is not None and _breaks_down(options),
+        "--leave-out": options.excluded is not None and _breaks_down(options),
         "--protocol": bool(options.protocol) and not _is_network(options),
     }
     for name in (name for name, useless in ignored.items() if useless):
@@ -396,7 +396,7 @@ def command(
 ) -> int:
     """A model against labelled hands, with the published and the refined DGP solve."""
     try:
-        left_out = None if leave_out is None else tuple(int(part) for part in leave_out.split(",") if part.strip())
+        excluded = None if leave_out is None else tuple(int(part) for part in leave_out.split(",") if part.strip())
     except ValueError:
         raise UsageError(
             f"--leave-out {leave_out} is not a list of joint numbers.", hint="Write it like this: 0,4."
@@ -410,7 +410,7 @@ def command(
         device=device.value,
         hand_length_m=hand.length_m,
         hand_length_std=hand.std,
-        left_out=left_out,
+        excluded=excluded,
         report=report,
         submission=submission,
         split=split,

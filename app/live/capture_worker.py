@@ -93,7 +93,7 @@ class CaptureWorker(Worker):
             self.frames.offer(self.cameras.choose_or_assume(self._last))
 
     @property
-    def left_out(self) -> int:
+    def skipped(self) -> int:
         """Frames that never reached the model: replaced in the box, or skipped by a player that was late."""
         return self.frames.replaced + (self.source.dropped if isinstance(self.source, PacedSource) else 0)
 

@@ -109,7 +109,7 @@ class Controller(QObject):
         return Rates(
             captured_fps=capture.rate.per_second if capture else 0.0,
             inferred_fps=inference.rate.per_second if inference else 0.0,
-            left_out=capture.left_out if capture else 0,
+            skipped=capture.skipped if capture else 0,
             waiting=capture.waiting if capture else "",
             warning=(capture.source.warning or "") if capture and capture.source else "",
         )
@@ -254,7 +254,7 @@ class Controller(QObject):
             max_hands=settings.max_hands,
             smoothing=smoothing_settings(settings),
             overlay=overlay_style(settings),
-            mirror=self._mirror_wanted(),
+            mirror=self._mirror_requested(),
         )
         if (settings.model, settings.device) != self._model_key:
             self._start_model()
@@ -441,7 +441,7 @@ class Controller(QObject):
             is_rendered=source.is_rendered,
         )
         self._bind_calibration(source)
-        self._set_options(mirror=self._mirror_wanted(), truth=truth_of(source), calibration=self._calibration())
+        self._set_options(mirror=self._mirror_requested(), truth=truth_of(source), calibration=self._calibration())
         worker.begin()
         self._tell_doubts()
         self._settings.change(recent_sources=self._settings.current.recent_with(self._status.spec))
@@ -544,7 +544,7 @@ class Controller(QObject):
         elif not self.uses_file and self._profile.notice is not None:
             self.notice.emit(self._profile.notice)
 
-    def _mirror_wanted(self) -> bool:
+    def _mirror_requested(self) -> bool:
         settings = self._settings.current
         return settings.mirror_webcam if self._status.is_live else settings.mirror_files
 

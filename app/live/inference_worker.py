@@ -56,7 +56,7 @@ class InferenceWorker(Worker):
         self._frames: Mailbox[CameraFrame] = Mailbox()
         self._results: Mailbox[FrameResult] = Mailbox()
         self._last: tuple[Mailbox[CameraFrame], CameraFrame] | None = None
-        self._reset_wanted = threading.Event()
+        self._reset_requested = threading.Event()
         self._notified = threading.Event()
         self._loaded = threading.Event()
         self.rate = RateMeter()
@@ -85,7 +85,7 @@ class InferenceWorker(Worker):
 
     def reset_tracking(self) -> None:
         """Forget tracked hands and smoothing before the next frame."""
-        self._reset_wanted.set()
+        self._reset_requested.set()
 
     def take_result(self) -> FrameResult | None:
         """The newest result, for the display; allows the next notification."""
@@ -123,8 +123,8 @@ class InferenceWorker(Worker):
         if frame is None or self.stopping:
             return
         self._last = (frames, frame)
-        if self._reset_wanted.is_set() or self._followed not in (None, frames):
-            self._reset_wanted.clear()
+        if self._reset_requested.is_set() or self._followed not in (None, frames):
+            self._reset_requested.clear()
             pipeline.reset()
         self._followed = frames
         result = pipeline.process(frame, self._options)

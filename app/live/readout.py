@@ -66,12 +66,12 @@ def length_shift_m(hand: Hand) -> float | None:
     return distance.meters * (1.0 - 1.0 / hand.hand_scale)
 
 
-def pick_hand(hands: list[Hand], wanted: str) -> int | None:
-    """Index of the hand that single-hand panels show: the `wanted` side ("left", "right"), or with "auto" the surest.
+def pick_hand(hands: list[Hand], side: str) -> int | None:
+    """Index of the hand that single-hand panels show: that `side` ("left", "right"), or with "auto" the surest.
 
     None where there is no such hand.
     """
-    chosen = [index for index, hand in enumerate(hands) if wanted in ("auto", hand.handedness)]
+    chosen = [index for index, hand in enumerate(hands) if side in ("auto", hand.handedness)]
     return max(chosen, key=lambda index: hands[index].score, default=None)
 
 

@@ -58,14 +58,14 @@ class Rates:
 
     Attributes:
         captured_fps, inferred_fps: frames per second over the last two seconds.
-        left_out: frames that were skipped.
+        skipped: frames that were skipped.
         waiting: why no frame comes, or empty.
         warning: of the source, or empty.
     """
 
     captured_fps: float
     inferred_fps: float
-    left_out: int
+    skipped: int
     waiting: str
     warning: str
 

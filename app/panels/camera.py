@@ -36,7 +36,7 @@ class CameraPanel(QWidget):
         self.fps_badge.set_text("", "Frames shown per second")
         self.readouts = {"left": HandReadout("left", self), "right": HandReadout("right", self)}
         self._status = Status()
-        self._seen_s = 0.0
+        self._last_hand_s = 0.0
         self._figures_s = 0.0
         self._sides: set[str] = set()
         self._mirrored: bool | None = None
@@ -73,7 +73,7 @@ class CameraPanel(QWidget):
         self.view.set_picture(result.picture)
         now_s = time.monotonic()
         if result.hands:
-            self._seen_s = now_s
+            self._last_hand_s = now_s
         self._show_message(now_s, preview=result.preview)
         sides: set[str] = {hand.handedness for hand in result.hands}  # figures of a hand that has left go at once
         due = now_s - self._figures_s >= FIGURES_EVERY_S or sides != self._sides
@@ -90,7 +90,7 @@ class CameraPanel(QWidget):
                 readout.show_hand(None, None, None)
             self.badge.set_text("")
         self._status = status
-        self._seen_s = time.monotonic() if status.phase is Phase.OPENING else self._seen_s
+        self._last_hand_s = time.monotonic() if status.phase is Phase.OPENING else self._last_hand_s
         self.demo_badge.set_text(
             "Rendered demo" if status.is_rendered else "",
             "Rendered images with known ground truth: the error is measured against it.",
@@ -111,7 +111,7 @@ class CameraPanel(QWidget):
         running = self._status.phase is Phase.RUNNING
         if not title and running and preview:
             title, hint = "Loading the model…", "The picture is live; the mesh follows in a moment."
-        elif not title and running and now_s - self._seen_s > NO_HAND_AFTER_S:
+        elif not title and running and now_s - self._last_hand_s > NO_HAND_AFTER_S:
             title, hint = (
                 "No hand detected",
                 "Hold your hand 20–80 cm from the camera, with all fingers in the picture.",

@@ -35,16 +35,16 @@ class ComparisonPanel(QWidget):
     """Plot and pictures. It runs nothing itself.
 
     Signals:
-        run_wanted(), cancel_wanted(): the user wants all frames compared, or no longer.
-        picture_wanted(FrameResult): asks for a picture of this frame; answer with `show_picture`.
-        save_wanted(): the picture is to be saved.
+        run_requested(), cancel_requested(): the user wants all frames compared, or no longer.
+        picture_requested(FrameResult): asks for a picture of this frame; answer with `show_picture`.
+        save_requested(): the picture is to be saved.
         sought(int): the user clicked on a frame in the plot.
     """
 
-    run_wanted = pyqtSignal()
-    cancel_wanted = pyqtSignal()
-    picture_wanted = pyqtSignal(object)
-    save_wanted = pyqtSignal()
+    run_requested = pyqtSignal()
+    cancel_requested = pyqtSignal()
+    picture_requested = pyqtSignal(object)
+    save_requested = pyqtSignal()
     sought = pyqtSignal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -61,15 +61,15 @@ class ComparisonPanel(QWidget):
         self.quantity.currentIndexChanged.connect(self._draw)
         self.run = QPushButton("Compare all frames", self)
         self.run.setToolTip("Re-run the selected model on all frames and compare with the recorded results.")
-        self.run.clicked.connect(self.run_wanted)
+        self.run.clicked.connect(self.run_requested)
         self.cancel = QPushButton("Cancel", self)
         self.cancel.setToolTip("Stop and keep the results so far.")
-        self.cancel.clicked.connect(self.cancel_wanted)
+        self.cancel.clicked.connect(self.cancel_requested)
         self.progress = QProgressBar(self)
         self.progress.setMaximumWidth(160)
         self.save = QPushButton("Save picture", self)
         self.save.setToolTip("Save the comparison images of this frame as PNG in the snapshot folder.")
-        self.save.clicked.connect(self.save_wanted)
+        self.save.clicked.connect(self.save_requested)
         self.caption = QLabel(_EMPTY, self)
         self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.plot = pg.PlotWidget(enableMenu=False)
@@ -150,7 +150,7 @@ class ComparisonPanel(QWidget):
             self._draw()
         if self.isVisible() and not self._asked and now_s - self._asked_s > PICTURE_EVERY_S:
             self._asked, self._asked_s = True, now_s
-            self.picture_wanted.emit(result)
+            self.picture_requested.emit(result)
 
     def show_picture(self, picture: NDArray[np.uint8] | None) -> None:
         """The pictures of a frame, or none."""

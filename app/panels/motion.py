@@ -249,8 +249,8 @@ class _RootPlot(_Plot):
             return _clear(self.raw + self.smooth)
         ago = rows[:, TIME] - rows[-1, TIME]
         smooth, raw = rows[:, X : X + 3], rows[:, RAW_X : RAW_X + 3]
-        seen = np.isfinite(smooth).all(axis=1)
-        mean = smooth[seen].mean(axis=0) if seen.any() else np.zeros(3)
+        known = np.isfinite(smooth).all(axis=1)
+        mean = smooth[known].mean(axis=0) if known.any() else np.zeros(3)
         for axis in range(3):
             self.raw[axis].setData(ago, raw[:, axis] - mean[axis], connect="finite", skipFiniteCheck=False)
             self.smooth[axis].setData(ago, smooth[:, axis] - mean[axis], connect="finite", skipFiniteCheck=False)
@@ -279,8 +279,8 @@ class _DepthPlot(_Plot):
 
     def show(self, rows: Array, span_s: float) -> None:
         """Draw the rows of the motion history."""
-        seen = rows[np.isfinite(rows[:, Z])] if len(rows) else rows
-        if not len(seen):
+        known = rows[np.isfinite(rows[:, Z])] if len(rows) else rows
+        if not len(known):
             return _clear([self.low, self.high, self.raw, self.smooth])
         ago = rows[:, TIME] - rows[-1, TIME]
         # With gaps, like the curves: a band across seconds without a hand would claim to know something of them.

@@ -40,7 +40,7 @@ class StatusLine(QStatusBar):
         running = status.phase is Phase.RUNNING
         _set(self.rates, f"{rates.captured_fps:.0f} fps in, {shown_fps:.0f} fps shown" if running else "")
         _set(self.inference, _inference_text(result))
-        _set(self.skipped, f"{rates.left_out} skipped" if rates.left_out else "")
+        _set(self.skipped, f"{rates.skipped} skipped" if rates.skipped else "")
         _set(self.model, _model_text(status, device))
 
     def show_stream(self, text: str) -> None:

@@ -28,19 +28,19 @@ class ThumbnailWorker(Worker):
     def __init__(self, session: SessionReader, show: Callable[[int, NDArray[np.uint8]], None]) -> None:
         super().__init__("thumbnails", lambda event: None)
         self._session, self._show = session, show
-        self._wanted: Mailbox[int] = Mailbox()
+        self._requested: Mailbox[int] = Mailbox()
         self._kept: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
 
     def ask(self, index: int) -> None:
         """Read frame `index` next. Returns at once."""
-        self._wanted.put(index)
+        self._requested.put(index)
 
     def _wake(self) -> None:
-        self._wanted.close()
+        self._requested.close()
 
     def _run(self) -> None:
         while not self.stopping:
-            index = self._wanted.take(WAIT_S)
+            index = self._requested.take(WAIT_S)
             if index is None:
                 continue
             picture = self._kept.get(index)

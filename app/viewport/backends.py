@@ -73,7 +73,7 @@ class RenderChild:
     Attributes:
         state: "starting", "ready" or "dead".
         was_ready: it has made a picture at least once.
-        worn: the child asks for a replacement.
+        expired: the child asks for a replacement.
         reason: why it died, where it could tell.
         started_s: `time.monotonic()` of the start.
 
@@ -84,7 +84,7 @@ class RenderChild:
     def __init__(self, environment: Mapping[str, str | None], render_limit: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.state: Literal["starting", "ready", "dead"] = "starting"
-        self.was_ready, self.worn, self.reason, self.started_s = False, False, "", time.monotonic()
+        self.was_ready, self.expired, self.reason, self.started_s = False, False, "", time.monotonic()
         self._asked: RenderRequest | None = None
         self._asked_s = 0.0
         self._memory = reserved_memory(BLOCK_BYTES)
@@ -167,7 +167,7 @@ class RenderChild:
         elif answer["kind"] == "failed":
             self._die(answer["reason"])
         elif self._asked is not None:
-            request, self._asked, self.worn = self._asked, None, bool(answer["worn"])
+            request, self._asked, self.expired = self._asked, None, bool(answer["expired"])
             # Copied, so that no picture on screen holds on to memory of a process that may die: 0.1 ms at VGA.
             pixels = self._block.picture(request.width, request.height).copy()
             return Picture(pixels, request, float(answer["render_ms"]), "open3d")

@@ -149,8 +149,8 @@ def fit_view(start: Orbit, points_m: Floats, width: float, height: float) -> Orb
     if not len(points_m) or width < 1 or height < 1:
         return start
     axes = start.axes()
-    seen = points_m @ axes.T
-    middle = 0.5 * (seen.min(axis=0) + seen.max(axis=0)) @ axes
+    turned = points_m @ axes.T
+    middle = 0.5 * (turned.min(axis=0) + turned.max(axis=0)) @ axes
     orbit = start.with_target(middle)
     low, high = DISTANCE_RANGE_M
     for _ in range(24):  # what is in sight from a distance is in sight from farther away: halve the interval

@@ -39,17 +39,17 @@ class Pacer:
     def restart(self, max_share: float) -> None:
         """Forget the measurements: another renderer, with a share of its own."""
         self._max_share = max_share
-        self._seen, self._render_s = 0, 0.0
+        self._renders, self._render_s = 0, 0.0
         self._before_s = 0.0  # what a picture took at the level above, after a step down
         self._lowest = 0
 
     def record(self, render_ms: float) -> None:
         """Take in how long a picture of the present scale took."""
         seconds = 1e-3 * render_ms
-        self._seen += 1
-        self._render_s = seconds if self._seen == 1 else 0.8 * self._render_s + 0.2 * seconds
+        self._renders += 1
+        self._render_s = seconds if self._renders == 1 else 0.8 * self._render_s + 0.2 * seconds
         crawling = self.interval_s > 2.0 / _FEWEST_FPS
-        if self._seen >= (_PATIENCE // 3 if crawling else _PATIENCE):
+        if self._renders >= (_PATIENCE // 3 if crawling else _PATIENCE):
             self._reconsider()
 
     def _reconsider(self) -> None:
@@ -67,4 +67,4 @@ class Pacer:
 
     def _change(self, step: int, before_s: float) -> None:
         self._level += step
-        self._seen, self._before_s = 0, before_s
+        self._renders, self._before_s = 0, before_s

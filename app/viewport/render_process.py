@@ -111,9 +111,9 @@ def _loop(pipe: Connection, block: RenderBlock, scene: Open3DScene, render_limit
         began = time.perf_counter()
         request = block.read_request(message)
         block.picture(request.width, request.height)[:] = scene.draw(request)
-        worn = scene.renders >= render_limit or scene.additions >= ADDITION_LIMIT
+        expired = scene.renders >= render_limit or scene.additions >= ADDITION_LIMIT
         took_ms = 1e3 * (time.perf_counter() - began)
-        _answer(pipe, kind="picture", render_ms=took_ms, worn=worn)
+        _answer(pipe, kind="picture", render_ms=took_ms, expired=expired)
 
 
 def _answer(pipe: Connection, **fields: Any) -> None:

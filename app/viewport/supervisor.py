@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from app.viewport.backends import PainterThread, Picture, RenderChild
 from app.viewport.protocol import RenderRequest
 
-__all__ = ["STATUS_OPEN3D", "RenderSupervisor", "Rung", "default_ladder"]
+__all__ = ["STATUS_OPEN3D", "GLConfig", "RenderSupervisor", "default_configs"]
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +27,14 @@ MAX_DEATHS, DEATH_MEMORY_S = 2, 600.0
 
 
 @dataclass(frozen=True)
-class Rung:
+class GLConfig:
     """One way to start OpenGL: environment variables to set, or to unset where None."""
 
     name: str
     environment: Mapping[str, str | None]
 
 
-def default_ladder() -> list[Rung]:
+def default_configs() -> list[GLConfig]:
     """Ways to try on this system, best first; none without Open3D, which has no wheel for some Pythons.
 
     "surfaceless" is Mesa's word; other drivers want it unset.
@@ -42,49 +42,49 @@ def default_ladder() -> list[Rung]:
     if find_spec("open3d") is None:
         return []
     if not sys.platform.startswith("linux"):
-        return [Rung("system", {})]
-    ladder = [Rung("system", {})] if "EGL_PLATFORM" in os.environ else []
-    ladder.append(Rung("surfaceless", {"EGL_PLATFORM": "surfaceless"}))
+        return [GLConfig("system", {})]
+    configs = [GLConfig("system", {})] if "EGL_PLATFORM" in os.environ else []
+    configs.append(GLConfig("surfaceless", {"EGL_PLATFORM": "surfaceless"}))
     if os.environ.get("DISPLAY"):
-        ladder.append(Rung("display", {"EGL_PLATFORM": None}))
-    ladder.append(Rung("software", {"EGL_PLATFORM": "surfaceless", "LIBGL_ALWAYS_SOFTWARE": "1"}))
-    return ladder
+        configs.append(GLConfig("display", {"EGL_PLATFORM": None}))
+    configs.append(GLConfig("software", {"EGL_PLATFORM": "surfaceless", "LIBGL_ALWAYS_SOFTWARE": "1"}))
+    return configs
 
 
 class RenderSupervisor:
     """Makes pictures by the best means that works.
 
     While a child starts (some seconds), the painter draws, so the view is never empty. A child that dies before its
-    first picture disqualifies its rung, and so does one that is not ready in five minutes: on a busy machine a minute
+    first picture disqualifies its config, and so does one that is not ready in five minutes: on a busy machine a minute
     is not much. One that dies or hangs later starts again, once.
-    Then, or without a rung left, the painter stays.
+    Then, or without a config left, the painter stays.
 
     Args:
-        ladder: environments to try, best first; empty means painter only.
-        preferred: name of the rung that worked last time, tried first.
-        on_rung: called with the name of the rung that worked, to be remembered.
+        configs: environments to try, best first; empty means painter only.
+        preferred: name of the config that worked last time, tried first.
+        on_config: called with the name of the config that worked, to be remembered.
         render_limit: pictures after which a child is replaced.
         start_timeout_s: after so long the status says that starting takes long; five times as long is too long.
     """
 
     def __init__(
         self,
-        ladder: Sequence[Rung] | None = None,
+        configs: Sequence[GLConfig] | None = None,
         preferred: str | None = None,
-        on_rung: Callable[[str], None] | None = None,
+        on_config: Callable[[str], None] | None = None,
         render_limit: int = RENDER_LIMIT,
         start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:
-        rungs = list(default_ladder() if ladder is None else ladder)
-        self._rungs = sorted(rungs, key=lambda rung: rung.name != preferred)  # stable: the rest keeps its order
-        self._on_rung, self._render_limit, self._start_timeout_s = on_rung, render_limit, start_timeout_s
+        configs = list(default_configs() if configs is None else configs)
+        self._configs = sorted(configs, key=lambda config: config.name != preferred)  # stable: the rest keeps its order
+        self._on_config, self._render_limit, self._start_timeout_s = on_config, render_limit, start_timeout_s
         self._child: RenderChild | None = None
         self._spare: RenderChild | None = None
         self._retiring: list[RenderChild] = []
         self._painter: PainterThread | None = None
         self._deaths_s: list[float] = []
         self._reason = self._too_slow = ""
-        self._given_up = not self._rungs
+        self._given_up = not self._configs
         self._stopped = False
 
     @property
@@ -164,12 +164,12 @@ class RenderSupervisor:
             self._start_failed(child, child.reason)
         elif child.state == "ready" and not was_ready:
             self._painter_rests()
-            if self._on_rung is not None:
-                self._on_rung(self._rungs[0].name)
+            if self._on_config is not None:
+                self._on_config(self._configs[0].name)
 
     def _look_after_spare(self) -> None:
         child = self._child
-        if child is None or child.state != "ready" or not child.worn:
+        if child is None or child.state != "ready" or not child.expired:
             return
         if self._spare is None:
             self._spare = self._new_child()
@@ -185,10 +185,10 @@ class RenderSupervisor:
 
     def _start_failed(self, child: RenderChild, reason: str) -> None:
         self._retire(child)
-        failed = self._rungs.pop(0)
+        failed = self._configs.pop(0)
         log.warning("3D: Open3D does not start with '%s': %s", failed.name, reason)
         self._child = None
-        if self._rungs:
+        if self._configs:
             self._child = self._new_child()
         else:
             missing = "OpenGL is not available; install libgl1, libegl1 and the graphics driver"
@@ -217,7 +217,7 @@ class RenderSupervisor:
 
     def _new_child(self) -> RenderChild | None:
         try:
-            return RenderChild(self._rungs[0].environment, self._render_limit)
+            return RenderChild(self._configs[0].environment, self._render_limit)
         except OSError as error:
             self._give_up(f"no render process: {error}")
             return None

@@ -196,9 +196,9 @@ class ViewportWidget(QWidget):
 
     def _settle(self) -> None:
         """Nothing moves: one picture of full quality, then only look now and then."""
-        wanted = self._render_size(2.0, _MAX_STILL_PIXELS)
+        size = self._render_size(2.0, _MAX_STILL_PIXELS)
         shown = self._picture
-        if shown is not None and (shown.backend == "painter" or (shown.request.width, shown.request.height) == wanted):
+        if shown is not None and (shown.backend == "painter" or (shown.request.width, shown.request.height) == size):
             self._timer.setInterval(_IDLE_POLL_MS)
         else:
             self._ask(2.0, _MAX_STILL_PIXELS)

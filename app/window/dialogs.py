@@ -64,11 +64,11 @@ def _scrolling(grid: QGridLayout, parent: QWidget) -> QScrollArea:
     area.setWidget(content)
     area.setWidgetResizable(True)
     area.setFrameShape(QScrollArea.Shape.NoFrame)
-    wanted = content.sizeHint()
-    area.setMinimumWidth(wanted.width() + 24)
+    preferred = content.sizeHint()
+    area.setMinimumWidth(preferred.width() + 24)
     screen = parent.screen()
     room = 600 if screen is None else round(0.75 * screen.availableGeometry().height())
-    area.setMinimumHeight(min(wanted.height() + 4, room))
+    area.setMinimumHeight(min(preferred.height() + 4, room))
     return area
 
 

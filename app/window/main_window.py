@@ -92,7 +92,7 @@ class MainWindow(QMainWindow):
         self._log_folder = log_folder
         self._saver = Saver(controller, settings)
         self._model_names = model_names
-        self._source_wanted = False
+        self._source_requested = False
         self._closed = False
         self._result: FrameResult | None = None
         self._problem = self._warning = ""
@@ -347,7 +347,7 @@ class MainWindow(QMainWindow):
 
     def open_source(self, spec: str) -> None:
         """Show this source."""
-        self._source_wanted = False
+        self._source_requested = False
         self.notices.remove("demo")
         self._controller.open_source(spec)
 
@@ -363,13 +363,13 @@ class MainWindow(QMainWindow):
 
     def open_any_source(self) -> None:
         """Show the first webcam, or the demo where there is none."""
-        self._source_wanted = True
+        self._source_requested = True
         self.find_webcams()
 
     def _open_first_source(self, webcams: list[WebcamInfo]) -> None:
-        if not self._source_wanted:
+        if not self._source_requested:
             return
-        self._source_wanted = False
+        self._source_requested = False
         self.open_source(str(webcams[0].index) if webcams else "demo")
         if not webcams:
             self.notices.add(

@@ -106,10 +106,10 @@ class SessionParts(QObject):
 
     def _connect_comparison(self) -> None:
         panel = self.comparison
-        panel.run_wanted.connect(self.compare_all)
-        panel.cancel_wanted.connect(self.cancel_comparison)
-        panel.picture_wanted.connect(self._make_picture)
-        panel.save_wanted.connect(self._save_picture)
+        panel.run_requested.connect(self.compare_all)
+        panel.cancel_requested.connect(self.cancel_comparison)
+        panel.picture_requested.connect(self._make_picture)
+        panel.save_requested.connect(self._save_picture)
         panel.sought.connect(self._playback.seek)
         self._progress.connect(self._on_progress)
 

@@ -39,15 +39,15 @@ class BoardPage(QWidget):
 
     Signals:
         source_chosen(str): another camera is wanted.
-        print_wanted(str): a PDF of the board for this paper.
-        screen_wanted(int): the board on the screen of this number.
+        print_requested(str): a PDF of the board for this paper.
+        screen_requested(int): the board on the screen of this number.
         focus_lock(bool): lock the focus or let it go.
         changed(): the board or its size is another one.
     """
 
     source_chosen = pyqtSignal(str)
-    print_wanted = pyqtSignal(str)
-    screen_wanted = pyqtSignal(int)
+    print_requested = pyqtSignal(str)
+    screen_requested = pyqtSignal(int)
     focus_lock = pyqtSignal(bool)
     changed = pyqtSignal()
 
@@ -105,7 +105,7 @@ class BoardPage(QWidget):
         for paper, title in (("a4", "Save A4 PDF…"), ("letter", "Save Letter PDF…")):
             button = QPushButton(title, self)
             button.setToolTip("Save the board as PDF, true to scale; print it at 100 %.")
-            button.clicked.connect(lambda checked=False, name=paper: self.print_wanted.emit(name))
+            button.clicked.connect(lambda checked=False, name=paper: self.print_requested.emit(name))
             prints.addWidget(button)
         screens = QGuiApplication.screens()
         for number, screen in enumerate(screens):
@@ -113,7 +113,7 @@ class BoardPage(QWidget):
                 f"Show on {screen.name() or 'screen'}" if len(screens) > 1 else "Show on this screen", self
             )
             button.setToolTip("Show the board full screen; move the camera instead of the board.")
-            button.clicked.connect(lambda checked=False, index=number: self.screen_wanted.emit(index))
+            button.clicked.connect(lambda checked=False, index=number: self.screen_requested.emit(index))
             shows.addWidget(button)
         text = QLabel(
             "<b>1.</b> Print the board at 100 % and glue it flat on something stiff: cardboard or a clip board. "

@@ -27,8 +27,8 @@ class BoardTools(QObject):
     def __init__(self, page: BoardPage, say: Callable[[str, bool], None], window: QWidget) -> None:
         super().__init__(window)
         self._page, self._say, self._window = page, say, window
-        page.print_wanted.connect(self.print)
-        page.screen_wanted.connect(self.show)
+        page.print_requested.connect(self.print)
+        page.screen_requested.connect(self.show)
 
     def print(self, paper: str) -> None:
         """Ask where, write the PDF, and open it in the program for PDFs."""

@@ -1,4 +1,4 @@
-"""The camera's picture in a wizard: corners that were found, and the ghost of the pose wanted next."""
+"""The camera's picture in a wizard: corners that were found, and the ghost of the next pose."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Snapshot:
         size: (width, height) of the camera's pictures.
         look: what the frame showed.
         corners_px: (N, 2) corners found, picture pixels.
-        ghost_px: (M, 2) outline of the pose wanted next, picture pixels.
+        ghost_px: (M, 2) outline of the next pose, picture pixels.
         words: what to do.
         taken: views so far.
         flash: number of views ever taken by itself or by key: it rises with each.
@@ -204,8 +204,8 @@ class CalibrationWorker(Worker):
         solution, verdict = session.solution, session.verdict
         heat = None if solution is None else UncertaintyMap(solution.camera).std_px(solution.covariance)
         if state.size is not None:
-            wanted = session.wanted(state.size)
-            state = replace(state, ghost_px=resized_pixels(wanted.outline_px, state.scale), words=wanted.words)
+            target = session.next_pose(state.size)
+            state = replace(state, ghost_px=resized_pixels(target.outline_px, state.scale), words=target.words)
         return replace(
             state,
             taken=_listed(session),

@@ -60,9 +60,11 @@ def _visible_box(geometry: ViewGeometry) -> tuple[int, int, int, int]:
     """left, top, right, bottom (exclusive) of the picture's pixels that any view shows."""
     width, height = geometry.camera.size
     box = np.array([0, 0, width, height])
-    seen = _outline(geometry)
-    if np.isfinite(seen).all():
-        box = _within(box, np.floor(seen.min(axis=0) + 0.5) - _MARGIN_PX, np.ceil(seen.max(axis=0) + 0.5) + _MARGIN_PX)
+    projected = _outline(geometry)
+    if np.isfinite(projected).all():
+        box = _within(
+            box, np.floor(projected.min(axis=0) + 0.5) - _MARGIN_PX, np.ceil(projected.max(axis=0) + 0.5) + _MARGIN_PX
+        )
     if geometry.square_px is not None:
         low, high = geometry.square_px.min(axis=0), geometry.square_px.max(axis=0)
         box = _within(box, np.floor(low + 0.5), np.ceil(high + 0.5))
@@ -80,8 +82,8 @@ def _outline(geometry: ViewGeometry) -> Array:
     corners = np.array([[-0.5, -0.5, 1], [end, -0.5, 1], [end, end, 1], [-0.5, end, 1]])
     found = []
     for view in range(len(geometry.matrices)):
-        seen = corners @ np.linalg.inv(geometry.view_from_image(view)).T
-        found.append(seen[:, :2] / np.where(seen[:, 2:] > 0, seen[:, 2:], np.nan))
+        projected = corners @ np.linalg.inv(geometry.view_from_image(view)).T
+        found.append(projected[:, :2] / np.where(projected[:, 2:] > 0, projected[:, 2:], np.nan))
     return np.concatenate(found)
 
 

@@ -108,13 +108,13 @@ class Human36M:
         data, cameras, bodies = (self._json(f"{stem}_{part}.json") for part in ("data", "camera", "smpl_param"))
         try:
             boxes = {row["image_id"]: row.get("bbox") for row in data["annotations"]}
-            pictures = [row for row in data["images"] if self._wanted(row)]
+            pictures = [row for row in data["images"] if self._is_selected(row)]
         except (KeyError, TypeError) as error:
             raise self._folder.damaged(f"{stem}_data.json", f"there is no {error} in it") from error
         for picture in pictures:
             yield from self._frame(stem, picture, cameras, bodies, boxes.get(picture["id"]))
 
-    def _wanted(self, picture: dict[str, Any]) -> bool:
+    def _is_selected(self, picture: dict[str, Any]) -> bool:
         in_step = int(picture["frame_idx"]) % self._every == 0
         return in_step and (self.split == "train" or int(picture["cam_idx"]) == TEST_CAMERA)
 

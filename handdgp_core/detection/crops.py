@@ -39,7 +39,7 @@ def crop_from_keypoints(
 
     Args:
         keypoints_px: (21, 2) image pixels, finite.
-        handedness: the person's true hand.
+        handedness: the user's true hand.
         score: 0 to 1.
         track_id: see `HandCrop`.
         factor: side of the crop over the hand's length.

@@ -44,7 +44,7 @@ class Detection:
 
     Attributes:
         keypoints_px: (21, 2) image pixels.
-        handedness: the person's true hand.
+        handedness: the user's true hand.
         score: how sure the landmarker is of the handedness, 0.5 to 1 (its answer for "is it a hand" is not given out).
     """
 

@@ -179,15 +179,15 @@ class HandTracker:
 
         A hand without an observation becomes doubtful; an observation of a hand that is not followed is ignored.
         """
-        seen = {observation.track_id: observation for observation in observations}
-        believed = {track.track_id for track in self._followed() if self._hear(track, seen.get(track.track_id))}
+        observed = {observation.track_id: observation for observation in observations}
+        confirmed = {track.track_id for track in self._followed() if self._apply(track, observed.get(track.track_id))}
         self._forget(self._duplicates())
-        believed &= {track.track_id for track in self._followed()}
+        confirmed &= {track.track_id for track in self._followed()}
         for track in self._followed():
             if track.outvoted:
                 track.turn(self._new_id())  # the next frame has the new number; this one was still seen as the old
                 self._must_search = True
-        return believed
+        return confirmed
 
     def _followed(self) -> list[Track]:
         return [track for track in self._tracks if track.state is TrackState.FOLLOWED]
@@ -211,7 +211,7 @@ class HandTracker:
 
     # What the network saw
 
-    def _hear(self, track: Track, observation: Observation | None) -> bool:
+    def _apply(self, track: Track, observation: Observation | None) -> bool:
         assert self._now_ns is not None  # a followed track comes from `crops`
         if observation is not None and self._plausible(track, observation):
             if track.accepted_ns is None:

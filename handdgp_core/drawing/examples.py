@@ -47,17 +47,17 @@ class Examples:
     """Keeps samples spread evenly over a data set.
 
     Attributes:
-        wanted: how many.
+        count: how many.
         kept: those found so far.
     """
 
-    wanted: int = 0
+    count: int = 0
     kept: list[Example] = field(default_factory=list)
 
     def wants(self, index: int, total: int) -> bool:
         """Whether to keep sample `index` of `total`. A degenerate one is passed over: the next may take its place."""
-        due = self.wanted * (index + 1) / max(1, total)
-        return len(self.kept) < self.wanted and len(self.kept) < np.ceil(due)
+        due = self.count * (index + 1) / max(1, total)
+        return len(self.kept) < self.count and len(self.kept) < np.ceil(due)
 
     def add(self, example: Example) -> None:
         """Keep it, unless it has no root."""

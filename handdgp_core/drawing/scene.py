@@ -73,13 +73,13 @@ def draw_scene(
     distance = 6.0 * reach_m
     focal = 0.5 * side * distance / reach_m
 
-    def seen(points_m: Array) -> tuple[Array, Array]:
+    def project(points_m: Array) -> tuple[Array, Array]:
         points = (points_m - middle_m) @ turn.T + [0.0, 0.0, distance]
         return points, focal * points[:, :2] / points[:, 2:] + 0.5 * (side - 1)
 
-    _draw_floor(image, middle_m, seen)
-    for item in sorted(items, key=lambda item: (item.on_top, -float(seen(item.vertices_m)[0][:, 2].mean()))):
-        points, pixels = seen(item.vertices_m)
+    _draw_floor(image, middle_m, project)
+    for item in sorted(items, key=lambda item: (item.on_top, -float(project(item.vertices_m)[0][:, 2].mean()))):
+        points, pixels = project(item.vertices_m)
         paint_mesh(image, ProjectedMesh(points, pixels, item.faces), item.colour, item.opacity)
     return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
@@ -112,13 +112,13 @@ def _eye_from_camera(viewpoint: Viewpoint) -> Array:
     return np.asarray(about_x @ about_y)
 
 
-def _draw_floor(image: NDArray[np.uint8], middle_m: Array, seen: object) -> None:
-    assert callable(seen)
+def _draw_floor(image: NDArray[np.uint8], middle_m: Array, project: object) -> None:
+    assert callable(project)
     reach = _GRID_LINES * _GRID_STEP_M
     for step in np.arange(-_GRID_LINES, _GRID_LINES + 1) * _GRID_STEP_M:
         for ends in (
             [[step, _FLOOR_M, -reach], [step, _FLOOR_M, reach]],
             [[-reach, _FLOOR_M, step], [reach, _FLOOR_M, step]],
         ):
-            pixels = np.round(seen(np.array(ends) + middle_m)[1] * 16).astype(np.int64).clip(-200_000, 200_000)
+            pixels = np.round(project(np.array(ends) + middle_m)[1] * 16).astype(np.int64).clip(-200_000, 200_000)
             cv2.line(image, pixels[0].tolist(), pixels[1].tolist(), _GRID, 2, cv2.LINE_AA, 4)

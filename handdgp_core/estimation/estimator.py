@@ -43,7 +43,7 @@ class HandEstimator:
     """Detector, tracker, rectification, network and DGP behind one call. Not thread-safe: one thread at a time.
 
     Attributes:
-        hand_length_m: the person's own hand length, or None; may be changed between frames.
+        hand_length_m: the user's own hand length, or None; may be changed between frames.
         hand_length_std: relative standard deviation of that length; it goes into `Hand.distance_std`.
         max_hands: how many hands are looked for; may be changed between frames.
         muted: keypoints (0..20) that get no say in DGP; may be changed between frames.
@@ -89,7 +89,7 @@ class HandEstimator:
         Args:
             name_or_path: "open", "landmarks", or the path of a checkpoint.
             device: "auto", "cpu" or "cuda".
-            hand_length_m: the person's own hand length, wrist to middle finger tip, or None.
+            hand_length_m: the user's own hand length, wrist to middle finger tip, or None.
             max_hands: 1 or 2.
             method: the DGP solve; None for the one that the model is meant for.
 
@@ -172,9 +172,9 @@ class HandEstimator:
             views, prediction = self._predict(frame, camera, views, watch)
             hands = self._position(views, prediction)
             watch.lap("positioning")
-        believed = self._tracker.update(_observations(hands, views, prediction) if views else [])
+        confirmed = self._tracker.update(_observations(hands, views, prediction) if views else [])
         self.stage_ms = watch.laps_ms
-        return [hand for hand in hands if hand.track_id in believed]
+        return [hand for hand in hands if hand.track_id in confirmed]
 
     def reset(self) -> None:
         """Forget earlier frames, for example after a seek or a change of source."""
@@ -281,35 +281,38 @@ class HandEstimator:
     def _hand(
         self,
         view: View,
-        seen: Prediction,
+        predicted: Prediction,
         scale: float,
         weights: Array,
         solution: Positioning[NDArray[Any]],
         unmuted_m: Array | None,
         index: int,
     ) -> Hand:
-        way, root = view.rectification, solution.root_m[index]
-        keypoints_m, error = way.points_to_camera(seen.keypoints_m * scale + root), self._predictor.distance_error
+        rectification, root = view.rectification, solution.root_m[index]
+        keypoints_m, error = (
+            rectification.points_to_camera(predicted.keypoints_m * scale + root),
+            self._predictor.distance_error,
+        )
         given_m, assumed_m = self._hand_length_m, self._predictor.assumed_length_m
         size_std = 0.0 if given_m is None else self.hand_length_std
         return Hand(
             handedness=view.crop.handedness,
-            score=view.crop.score if np.isnan(seen.score) else float(seen.score),
-            vertices_m=way.points_to_camera(seen.vertices_m * scale + root),
+            score=view.crop.score if np.isnan(predicted.score) else float(predicted.score),
+            vertices_m=rectification.points_to_camera(predicted.vertices_m * scale + root),
             keypoints_m=keypoints_m,
-            keypoints_px=way.image_from_crop(seen.keypoints_px),
+            keypoints_px=rectification.image_from_crop(predicted.keypoints_px),
             weights=weights,
-            root_m=way.points_to_camera(root),
-            root_covariance_m2=way.covariance_to_camera(solution.covariance_m2[index]),
+            root_m=rectification.points_to_camera(root),
+            root_covariance_m2=rectification.covariance_to_camera(solution.covariance_m2[index]),
             hand_scale=scale * (given_m / assumed_m if given_m and assumed_m else 1.0),
             faces=self._faces[view.crop.handedness],
             degenerate=solution.reasons[index],
             track_id=view.crop.track_id,
-            root_unmuted_m=None if unmuted_m is None else way.points_to_camera(unmuted_m[index]),
+            root_unmuted_m=None if unmuted_m is None else rectification.points_to_camera(unmuted_m[index]),
             distance_std=np.nan
             if error is None
-            else float(np.hypot(error.relative(keypoints_m, way.camera, given_m is not None), size_std)),
-            in_view=way.hand_in_view,
+            else float(np.hypot(error.relative(keypoints_m, rectification.camera, given_m is not None), size_std)),
+            in_view=rectification.hand_in_view,
         )
 
 

@@ -1,4 +1,4 @@
-"""The person's own hand length, put to use before DGP (supplementary material of HandDGP, section 3)."""
+"""The user's own hand length, put to use before DGP (supplementary material of HandDGP, section 3)."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ from handdgp_core.hands.palm import PALM, distance_std_m
 __all__ = ["accuracy", "mean_over_roots"]
 
 
-def accuracy(matches: Matches, left_out: Sequence[int] = (WRIST,)) -> dict[str, Any]:
+def accuracy(matches: Matches, excluded: Sequence[int] = (WRIST,)) -> dict[str, Any]:
     """Figures of one data set, ready for JSON; a root is one person in front of one camera.
 
     Args:
         matches: labelled hands and those found for them.
-        left_out: joints that no figure but `error_all_joints_mm` uses.
+        excluded: joints that no figure but `error_all_joints_mm` uses.
 
     Returns:
         labelled, found, degenerate, placed, extra: counts of hands. Degenerate hands were found and have no place:
@@ -36,14 +36,14 @@ def accuracy(matches: Matches, left_out: Sequence[int] = (WRIST,)) -> dict[str, 
         "distance", "turn", "direction". within_1_sigma, within_2_sigma: share of placed hands whose true distance lies
         inside the stated standard deviation. NaN where there is no hand to measure.
     """
-    joints = [joint for joint in range(COUNT) if joint not in left_out]
+    joints = [joint for joint in range(COUNT) if joint not in excluded]
     found = [match for match in matches.hands if match.hand is not None]
     placed = [match for match in found if _is_placed(match, joints)]
     predicted_m, true_m = _points(placed)
     sides = [m.hand.handedness == m.label.handedness for m in found if m.hand and m.label.handedness is not None]
     whole = np.isfinite(true_m).all(axis=(1, 2))
-    error = (_distance_m(predicted_m, left_out) / _distance_m(true_m, left_out)) - 1
-    sigmas = _sigmas_off(placed, predicted_m, true_m, left_out)
+    error = (_distance_m(predicted_m, excluded) / _distance_m(true_m, excluded)) - 1
+    sigmas = _sigmas_off(placed, predicted_m, true_m, excluded)
     return {
         "labelled": len(matches.hands),
         "found": len(found),
@@ -92,18 +92,18 @@ def _points(matches: list[Match]) -> tuple[Array, Array]:
     return np.array(predicted).reshape(-1, COUNT, 3), np.array(true).reshape(-1, COUNT, 3)
 
 
-def _palm_m(points_m: Array, left_out: Sequence[int]) -> Array:
+def _palm_m(points_m: Array, excluded: Sequence[int]) -> Array:
     """(N, 3) middle of the palm, of those of its joints that count: what the window gives the distance of."""
-    return np.asarray(points_m[:, [joint for joint in PALM if joint not in left_out]].mean(axis=1))
+    return np.asarray(points_m[:, [joint for joint in PALM if joint not in excluded]].mean(axis=1))
 
 
-def _distance_m(points_m: Array, left_out: Sequence[int]) -> Array:
-    return np.asarray(np.linalg.norm(_palm_m(points_m, left_out), axis=-1))
+def _distance_m(points_m: Array, excluded: Sequence[int]) -> Array:
+    return np.asarray(np.linalg.norm(_palm_m(points_m, excluded), axis=-1))
 
 
-def _sigmas_off(placed: list[Match], predicted_m: Array, true_m: Array, left_out: Sequence[int]) -> Array:
+def _sigmas_off(placed: list[Match], predicted_m: Array, true_m: Array, excluded: Sequence[int]) -> Array:
     """(N,) error of the distance in standard deviations as the program states them; infinite where it states none."""
-    off_m = np.abs(_distance_m(predicted_m, left_out) - _distance_m(true_m, left_out))
+    off_m = np.abs(_distance_m(predicted_m, excluded) - _distance_m(true_m, excluded))
     sigma_m = np.array([distance_std_m(match.hand) for match in placed if match.hand is not None])
     stated = np.isfinite(sigma_m) & (sigma_m > 0)
     return np.where(stated, off_m / np.where(stated, sigma_m, 1.0), np.inf)

@@ -90,10 +90,10 @@ def evaluate_network(
     for indices in _batches(len(source), batch_size):
         if cancelled is not None and cancelled.is_set():
             break
-        source.seen.clear()
+        source.samples.clear()
         batch = default_collate([views[index] for index in indices])
         batch = move_data_to_device(batch, next(network.parameters()).device)
-        samples = [source.seen[index] for index in indices]
+        samples = [source.samples[index] for index in indices]
         turn = batch["view1"]["virtual_from_camera"].double().cpu().numpy()
         for method, output in _solve(network, batch, hand_length_m).items():
             _add(results[method], samples, output, turn)
@@ -136,7 +136,7 @@ class _SameMesh:
     def __init__(self, hands: LabelledHands, vertex_count: int) -> None:
         self._hands = hands
         self._count = vertex_count
-        self.seen: dict[int, LabelledHand] = {}
+        self.samples: dict[int, LabelledHand] = {}
 
     def __len__(self) -> int:
         return len(self._hands)
@@ -145,7 +145,7 @@ class _SameMesh:
         sample = self._hands[index]
         if sample.vertices_m is not None and len(sample.vertices_m) != self._count:
             sample = replace(sample, vertices_m=None)
-        self.seen[index] = sample
+        self.samples[index] = sample
         return sample
 
 
@@ -185,7 +185,7 @@ def _keep(
         if not examples.wants(index, total):
             continue
         homogeneous = np.concatenate([places[row], np.ones((len(places[row]), 1))], axis=1)
-        seen = homogeneous @ (sample.matrix @ turn[row].T @ np.linalg.inv(matrices[row])).T
+        projected = homogeneous @ (sample.matrix @ turn[row].T @ np.linalg.inv(matrices[row])).T
         faces = network.template.faces if np.linalg.det(turn[row]) > 0 else network.template.faces[:, ::-1]
         examples.add(
             Example(
@@ -195,7 +195,7 @@ def _keep(
                 _array(output.vertices_m)[row] @ turn[row],
                 _array(output.root_m)[row] @ turn[row],
                 sample.keypoints_m[0],
-                seen[:, :2] / seen[:, 2:],
+                projected[:, :2] / projected[:, 2:],
                 _array(output.weights)[row],
                 sample.vertices_m,
                 sample.name,

@@ -111,20 +111,20 @@ class Pairs:
         return predicted_m, np.array([pair[1] for pair in pairs]).reshape(-1, count, 3)
 
 
-def summarise(pairs: Pairs, left_out: tuple[int, ...] = (WRIST,)) -> dict[str, Any]:
+def summarise(pairs: Pairs, excluded: tuple[int, ...] = (WRIST,)) -> dict[str, Any]:
     """Figures of one data set and one solve, ready for JSON; lengths in mm.
 
     All errors are over hands that were found and placed; `found_fraction` is their share.
 
     Args:
         pairs: what was found.
-        left_out: joints skipped in every joint error: data sets disagree about where the wrist is. Without it
+        excluded: joints skipped in every joint error: data sets disagree about where the wrist is. Without it
             there is no root error either, and a hand's "root-relative" is relative to the middle finger's MCP.
     """
     predicted, true = pairs.found()
-    joints = [joint for joint in range(pairs.keypoint_count) if joint not in left_out]
+    joints = [joint for joint in range(pairs.keypoint_count) if joint not in excluded]
     is_hand = pairs.keypoint_count == COUNT
-    reference = _REFERENCE_JOINT if is_hand and WRIST in left_out else WRIST
+    reference = _REFERENCE_JOINT if is_hand and WRIST in excluded else WRIST
     origins = predicted[:, reference, None], true[:, reference, None]
     angles = palm_angle_rad(true) if is_hand else np.full(len(true), np.nan)
     predicted, true = predicted[:, joints], true[:, joints]
@@ -137,7 +137,7 @@ def summarise(pairs: Pairs, left_out: tuple[int, ...] = (WRIST,)) -> dict[str, A
         "found": placed,
         "found_fraction": placed / len(pairs.true_m) if pairs.true_m else float("nan"),
         "handedness_right_fraction": float(np.mean(sides)) if sides else float("nan"),
-        "joints_left_out": list(left_out),
+        "joints_excluded": list(excluded),
         "reference_joint": reference,
         "camera_space_mm": Spread.of(metrics.joint_error_mm(predicted, true)).as_dict(),
         "root_relative_mm": Spread.of(metrics.joint_error_mm(*relative)).as_dict(),
@@ -146,7 +146,7 @@ def summarise(pairs: Pairs, left_out: tuple[int, ...] = (WRIST,)) -> dict[str, A
         "depth_bias_mm": Spread.of(metrics.depth_bias_mm(predicted, true)).as_dict(),
         "lateral_mm": Spread.of(metrics.lateral_error_mm(predicted, true)).as_dict(),
     }
-    if WRIST not in left_out:
+    if WRIST not in excluded:
         figures["root_mm"] = Spread.of(np.linalg.norm(roots[0] - roots[1], axis=-1) * 1e3).as_dict()
         figures["root_depth_mm"] = Spread.of(np.abs(roots[0][:, 2] - roots[1][:, 2]) * 1e3).as_dict()
     figures["camera_space_mm_by_distance"] = _by_distance(predicted, true)

@@ -1,7 +1,7 @@
 """hands.glb: one animated file for a whole recording, with the camera. glTF's axes: x right, y up, z to the viewer.
 
 Each hand is a node that moves and turns, with a mesh whose shape is mixed from a few (see `morphing`); it is shrunk to
-nothing while the hand is not seen. The camera stands at the origin. Times are seconds since the first frame.
+nothing while the hand is not count. The camera stands at the origin. Times are seconds since the first frame.
 """
 
 from __future__ import annotations
@@ -85,11 +85,11 @@ class HandAnimation:
         number = len(self._times_s)
         time_s = (frame.stamp_ns - self._first[0].stamp_ns) / 1e9
         self._times_s.append(max(time_s, self._times_s[-1] + 1e-4) if self._times_s else 0.0)
-        seen: dict[str, int] = {}
+        count: dict[str, int] = {}
         for hand in hands:
             if has_mesh(hand):
-                seen[hand.handedness] = seen.get(hand.handedness, 0) + 1
-                self._add_hand(number, hand, seen[hand.handedness])
+                count[hand.handedness] = count.get(hand.handedness, 0) + 1
+                self._add_hand(number, hand, count[hand.handedness])
 
     def close(self) -> None:
         """Makes the file. A second call does nothing. Raises OutputError."""

@@ -16,7 +16,7 @@ class HandCrop:
     """Where a hand is in the image: a square that may be rolled.
 
     Attributes:
-        handedness: the person's true hand.
+        handedness: the user's true hand.
         score: how sure the detector is, 0 to 1.
         center_px: (2,) centre of the square, image pixels.
         half_size_px: half the side of the square.

@@ -118,13 +118,13 @@ def implicit_root(xp: Any, points: Triple, plane: Pair, weights: Tensor, optimum
     """
     (x3, y3, z3), (x, y) = points, plane
     depth = z3 + optimum[2][..., None]
-    seen_x, seen_y = (x3 + optimum[0][..., None]) / depth, (y3 + optimum[1][..., None]) / depth
+    observed_x, observed_y = (x3 + optimum[0][..., None]) / depth, (y3 + optimum[1][..., None]) / depth
     pull = weights * weights / depth
-    miss_x, miss_y = seen_x - x, seen_y - y
+    miss_x, miss_y = observed_x - x, observed_y - y
     slope_x, slope_y = (pull * miss_x).sum(-1), (pull * miss_y).sum(-1)
-    slope_z = -(pull * (seen_x * miss_x + seen_y * miss_y)).sum(-1)
+    slope_z = -(pull * (observed_x * miss_x + observed_y * miss_y)).sum(-1)
     row = _constant(pull / depth)
-    doubled = _constant(seen_x + miss_x), _constant(seen_y + miss_y)
+    doubled = _constant(observed_x + miss_x), _constant(observed_y + miss_y)
     total, mean_x, mean_y = row.sum(-1), _mean(doubled[0], row), _mean(doubled[1], row)
     bound = _scatter(row, doubled)
     curvature = bound - (row * _constant(miss_x * miss_x + miss_y * miss_y)).sum(-1)
@@ -172,11 +172,11 @@ def _fit_at(xp: Any, points: Triple, plane: Pair, squared: Tensor, used: Tensor,
     total = row.sum(-1)
     root_x = (row * (depth * x - x3)).sum(-1) / total
     root_y = (row * (depth * y - y3)).sum(-1) / total
-    seen_x, seen_y = (x3 + root_x[..., None]) / depth, (y3 + root_y[..., None]) / depth
-    miss_x, miss_y = seen_x - x, seen_y - y
+    observed_x, observed_y = (x3 + root_x[..., None]) / depth, (y3 + root_y[..., None]) / depth
+    miss_x, miss_y = observed_x - x, observed_y - y
     missed = miss_x * miss_x + miss_y * miss_y
-    slope = (pull * (seen_x * miss_x + seen_y * miss_y)).sum(-1)
-    bound = _scatter(row, (seen_x + miss_x, seen_y + miss_y))
+    slope = (pull * (observed_x * miss_x + observed_y * miss_y)).sum(-1)
+    bound = _scatter(row, (observed_x + miss_x, observed_y + miss_y))
     nearest = xp.amin(xp.where(used, depth, float("inf")), -1)
     curvature = bound - (row * missed).sum(-1)
     return _Fit((root_x, root_y, root_depth), nearest, (squared * missed).sum(-1), slope, curvature, bound)
@@ -188,15 +188,15 @@ def _covariance(
     """(B, 3, 3), and the standard deviation of the depth relative to the mean depth (B,)."""
     (x3, y3, z3), (x, y) = points, plane
     depth = z3 + root[2][..., None]
-    seen_x, seen_y = (x3 + root[0][..., None]) / depth, (y3 + root[1][..., None]) / depth
+    observed_x, observed_y = (x3 + root[0][..., None]) / depth, (y3 + root[1][..., None]) / depth
     squared = weights * weights
     count = (weights > LEAST_WEIGHT).sum(-1)
     spare = xp.where(count >= LEAST_KEYPOINTS, 2 * count - 3, 1)
-    variance = (squared * ((seen_x - x) ** 2 + (seen_y - y) ** 2)).sum(-1) / spare
+    variance = (squared * ((observed_x - x) ** 2 + (observed_y - y) ** 2)).sum(-1) / spare
     variance = xp.maximum(variance, noise_floor * noise_floor)
 
     # How far the root moves when a keypoint moves by its standard deviation: (B, K) for x, then for y.
-    row, plane = (squared / (depth * depth), (seen_x, seen_y)) if refined else (squared, plane)
+    row, plane = (squared / (depth * depth), (observed_x, observed_y)) if refined else (squared, plane)
     noise = xp.where(weights > 0, row * depth / xp.where(weights > 0, weights, 1.0), 0.0)
     mean_x, mean_y = (_mean(part, row)[..., None] for part in plane)
     scatter = _scatter(row, plane)[..., None]

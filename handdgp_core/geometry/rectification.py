@@ -85,10 +85,10 @@ class Rectification:
         to_virtual = _looking_along(center_ray, up=rays[4] - rays[6])
         if crop.handedness == "left":
             to_virtual = _MIRROR @ to_virtual
-        seen = rays @ to_virtual.T
-        if (seen[:, 2] <= 0).any():
+        rotated = rays @ to_virtual.T
+        if (rotated[:, 2] <= 0).any():
             raise UsageError(f"The crop of half size {crop.half_size_px:g} px spans half of all directions or more.")
-        reach = np.abs(seen[:, :2] / seen[:, 2:]).max()
+        reach = np.abs(rotated[:, :2] / rotated[:, 2:]).max()
         center = 0.5 * (size - 1)
         return cls(camera, size, _intrinsics(0.5 * fill * size / reach, center), to_virtual, square)
 
@@ -139,8 +139,8 @@ class Rectification:
         if crop.handedness == "left":
             to_virtual = to_virtual @ _MIRROR
         matrix = _intrinsics(0.5 * float(camera.matrix[0, 0] + camera.matrix[1, 1]) * size / side, 0.0)
-        seen = to_virtual @ ray
-        matrix[:2, 2] = 0.5 * (size - 1) - matrix[0, 0] * seen[:2] / seen[2]
+        rotated = to_virtual @ ray
+        matrix[:2, 2] = 0.5 * (size - 1) - matrix[0, 0] * rotated[:2] / rotated[2]
         return cls(camera, size, matrix, to_virtual, square)
 
     @property

@@ -115,12 +115,12 @@ def keypoint_marks(time_ns: int, hands: Sequence[Hand]) -> ImageAnnotations:
     message = ImageAnnotations()
     for hand in hands:
         pixels = hand.keypoints_px
-        seen: NDArray[np.bool_] = np.all(np.isfinite(pixels), axis=1)
+        visible: NDArray[np.bool_] = np.all(np.isfinite(pixels), axis=1)
         dots = message.points.add(type=PointsAnnotation.POINTS, thickness=_DOT_PX)
         set_time(dots.timestamp, time_ns)
         places = pixels.tolist()
         colours = (weight_colours(hand.weights) / 255.0).tolist()
-        for number in np.flatnonzero(seen).tolist():
+        for number in np.flatnonzero(visible).tolist():
             x, y = places[number]
             red, green, blue = colours[number]
             dots.points.add(x=x, y=y)
@@ -129,7 +129,7 @@ def keypoint_marks(time_ns: int, hands: Sequence[Hand]) -> ImageAnnotations:
         set_time(lines.timestamp, time_ns)
         lines.outline_color.CopyFrom(_colour(HAND_COLOURS[hand.handedness]))
         for start, end in BONES:
-            if seen[start] and seen[end]:
+            if visible[start] and visible[end]:
                 lines.points.add(x=places[start][0], y=places[start][1])
                 lines.points.add(x=places[end][0], y=places[end][1])
     return message

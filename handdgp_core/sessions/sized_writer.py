@@ -11,7 +11,7 @@ __all__ = ["CHUNK_BYTES", "HEAD_BYTES", "SizedWriter"]
 CHUNK_BYTES = 1 << 20
 HEAD_BYTES = 32 << 10  # schemas, channels and facts: 10 KiB at the start, and once more at the end
 
-# Upper bounds, for ten topics and short names; tests/sessions/test_room.py compares them with real files.
+# Upper bounds, for ten topics and short names; tests/handdgp_core/sessions/test_room.py compares them with real files.
 _MESSAGE_BYTES = 47  # head of a message, and its place in the index of its chunk
 _CHUNK_HEAD_BYTES = 256  # head of a chunk, and the heads of its indices
 _INDEX_BYTES = 256  # of a chunk, an attachment or a metadata record, at the end of the file

@@ -26,7 +26,7 @@ class Annotations:
         image: (N) file names.
         intrinsics: (N, 3, 3) camera matrices in pixels of the image as stored.
         keypoints_m: (N, 21, 3) FreiHAND order, camera frame, metres, NaN where unknown; None where not given.
-        handedness: (N) "left" or "right", the person's true hand; None where not given.
+        handedness: (N) "left" or "right", the user's true hand; None where not given.
     """
 
     path: Path

@@ -80,7 +80,7 @@ class PacedSource(BaseSource):
         self._at_end = False
         self._speed = _checked_speed(speed)
         self._single = 1 if paused else 0  # frames to show in spite of the pause
-        self._wanted: int | None = None  # frame to wind to before the next one is read
+        self._seek_target: int | None = None  # frame to seek to before the next one is read
         self._next = 0  # number of the frame that is read next
         self._anchor: tuple[float, int] | None = None  # (time, frame) that fix when every other frame is due
         self._loop: tuple[int, int] | None = None  # first and last frame of the part that is played again and again
@@ -127,7 +127,7 @@ class PacedSource(BaseSource):
     @property
     def position(self) -> int:
         """Number of the frame that comes next."""
-        return self._next if self._wanted is None else self._wanted
+        return self._next if self._seek_target is None else self._seek_target
 
     @property
     def loop(self) -> tuple[int, int] | None:
@@ -172,7 +172,7 @@ class PacedSource(BaseSource):
     def step(self, count: int = 1) -> None:
         """Pause, and show the frame `count` after the one that stands (negative: before), within the source."""
         with self._changed:
-            shown = self.position - (0 if self._wanted is not None else 1)
+            shown = self.position - (0 if self._seek_target is not None else 1)
             last = (self.frame_count or shown + abs(count) + 1) - 1
             self._paused = True
             self._go(min(max(shown + count, 0), last))
@@ -201,10 +201,10 @@ class PacedSource(BaseSource):
         with self._changed:
             if frame is None and self.frame_count is not None:
                 self._next = min(self._next, self.frame_count)  # the end came earlier than the source had promised
-            if frame is None and self._hold_at_end and not self._closed and self._wanted is None:
+            if frame is None and self._hold_at_end and not self._closed and self._seek_target is None:
                 self._paused, self._at_end, self._single = True, True, 0
                 raise NoFrameYet("at the end")
-            if frame is not None and self._wanted is None:
+            if frame is not None and self._seek_target is None:
                 self._note(frame)
         return frame
 
@@ -221,7 +221,7 @@ class PacedSource(BaseSource):
             self._changed.notify_all()
 
     def _go(self, index: int) -> None:
-        self._wanted = index
+        self._seek_target = index
         self._at_end = False
         self._single = 1 if self._paused else 0
         self._anchor = None
@@ -257,8 +257,8 @@ class PacedSource(BaseSource):
 
     def _target(self) -> int | None:
         """Hold the lock. Frame to wind to before reading: asked for, or further on because we are late."""
-        if self._wanted is not None:
-            target, self._wanted = self._wanted, None
+        if self._seek_target is not None:
+            target, self._seek_target = self._seek_target, None
             self._next = target
             return target
         if self._loop is not None and not self._paused and self._next > self._loop[1]:

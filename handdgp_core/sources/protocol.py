@@ -30,7 +30,7 @@ class SourceLost(SourceError):
 
 
 class NoFrameYet(Exception):
-    """Not an error: no frame within the time allowed; `status` says why in words for a person."""
+    """Not an error: no frame within the time allowed; `status` says why in words for the user."""
 
     def __init__(self, status: str = "waiting for a frame") -> None:
         self.status = status
@@ -47,7 +47,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What to show to a person."""
+        """What to show to the user."""
         ...
 
     @property
@@ -87,7 +87,7 @@ class Source(Protocol):
 
     @property
     def warning(self) -> str | None:
-        """Something that went wrong without stopping the source, in words for a person."""
+        """Something that went wrong without stopping the source, in words for the user."""
         ...
 
     @property

@@ -227,9 +227,9 @@ class Studio:
             occlusion[cover[row, column]] = visibility.BEHIND_OBJECT
         area = abs(float(np.linalg.det(np.linalg.inv(view.homography)[:2, :2])))
         image = photograph(image, float(np.sqrt(area)), rng)
-        seen = _seen_by_camera(view)
-        image = image * seen[..., None]
-        occlusion[~seen[row, column]] = visibility.OUTSIDE
+        visible = _visible_pixels(view)
+        image = image * visible[..., None]
+        occlusion[~visible[row, column]] = visibility.OUTSIDE
         return image, occlusion
 
     def _skin(self, tone: int, variant: int) -> tuple[int, int]:
@@ -253,7 +253,7 @@ class Studio:
         return self._sleeves[number]
 
 
-def _seen_by_camera(view: Rectification) -> NDArray[np.bool_]:
+def _visible_pixels(view: Rectification) -> NDArray[np.bool_]:
     """(size, size) where the real camera's picture reaches."""
     width, height = view.camera.size
     corners = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [width - 0.5, height - 0.5], [-0.5, height - 0.5]])

@@ -188,4 +188,4 @@ def _evaluated(table: AblationConfig, file: Path) -> dict[str, Any]:
     config = table.evaluation
     hands = JoinedHands([open_dataset(config, network.template, table.model_folder)], [config])
     found = evaluate_network(network, hands, lambda done, total: None, protocol=table.protocol)
-    return summarise(found[network.config.positioning], left_out=())
+    return summarise(found[network.config.positioning], excluded=())

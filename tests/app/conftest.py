@@ -110,7 +110,7 @@ class Rig:
         opened: the specs that were opened, in order.
     """
 
-    def __init__(self, qtbot, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, qtbot, tmp_path: Path) -> None:
         self._qtbot = qtbot
         self.path = tmp_path / "settings.json"
         out = str(tmp_path / "out")
@@ -169,7 +169,7 @@ class Rig:
         """Let Qt run until the condition holds; fails after `limit_ms`."""
         self._qtbot.waitUntil(condition, timeout=limit_ms)
 
-    def next_result(self):  # type: ignore[no-untyped-def]
+    def next_result(self):
         """Wait for a result (only where no window takes them) and return it."""
         found = []
 
@@ -183,7 +183,7 @@ class Rig:
 
 
 @pytest.fixture
-def rig(qtbot, tmp_path: Path) -> Iterator[Rig]:  # type: ignore[no-untyped-def]
+def rig(qtbot, tmp_path: Path) -> Iterator[Rig]:
     """See `Rig`; everything is stopped at the end."""
     made = Rig(qtbot, tmp_path)
     yield made

@@ -52,7 +52,7 @@ def hand(distance_m: float = 0.314, side: str = "right", muted: frozenset[int] =
     vertices = np.concatenate([points, points + (0.01, 0, 0), points + (0, 0.01, 0)])
     faces = np.stack([np.arange(21), np.arange(21) + 42, np.arange(21) + 21], axis=1).astype(np.int32)
     return Hand(
-        handedness=side,  # type: ignore[arg-type]
+        handedness=side,
         score=0.9 if side == "right" else 0.8,
         vertices_m=vertices + shift,
         keypoints_m=points + shift,
@@ -85,7 +85,7 @@ def result(hands: list[Hand] | None = None, index: int = 0, **changes: object) -
         shown, hands, hands, shown.image, False, {"network": 5.0}, 6.0,
         [None] * len(hands),
     )  # fmt: skip
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 class ScriptedSource(BaseSource):

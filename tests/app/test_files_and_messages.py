@@ -68,7 +68,7 @@ def test_known_errors_bring_their_hint_and_others_name_the_log() -> None:
 
 def test_log_is_written_and_never_grows_without_end(tmp_path: Path) -> None:
     handler = logs.start_logging(tmp_path / "logs")
-    assert handler is not None and handler.maxBytes > 0 and handler.backupCount > 0  # type: ignore[attr-defined]
+    assert handler is not None and handler.maxBytes > 0 and handler.backupCount > 0
     logging.getLogger("app.test").warning("hello")
     logs.stop_logging(handler)
     assert "WARNING" in (tmp_path / "logs" / "handdgp.log").read_text()
@@ -80,7 +80,7 @@ def test_no_place_for_a_log_is_no_reason_to_stop(tmp_path: Path) -> None:
     assert logs.start_logging(tmp_path / "file" / "logs") is None
 
 
-def test_stall_monitor_sees_a_blocked_thread(qtbot) -> None:  # type: ignore[no-untyped-def]
+def test_stall_monitor_sees_a_blocked_thread(qtbot) -> None:
     monitor = StallMonitor()
     monitor.start()
     qtbot.wait(60)

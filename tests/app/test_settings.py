@@ -28,8 +28,9 @@ from app.settings import (
     usable,
 )
 from handdgp_core.errors import OutputError, UsageError
+from tests.places import TESTS
 
-VERSION_1 = Path(__file__).parents[1] / "data" / "settings" / "version_1.json"
+VERSION_1 = TESTS / "data" / "settings" / "version_1.json"
 
 
 def test_no_file_gives_the_defaults_without_a_word(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_a_file_of_the_first_version_loads_whole() -> None:
 
 def test_settings_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Settings().max_hands = 1  # type: ignore[misc]
+        Settings().max_hands = 1
 
 
 def test_every_field_explains_itself_and_its_default_is_in_range() -> None:
@@ -216,7 +217,7 @@ def test_the_environment_names_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "mine.json").exists()
 
 
-def test_a_change_is_written_soon_and_survives_a_kill(qtbot, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_change_is_written_soon_and_survives_a_kill(qtbot, tmp_path: Path) -> None:
     path = tmp_path / "s.json"
     store = SettingsStore(Settings())
     file = SettingsFile(store, path)

@@ -69,7 +69,7 @@ def guided_solution(seed: int, count: int, sagitta_m: float = 0.0, noise_px: flo
     while len(views) < count:
         camera = solution.camera if solution else guess
         seen = [appearance(BOARD, board_pose(BOARD.points_m, view, camera)[0], camera) for view in views]
-        pose = Guide(BOARD, camera).wanted(seen, solution).pose.copy()
+        pose = Guide(BOARD, camera).next_pose(seen, solution).pose.copy()
         pose[:3] += random.normal(0, 0.06, 3)
         pose[3:5] += random.normal(0, 0.015, 2)
         pose[5] *= 1 + random.normal(0, 0.08)

@@ -108,7 +108,7 @@ def test_all_that_follows_a_solve_takes_a_fisheye(tmp_path):
     assert verdict.usable and verdict.halves is not None
     std = UncertaintyMap(solution.camera).std_px(solution.covariance)
     assert np.nanmax(std) < 5.0
-    wanted = Guide(BOARD, solution.camera).wanted([], solution)
+    wanted = Guide(BOARD, solution.camera).next_pose([], solution)
     assert np.isfinite(wanted.pose).all()
     views = views_of(WIDE, 6, seed=9)
     honest = check_calibration(BOARD, solution.camera, views, solution)
@@ -130,7 +130,7 @@ def test_the_pose_of_a_board_before_a_known_camera(camera):
     assert rms < 1e-6
 
 
-def test_corners_for_which_the_lens_has_no_answer_are_left_out():
+def test_corners_for_which_the_lens_has_no_answer_are_skipped():
     folded = Camera(1280, 720, MATRIX, (-0.3, 0.01, 0, 0, 0))
     pose = np.array([0.1, -0.2, 0.1, -0.12, -0.08, 0.25])
     pixels = folded.project(BOARD.points_m @ matrix_of(pose).T + pose[3:])

@@ -12,7 +12,7 @@ from tests.calib.scenes import BOARD, CAMERA, random_views
 GREY = np.full((CAMERA.height, CAMERA.width), 90, np.uint8)
 
 
-def test_a_corner_that_was_left_out_is_ringed_where_it_was_found():
+def test_a_corner_that_was_skipped_is_ringed_where_it_was_found():
     views = [replace(view, name=f"<{number}>") for number, view in enumerate(random_views(3, 6))]
     moved = views[2].corners_px.copy()
     moved[5] += (6.0, -4.0)

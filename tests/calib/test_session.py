@@ -65,7 +65,7 @@ def test_following_the_outlines_leads_to_a_usable_calibration_and_undo_takes_bac
     session = CalibrationSession(BOARD)
     stream = Stream(session, renderer)
     for _ in range(16):
-        stream.show(session.wanted((640, 360)).pose)
+        stream.show(session.next_pose((640, 360)).pose)
         if session.verdict is not None and session.verdict.enough:
             break
     assert session.verdict.usable and session.verdict.enough

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+from tests.places import ROOT
 from tests.robustness.mutations import Mutation
 
-ROOT = Path(__file__).resolve().parents[2]
 MEMORY_MB = 1000  # of address space beyond what the program itself takes
 LARGE_MB = 400  # that a file of some kilobytes must not take
 CPU_S = 10

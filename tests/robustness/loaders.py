@@ -41,7 +41,7 @@ def _pickle(folder: Path, number: int) -> None:
 
 
 def _model(folder: Path, number: int) -> None:
-    from tests.hands.model_files import linear_model, write_old_model
+    from tests.handdgp_core.hands.model_files import linear_model, write_old_model
 
     write_old_model(folder / "m.pkl", linear_model(20, 3, number), number % 3)
 

@@ -54,7 +54,7 @@ def guided_pose(views: list[View], solution: Solution | None, random: Random) ->
     """The pose asked for, as well as a person holds it."""
     camera = solution.camera if solution else Camera.assumed(*CAMERA.size, _GUESS_FOV_DEG)
     seen = [appearance(BOARD, board_pose(BOARD.points_m, view, camera)[0], camera) for view in views]
-    pose = Guide(BOARD, camera).wanted(seen, solution).pose.copy()
+    pose = Guide(BOARD, camera).next_pose(seen, solution).pose.copy()
     pose[:3] += random.normal(0, 0.06, 3)
     pose[3:5] += random.normal(0, 0.015, 2)
     pose[5] *= 1 + random.normal(0, 0.08)

@@ -131,9 +131,9 @@ def _barycentric(triangles: Array, foot: Array) -> Array:
         ends = np.roll(corners, -1, axis=1)
         side = np.linalg.norm(ends - corners, axis=2).argmax(axis=1)
         here = np.arange(len(corners))
-        start, way = corners[here, side], (ends - corners)[here, side]
-        length = np.maximum((way * way).sum(axis=1), np.finfo(np.float64).tiny)
-        along = np.clip(((foot[bad] - start) * way).sum(axis=1) / length, 0, 1)
+        start, edge = corners[here, side], (ends - corners)[here, side]
+        length = np.maximum((edge * edge).sum(axis=1), np.finfo(np.float64).tiny)
+        along = np.clip(((foot[bad] - start) * edge).sum(axis=1) / length, 0, 1)
         replacement = np.zeros((len(corners), 3))
         replacement[here, side], replacement[here, (side + 1) % 3] = 1 - along, along
         weights[bad] = replacement

@@ -26,11 +26,11 @@ def behind_flesh(keypoints_m: Array, vertices_m: Array, faces: NDArray[np.intege
     points = (vertices_m[:, :2] / vertices_m[:, 2:]).astype(np.float32)
     depth = (1 / vertices_m[:, 2]).astype(np.float32)  # linear over a triangle in the image
     a, b, c = (points[faces[:, corner]] for corner in range(3))
-    seen = (keypoints_m[:, :2] / keypoints_m[:, 2:]).astype(np.float32)
+    projected = (keypoints_m[:, :2] / keypoints_m[:, 2:]).astype(np.float32)
     area = _cross(b - a, c - a)
     with np.errstate(divide="ignore", invalid="ignore"):
-        first = _cross(b[None] - seen[:, None], c[None] - seen[:, None]) / area
-        second = _cross(c[None] - seen[:, None], a[None] - seen[:, None]) / area
+        first = _cross(b[None] - projected[:, None], c[None] - projected[:, None]) / area
+        second = _cross(c[None] - projected[:, None], a[None] - projected[:, None]) / area
     third = 1 - first - second
     hit = (first >= 0) & (second >= 0) & (third >= 0)
     inverse = first * depth[faces[:, 0]] + second * depth[faces[:, 1]] + third * depth[faces[:, 2]]

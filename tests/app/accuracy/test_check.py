@@ -24,7 +24,7 @@ from handdgp_core.sessions.writer import SessionInfo, SessionWriter
 from handdgp_core.types import Frame, Hand
 from tests.calib.flat_hand import HandPicture
 from tests.calib.scenes import BOARD, CAMERA
-from tests.estimation.hands_for_tests import make_hand
+from tests.handdgp_core.estimation.hands_for_tests import make_hand
 from tools.calibration.simulation import simulated_view
 
 # The reference takes a flat hand's joints to be at the heights of a table; those of the rendered one differ by some.

@@ -16,8 +16,8 @@ from handdgp_core.evaluation import labelled
 from handdgp_core.evaluation.summary import Pairs
 from handdgp_core.hands.topology.template import build_template
 from handdgp_core.networks import HandDGP, save_network
+from tests.handdgp_core.datasets.test_datasets import freihand, ho3d, human36m
 from tests.meshes import SMALL_NETWORK, patch_regressor, round_mesh, small_template
-from tests.training.test_datasets import freihand, ho3d, human36m
 
 __all__ = ["freihand", "ho3d", "human36m"]  # fixtures
 
@@ -106,4 +106,4 @@ def test_ho3d_is_scored_by_its_root_without_manos_file(ho3d: Path, tmp_path: Pat
     content = json.loads(output.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert content["protocol"] == "keypoints"
     for figures in content["positioning"].values():
-        assert figures["joints_left_out"] == [] and figures["root_mm"]["count"] == figures["found"]
+        assert figures["joints_excluded"] == [] and figures["root_mm"]["count"] == figures["found"]

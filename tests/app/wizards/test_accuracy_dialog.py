@@ -19,7 +19,7 @@ from tests.app.doubles import ScriptedEstimator
 from tests.app.wizards.test_hand_size_wizard import HandCamera
 from tests.calib.flat_hand import HandPicture
 from tests.calib.scenes import CAMERA
-from tests.estimation.hands_for_tests import make_hand
+from tests.handdgp_core.estimation.hands_for_tests import make_hand
 
 POSES = [look_at(DEFAULT_BOARD, 0.4, np.deg2rad(30), turn, 0.05) for turn in (0.5, 2.1, 3.7, 5.3)]
 

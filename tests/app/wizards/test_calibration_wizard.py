@@ -58,7 +58,7 @@ def follow(rig, dialog, person, count):
     session = dialog._worker._session
     while len(dialog._snapshot.taken) < count:
         before = len(dialog._snapshot.taken)
-        person.pose = session.wanted(CAMERA.size).pose
+        person.pose = session.next_pose(CAMERA.size).pose
         rig.until(lambda before=before: len(dialog._snapshot.taken) > before)
 
 
