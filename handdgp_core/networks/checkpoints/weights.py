@@ -30,6 +30,7 @@ __all__ = ["load_network", "read_metadata", "save_network"]
 
 FORMAT = "handdgp-live network 1"
 ARCHITECTURE = "handdgp"
+_SHOWN_FAULTS = 5
 _HINT = "Give a checkpoint that `train` or `import-weights` wrote, or get the file again."
 _FOREIGN = "Turn a foreign checkpoint into one with: python main.py import-weights."
 
@@ -154,7 +155,8 @@ def _weights(network: HandDGP, tensors: dict[str, Tensor], file: Path) -> dict[s
         elif not torch.isfinite(found[key]).all():
             faults.append(f"{key} with numbers that are not finite")
     if faults:
-        raise _wrong(file, "; ".join(faults))
+        more = f"; and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
+        raise _wrong(file, "; ".join(faults[:_SHOWN_FAULTS]) + more)
     return found
 
 

@@ -186,7 +186,7 @@ def test_tensors_that_do_not_fit_are_named_one_by_one(saved: Path, tmp_path: Pat
         ({"config": "[]"}, "makes no sense.*keys and values"),
         ({"config": json.dumps({"backbone": "resnet18", "colour": "red"})}, "colour"),
         ({"config": json.dumps({"backbone": "vgg", "template": "ball"})}, "vgg"),
-        ({"config": json.dumps({"template": "ball", "rectification": {"policy": "none"}})}, "none"),
+        ({"config": json.dumps({"template": "ball", "rectification": {"policy": "sideways"}})}, "none"),
         ({"config": json.dumps({"template": "ball", "image_size": "big"})}, "image_size"),
         ({"config": json.dumps({"template": "ball", "mesh_widths": 3})}, "mesh_widths: expected a list"),
         ({"template": "cube"}, "cube"),
@@ -225,7 +225,7 @@ def test_configs_survive_json() -> None:
 
 def test_the_shipped_checkpoints_config_loads_to_the_values_in_it() -> None:
     stored = json.loads(read_metadata(bundled("assets/weights/open.safetensors"))["config"])
-    assert parse(NetworkConfig, stored).to_plain() == stored
+    assert parse(NetworkConfig, stored).to_plain() == {"kind": "handdgp", **stored}
     assert stored["mesh_widths"] == [128, 64, 32, 16] and stored["backbone"] == "mediapipe-guided"
 
 
@@ -240,6 +240,6 @@ def test_configs_that_make_no_sense_are_refused() -> None:
     ):
         with pytest.raises(UsageError, match=rf"^{next(iter(change))}.*: expected "):
             parse(NetworkConfig, {**CONFIG.to_plain(), **change})
-    for bad in ({"policy": "none"}, {"fill": 0.0}, {"focal_px": -1.0}):
+    for bad in ({"policy": "sideways"}, {"fill": 0.0}, {"focal_px": -1.0}):
         with pytest.raises(UsageError, match=rf"^rectification\.{next(iter(bad))}: expected "):
             parse(NetworkConfig, {"rectification": bad})
