@@ -27,8 +27,15 @@ Content = TypeVar("Content")
 
 
 def cache_folder(cache: Path, key: Mapping[str, Any]) -> Path:
-    """The folder for numbers that depend on the values of `key`, which are plain."""
-    text = json.dumps({"version": VERSION, **key}, sort_keys=True)
+    """The folder for numbers that depend on the values of `key`, which are plain.
+
+    None inside of a value counts as not there, so that a new setting which is off leaves older folders valid.
+    """
+    said = {
+        name: {part: entry for part, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+        for name, value in key.items()
+    }
+    text = json.dumps({"version": VERSION, **said}, sort_keys=True)
     return cache / sha256(text.encode()).hexdigest()[:12]
 
 
