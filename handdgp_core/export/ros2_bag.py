@@ -66,7 +66,9 @@ class Ros2Bag:
         self._store = get_typestore(Stores.ROS2_HUMBLE)
         with output_errors(self.path):
             shutil.rmtree(self._part, ignore_errors=True)
-            self._writer: Writer | None = Writer(self._part, version=_BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
+            self._part.mkdir()
+            bag = self._part / self.path.name  # the bag names its file after its folder
+            self._writer: Writer | None = Writer(bag, version=_BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
             self._writer.open()
             self._connections = {
                 name: self._writer.add_connection(topic, kind, typestore=self._store)
@@ -76,7 +78,7 @@ class Ros2Bag:
     @property
     def files(self) -> list[Path]:
         """What `close` leaves behind."""
-        return [self.path]
+        return [self.path / "metadata.yaml", self.path / f"{self.path.name}.mcap"]
 
     def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera) -> None:
         """One frame: image, camera, and of each side the surest hand that has a place. Raises OutputError."""
@@ -100,7 +102,8 @@ class Ros2Bag:
             writer.close()
             if self.path.exists():
                 shutil.rmtree(self.path)
-            self._part.rename(self.path)
+            (self._part / self.path.name).rename(self.path)
+            self._part.rmdir()
 
     def _add_hand(self, side: str, frame: Frame, header: Any, hand: Hand) -> None:
         joints = joint_frames(hand)
