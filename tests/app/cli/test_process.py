@@ -21,7 +21,7 @@ from app.cli.main import main
 from app.cli.options import BAD_INPUT, CANCELLED, DONE
 from handdgp_core.geometry.camera import Camera
 from tests.painted_hand import paint_hand, write_clip
-from tests.patience import WAIT_S
+from tests.patience import WAIT_S, heeding_interrupts
 from tests.places import ROOT
 
 CAMERA = Camera.assumed(640, 480, 60)
@@ -183,7 +183,7 @@ def test_ctrl_c_stops_and_keeps_what_is_done(tmp_path: Path) -> None:
     writer.release()
     out = tmp_path / "out"
     command = [sys.executable, "main.py", "process", str(long_clip), "--output", str(out)]
-    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=heeding_interrupts)
     deadline_s = time.monotonic() + WAIT_S
     while not list(out.glob("*")) and time.monotonic() < deadline_s:
         time.sleep(0.1)

@@ -19,7 +19,7 @@ from app.benchmarks import record as record_bench
 from app.settings import load_settings
 from handdgp_core.errors import HandDGPError
 from tests.app.doubles import ScriptedEstimator, ScriptedSource
-from tests.patience import WAIT_MS, WAIT_S
+from tests.patience import WAIT_MS, WAIT_S, heeding_interrupts
 from tests.places import ROOT
 
 
@@ -159,6 +159,7 @@ def _start(kind: str, tmp_path: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heeding_interrupts,
     )
 
 

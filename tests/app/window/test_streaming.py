@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.live.state import Phase
 from app.notices import Severity
 from app.window.main_window import MainWindow
 from app.window.streaming import StreamDialog
@@ -24,6 +25,17 @@ def client() -> Iterator[socket.socket]:
 
 def uri_of(client: socket.socket) -> str:
     return f"udp://127.0.0.1:{client.getsockname()[1]}"
+
+
+def arrived(client: socket.socket) -> list[bytes]:
+    """What is there, without waiting."""
+    client.setblocking(False)
+    found: list[bytes] = []
+    while True:
+        try:
+            found.append(client.recv(65536))
+        except BlockingIOError:
+            return found
 
 
 def showing(rig) -> MainWindow:
@@ -84,13 +96,8 @@ def test_a_stream_goes_on_with_another_source_beside_a_recording_and_ends_with_t
     rig.record.stop()  # unties the recording alone
     rig.until(lambda: rig.record.recording is None)
     rig.controller.open_source("live")
-    client.setblocking(False)
-    while True:  # what was sent until now
-        try:
-            client.recv(65536)
-        except BlockingIOError:
-            break
-    client.settimeout(WAIT_S)
-    assert json.loads(client.recv(65536))["type"] == "hand"
+    rig.until(lambda: len(rig.opened) == 2 and rig.controller.status.phase is Phase.RUNNING)
+    arrived(client)
+    rig.until(lambda: bool(arrived(client)))  # the window's events go on meanwhile
     window.close()
     assert not window.streaming.active
