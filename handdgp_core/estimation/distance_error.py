@@ -48,6 +48,13 @@ class DistanceError:
             self.share,
             self.edge_on * (1.0 - facing),
             0.0 if length_given else self.size,
-            ASSUMED_FOCAL_STD if camera.source == "assumed" else 0.0,
+            _focal_std(camera),
         ]
         return float(np.sqrt(np.sum(np.square(parts))))
+
+
+def _focal_std(camera: Camera) -> float:
+    """Relative standard deviation of the focal length: guessed, or as the calibration states; 0 where it does not."""
+    if camera.source == "assumed":
+        return ASSUMED_FOCAL_STD
+    return 0.0 if camera.std is None else float(np.max(camera.std[:2] / np.diag(camera.matrix)[:2]))

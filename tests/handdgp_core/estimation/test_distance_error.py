@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,6 +33,12 @@ def test_the_parts_add_as_variances() -> None:
     assert unknown == pytest.approx(np.hypot(facing, 0.05))
     guessed = ERROR.relative(palm(0.4), Camera.assumed(640, 480), length_given=False)
     assert guessed == pytest.approx(np.hypot(unknown, ASSUMED_FOCAL_STD))
+
+
+def test_the_calibrations_own_uncertainty_is_one_of_the_parts() -> None:
+    facing = ERROR.relative(palm(0.4), CALIBRATED, length_given=True)
+    stated = replace(CALIBRATED, std=np.array([6.0, 18.0, 1.0, 1.0]))
+    assert ERROR.relative(palm(0.4), stated, length_given=True) == pytest.approx(np.hypot(facing, 18 / 600))
 
 
 def test_a_palm_seen_edge_on_is_less_certain() -> None:
