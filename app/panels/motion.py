@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QColor, QHideEvent, QShowEvent
-from PyQt6.QtWidgets import QComboBox, QGraphicsItem, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtCore import QEvent, QPointF, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QColor, QHideEvent, QPainterPath, QPen, QPolygonF, QShowEvent
+from PyQt6.QtWidgets import QComboBox, QGraphicsItem, QGraphicsPathItem, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.live.frame_result import FrameResult
 from app.panels.motion_history import RAW_X, RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, X, Z
@@ -263,8 +263,7 @@ class _DepthPlot(_Plot):
     def __init__(self) -> None:
         super().__init__()
         self.widget.setToolTip("z of the root. Thin: raw; bold: smoothed; band: two standard deviations.")
-        self.low, self.high = self.item.plot(), self.item.plot()
-        self.band = pg.FillBetweenItem(self.low, self.high)
+        self.band = QGraphicsPathItem()
         self.item.addItem(self.band)
         self.raw, self.smooth = self.item.plot(), self.item.plot()
 
@@ -272,8 +271,7 @@ class _DepthPlot(_Plot):
         super().style()
         colour = tones().axes[2]
         self.band.setBrush(pg.mkBrush(_faded(colour, 60)))
-        for edge in (self.low, self.high):
-            edge.setPen(None)
+        self.band.setPen(QPen(Qt.PenStyle.NoPen))
         self.raw.setPen(pg.mkPen(_faded(tones().ink, 130), width=1))
         self.smooth.setPen(pg.mkPen(colour, width=2))
 
@@ -281,14 +279,13 @@ class _DepthPlot(_Plot):
         """Draw the rows of the motion history."""
         known = rows[np.isfinite(rows[:, Z])] if len(rows) else rows
         if not len(known):
-            return _clear([self.low, self.high, self.raw, self.smooth])
+            self.band.setPath(QPainterPath())
+            return _clear([self.raw, self.smooth])
         ago = rows[:, TIME] - rows[-1, TIME]
-        # With gaps, like the curves: a band across seconds without a hand would claim to know something of them.
         low, high = (rows[:, Z] + sign * np.nan_to_num(rows[:, Z_ERROR]) for sign in (-1, 1))
         self.raw.setData(ago, rows[:, RAW_Z], connect="finite")
         self.smooth.setData(ago, rows[:, Z], connect="finite")
-        self.low.setData(ago, low, connect="finite", skipFiniteCheck=False)
-        self.high.setData(ago, high, connect="finite", skipFiniteCheck=False)
+        self.band.setPath(_band(ago, low, high))
         values = np.concatenate([low, high, rows[:, RAW_Z]])
         return self.set_ranges(span_s, values, least=4.0)
 
@@ -336,6 +333,20 @@ def _legend(stage_ms: Array) -> str:
     ]
     total = f"<tr><td></td><td><b>total</b>&nbsp;</td><td align='right'><b>{stage_ms.sum():.1f}</b></td></tr>"
     return f"<table cellspacing='0' cellpadding='0'>{''.join(lines)}{total}</table>"
+
+
+def _band(x: Array, low: Array, high: Array) -> QPainterPath:
+    """The area between two curves (N,), with a gap wherever one of them is NaN.
+
+    A band across seconds without a hand would claim to know something of them.
+    """
+    path = QPainterPath()
+    known = np.isfinite(low) & np.isfinite(high)
+    for run in np.split(np.arange(len(x)), np.flatnonzero(np.diff(known)) + 1):
+        if len(run) > 1 and known[run[0]]:
+            around = [*zip(x[run], low[run], strict=True), *zip(x[run[::-1]], high[run[::-1]], strict=True)]
+            path.addPolygon(QPolygonF([QPointF(*point) for point in around]))
+    return path
 
 
 def _clear(curves: Sequence[pg.PlotDataItem]) -> None:

@@ -308,15 +308,18 @@ def test_auto_stays_with_one_of_two_hands(rig) -> None:
 
 def test_the_band_of_the_depth_has_gaps_where_no_hand_was_seen(rig) -> None:
     from app.panels.motion import _DepthPlot
+    from app.panels.motion_history import TIME, Z
 
     window = rig.show()
     for index in range(30):
         window.motion.add(result([] if 10 <= index < 20 else [hand()], index))
     plot = _DepthPlot()
-    plot.show(window.motion.history.motion["right"].last(10.0), 10.0)
-    for curve in (plot.low, plot.high):
-        values = curve.yData
-        assert len(values) == 30 and np.isnan(values[10:20]).all() and np.isfinite(values[:10]).all()
+    rows = window.motion.history.motion["right"].last(10.0)
+    plot.show(rows, 10.0)
+    drawn = plot.band.path()
+    ago, middle = rows[:, TIME] - rows[-1, TIME], float(np.nanmean(rows[:, Z]))
+    inside = [drawn.contains(QPointF(float(x), middle)) for x in (ago[:-1] + ago[1:]) / 2]
+    assert inside == [True] * 9 + [False] * 11 + [True] * 9
     plot.widget.close()
     plot.widget.deleteLater()
 
