@@ -21,8 +21,9 @@ from handdgp_core.sessions.pairing import rising
 from handdgp_core.sources.session import SessionSource
 from tests.handdgp_core.sessions.conftest import CAMERA, number_of
 from tests.handdgp_core.sessions.foreign import CALIBRATION, PICTURES, STEP_NS, Topic, write_foreign
+from tests.places import ROOT
 
-CASES = Path("/work/shared/cases")
+CASES = ROOT.parent / "shared" / "cases"
 SUMMARIES = {
     "all": {},
     "no statistics": {"use_statistics": False},
