@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from handdgp_core.arrays import Array
@@ -151,6 +152,10 @@ class HandFitter:
         Returns:
             Poses; the cost never exceeds that of the start.
         """
+        return self.fit_with_cost(observation, start)[0]
+
+    def fit_with_cost(self, observation: Observation, start: FittedPose | None = None) -> tuple[FittedPose, Array]:
+        """`fit`, and what each pose costs (H,), as `cost` would say."""
         pose = self.start(observation) if start is None else self.place(start, observation)
         damping = np.full(len(observation.world_m), 1e-3)
         done = np.zeros(len(damping), dtype=bool)  # each hand stops by itself, so that a batch changes nothing
@@ -158,7 +163,7 @@ class HandFitter:
         for _ in range(self.settings.iterations):
             trial = _step(pose, _solve(residual, jacobian, damping))
             trial_residual, trial_jacobian = self._linearise(trial, observation)
-            cost, trial_cost = (residual**2).sum(-1), (trial_residual**2).sum(-1)
+            cost, trial_cost = _cost(residual), _cost(trial_residual)
             better = (trial_cost <= cost) & ~done
             damping = np.where(better, damping * 0.3, damping * 10.0)
             pose = FittedPose(*(_where(better, new, old) for new, old in zip(trial, pose, strict=True)))
@@ -167,11 +172,11 @@ class HandFitter:
             done |= better & (cost - trial_cost < self.settings.tolerance * cost)
             if done.all():
                 break
-        return pose
+        return pose, _cost(residual)
 
     def cost(self, pose: FittedPose, observation: Observation) -> Array:
         """(H,) what `fit` makes small: the sum of all squared residuals."""
-        return np.asarray((self._linearise(pose, observation)[0] ** 2).sum(axis=-1))
+        return _cost(self._linearise(pose, observation)[0])
 
     def _linearise(self, pose: FittedPose, observation: Observation) -> tuple[Array, Array]:
         """Whitened residuals (H, R) and their derivatives (H, R, P), P = 6 + D + S + 1."""
@@ -280,6 +285,11 @@ def _solve(residual: Array, jacobian: Array, damping: Array) -> Array:
     return np.asarray(np.linalg.solve(normal, -transposed @ residual[..., None])[..., 0], dtype=np.float64)
 
 
+def _cost(residual: Array) -> Array:
+    """(H,) of residuals (H, R)."""
+    return np.asarray((residual**2).sum(axis=-1))
+
+
 def _step(pose: FittedPose, step: Array) -> FittedPose:
     dof_count = pose.dof_rad.shape[1]
     turn, move, dof, rest = np.split(step, [3, 6, 6 + dof_count], axis=1)
@@ -292,7 +302,7 @@ def _step(pose: FittedPose, step: Array) -> FittedPose:
     )
 
 
-def _where(choose: Array, new: Array, old: Array) -> Array:
+def _where(choose: NDArray[np.bool_], new: Array, old: Array) -> Array:
     return np.where(choose.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
 

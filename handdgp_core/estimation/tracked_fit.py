@@ -96,8 +96,8 @@ class TrackedFitter:
         return min(found, self._fit_from(observation, None), key=lambda fitted: fitted[1])
 
     def _fit_from(self, observation: Observation, start: FittedPose | None) -> tuple[FittedPose, float]:
-        pose = self._fitter.fit(observation, start)
-        return pose, float(self._fitter.cost(pose, observation)[0])
+        pose, cost = self._fitter.fit_with_cost(observation, start)
+        return pose, float(cost[0])
 
     def _recall(self, track: int, stamp_ns: int) -> _Known | None:
         known = self._known.get(track)
