@@ -27,11 +27,11 @@ from app.cli.options import (
 from app.cli.process import hand_length_for
 from app.cli.source_losses import tell_losses
 from app.notices import count_of
-from app.streams.content import StreamFacts, StreamMaker, capture_time_unix_ns
+from app.streams.content import RateLimit, StreamFacts, StreamMaker, capture_time_unix_ns
 from app.streams.sinks import SCHEMES, SinkThread, open_sinks
 from handdgp_core.errors import UsageError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.pipeline import EstimatedFrame, estimated_frames
+from handdgp_core.pipeline import estimated_frames
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.pacing import PacedSource
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import HandEstimator
 
 _REPORT_S = 5.0
-_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -96,24 +95,6 @@ def stream(options: StreamOptions) -> bool:
         return not cancelled.is_set()
 
 
-class _Clock:
-    """When each frame was captured, and whether it is due: `select` of the loop sees every frame as it comes."""
-
-    def __init__(self, source: Source, rate_hz: float | None) -> None:
-        self._is_live = not source.is_seekable
-        self._period_ns = 0 if rate_hz is None else int(_SECOND_NS / rate_hz)
-        self._due_ns = 0
-        self.captured_unix_ns = 0
-
-    def select(self, frame: Frame) -> bool:
-        now_ns = time.monotonic_ns()
-        if now_ns < self._due_ns:
-            return False
-        self._due_ns = max(self._due_ns + self._period_ns, now_ns - self._period_ns)
-        self.captured_unix_ns = capture_time_unix_ns(frame, self._is_live)
-        return True
-
-
 def _run(
     source: Source,
     estimator: HandEstimator,
@@ -124,18 +105,24 @@ def _run(
 ) -> None:
     length_mm = None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3
     maker = StreamMaker(StreamFacts(source.name, estimator.model_name, length_mm))
-    clock, frames, hands, reported_s = _Clock(source, options.rate_hz), 0, 0, time.monotonic()
-    result: EstimatedFrame
+    rate, is_live, captured_unix_ns = RateLimit(options.rate_hz), not source.is_seekable, 0
+    frames, hands, reported_s = 0, 0, time.monotonic()
+
+    def is_due(frame: Frame) -> bool:  # the loop asks for every frame as it comes
+        nonlocal captured_unix_ns
+        captured_unix_ns = capture_time_unix_ns(frame, is_live)
+        return rate.passes()
+
     for result in estimated_frames(
         source,
         estimator,
         chooser,
-        select=clock.select,
+        select=is_due,
         limit=options.limit,
         stop=cancelled,
         on_wait=lambda words: console.print(words, markup=False),
     ):
-        content = maker.make(result.frame, result.camera, result.hands, clock.captured_unix_ns)
+        content = maker.make(result.frame, result.camera, result.hands, captured_unix_ns)
         for sink in sinks:
             sink.put(content)
         frames, hands = frames + 1, hands + len(result.hands)
@@ -147,10 +134,7 @@ def _run(
 
 
 def _report(frames: int, hands: int, sinks: list[SinkThread]) -> None:
-    parts = [f"{count_of(frames, 'frame')}, {count_of(hands, 'hand')}"]
-    for sink in sinks:
-        state = sink.problem or f"{sink.sent} sent" + (f", {sink.skipped} skipped" if sink.skipped else "")
-        parts.append(state if sink.problem else f"{sink.address.uri} {state}")
+    parts = [f"{count_of(frames, 'frame')}, {count_of(hands, 'hand')}", *(sink.report for sink in sinks)]
     console.print("; ".join(parts), markup=False, soft_wrap=True)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-import cv2
 import foxglove
 
 from app.streams.content import FrameContent
 from app.streams.sinks import Address
 from handdgp_core.sessions import foxglove as messages
 from handdgp_core.sessions import schema
+from handdgp_core.sessions.pictures import encode_jpeg
 
 __all__ = ["OpenedSink"]
 
@@ -49,7 +48,7 @@ class OpenedSink:
         made: dict[str, Any] = {
             schema.TRANSFORM: messages.transform(time_ns),
             schema.CALIBRATION: messages.calibration(time_ns, content.camera),
-            schema.IMAGE: messages.image(time_ns, _jpeg(content)),
+            schema.IMAGE: messages.image(time_ns, encode_jpeg(content.frame.image, _JPEG_QUALITY)),
             schema.KEYPOINTS: messages.keypoint_marks(time_ns, hands),
             schema.POINTS: messages.point_cloud(time_ns, hands),
             _SCENE: messages.scene(time_ns, hands),
@@ -60,11 +59,3 @@ class OpenedSink:
     def close(self) -> None:
         """Stop the server."""
         self._server.stop()
-
-
-def _jpeg(content: FrameContent) -> bytes:
-    bgr = cv2.cvtColor(content.frame.image, cv2.COLOR_RGB2BGR)
-    made, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    if not made:
-        raise OSError(os.strerror(5), "the image could not be encoded")
-    return data.tobytes()

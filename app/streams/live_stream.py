@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 
 from app.live.frame_result import FrameResult
 from app.live.mailbox import Mailbox
-from app.streams.content import StreamFacts, StreamMaker, capture_time_unix_ns
+from app.streams.content import RateLimit, StreamFacts, StreamMaker, capture_time_unix_ns
 from app.streams.sinks import SinkThread, open_sinks
 
 __all__ = ["LiveStream"]
@@ -33,9 +32,7 @@ class LiveStream:
 
     def __init__(self, uris: Sequence[str], rate_hz: float = 0.0) -> None:
         self.sinks: list[SinkThread] = open_sinks(uris)
-        self._period_s = 1.0 / rate_hz if rate_hz > 0 else 0.0
-        self._due_s = 0.0
-        self._makers: dict[StreamFacts, StreamMaker] = {}
+        self._rate = RateLimit(rate_hz)
         self._results: Mailbox[tuple[FrameResult, StreamFacts, int]] = Mailbox()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
@@ -43,11 +40,8 @@ class LiveStream:
 
     def on_result(self, result: FrameResult, facts: StreamFacts, is_live: bool) -> None:
         """Take one result; called in the thread of the model, never waits. Previews without hands are not sent."""
-        now_s = time.monotonic()
-        if result.preview or now_s < self._due_s:
-            return
-        self._due_s = max(self._due_s + self._period_s, now_s - self._period_s)
-        self._results.put((result, facts, capture_time_unix_ns(result.frame, is_live)))
+        if not result.preview and self._rate.passes():
+            self._results.put((result, facts, capture_time_unix_ns(result.frame, is_live)))
 
     def close(self) -> None:
         """Send what waits, then release the addresses."""
@@ -58,6 +52,7 @@ class LiveStream:
             sink.close()
 
     def _run(self) -> None:
+        maker: StreamMaker | None = None
         while True:
             ending = self._ended.is_set()
             item = self._results.take(0.0 if ending else _WAIT_S)
@@ -66,8 +61,8 @@ class LiveStream:
                     return
                 continue
             result, facts, captured_unix_ns = item
-            if facts not in self._makers:
-                self._makers = {facts: StreamMaker(facts)}
-            content = self._makers[facts].make(result.frame, result.camera, result.raw_hands, captured_unix_ns)
+            if maker is None or maker.facts != facts:
+                maker = StreamMaker(facts)
+            content = maker.make(result.frame, result.camera, result.raw_hands, captured_unix_ns)
             for sink in self.sinks:
                 sink.put(content)

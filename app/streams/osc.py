@@ -6,7 +6,7 @@ import numpy as np
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import ArgValue, OscMessageBuilder
 
-from app.streams.content import FrameContent, HandContent
+from app.streams.content import SIDES, FrameContent, HandContent
 from app.streams.messages import quaternions_xyzw
 from app.streams.sinks import Address
 from app.streams.udp import datagram_socket
@@ -14,8 +14,6 @@ from handdgp_core.hands.hand_features import ANGLES
 from handdgp_core.hands.joint_frames import JOINTS
 
 __all__ = ["OpenedSink", "OscSocket"]
-
-_SIDES = ("left", "right")
 
 
 class OscSocket:
@@ -49,11 +47,11 @@ class OpenedSink:
         """The frame's facts, then what is known of either side; `present` is 0 where there is no hand."""
         frame: list[ArgValue] = [content.frame.index, content.camera.source]
         messages: list[tuple[str, list[ArgValue]]] = [("/handdgp/frame", frame)]
-        for side in _SIDES:
-            hands = [hand for hand in content.hands if hand.hand.handedness == side and hand.hand.degenerate is None]
-            messages.append((f"/handdgp/{side}/present", [int(bool(hands))]))
-            if hands:
-                messages += _messages(max(hands, key=lambda hand: hand.hand.score))
+        hands = content.by_side
+        for side in SIDES:
+            messages.append((f"/handdgp/{side}/present", [int(side in hands)]))
+            if side in hands:
+                messages += _messages(hands[side])
         self._socket.send(messages)
 
     def close(self) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import rerun
 
-from app.streams.content import FrameContent, HandContent
+from app.streams.content import SIDES, FrameContent, HandContent
 from app.streams.sinks import Address
 from handdgp_core.drawing.colours import HAND_COLOURS
 from handdgp_core.hands.keypoints import BONES
 
 __all__ = ["OpenedSink", "log_frame"]
-
-_SIDES = ("left", "right")
 
 
 class OpenedSink:
@@ -40,10 +38,10 @@ def log_frame(recording: rerun.RecordingStream, content: FrameContent) -> None:
     pinhole = rerun.Pinhole(image_from_camera=camera.matrix, resolution=camera.size)
     recording.log("world/camera", pinhole)
     recording.log("world/camera/image", rerun.Image(content.frame.image).compress(jpeg_quality=80))
-    for side in _SIDES:
-        hands = [hand for hand in content.hands if hand.hand.handedness == side and hand.hand.degenerate is None]
-        if hands:
-            _log_hand(recording, f"world/hands/{side}", max(hands, key=lambda hand: hand.hand.score))
+    hands = content.by_side
+    for side in SIDES:
+        if side in hands:
+            _log_hand(recording, f"world/hands/{side}", hands[side])
         else:
             recording.log(f"world/hands/{side}", rerun.Clear(recursive=True))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from ipaddress import ip_address
@@ -73,7 +72,7 @@ class Sink(Protocol):
     """One destination. All methods are called in one thread of its own, which may wait."""
 
     def send(self, content: FrameContent) -> None:
-        """Send one frame. Raises OSError where it could not be sent; the next frame is tried all the same."""
+        """Send one frame. Raises OSError or HandDGPError where it could not; the next is tried all the same."""
 
     def close(self) -> None:
         """Release the address."""
@@ -122,6 +121,12 @@ class SinkThread:
         """Frames that a newer one replaced before they could be sent."""
         return self._newest.replaced
 
+    @property
+    def report(self) -> str:
+        """What was sent, or why the last frame was not, in a line."""
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return self.problem or f"{self.address.uri}: {self.sent} sent{skipped}"
+
     def put(self, content: FrameContent) -> None:
         """Leave a frame to be sent. Never waits."""
         self._newest.put(content)
@@ -149,17 +154,18 @@ class SinkThread:
             self._sink.send(content)
         except OSError as error:
             self.problem = f"{self.address.uri}: {error.strerror or error}"
+        except HandDGPError as error:
+            self.problem = f"{self.address.uri}: {error.problem}"
         else:
             self.sent += 1
             self.problem = None
 
 
-def open_sinks(uris: Sequence[str], wrap: Callable[[Sink], Sink] = lambda sink: sink) -> list[SinkThread]:
+def open_sinks(uris: Sequence[str]) -> list[SinkThread]:
     """Open every destination, or none.
 
     Args:
         uris: as `parse_uri` takes them.
-        wrap: put around every sink.
 
     Raises:
         UsageError: a URI that is not understood, or one that is given twice.
@@ -173,7 +179,7 @@ def open_sinks(uris: Sequence[str], wrap: Callable[[Sink], Sink] = lambda sink: 
     opened: list[SinkThread] = []
     try:
         for address in addresses:
-            opened.append(SinkThread(address, wrap(_open(address))))
+            opened.append(SinkThread(address, _open(address)))
     except BaseException:
         for thread in opened:
             thread.close()
@@ -193,11 +199,6 @@ def _open(address: Address) -> Sink:
         hint = "Is another program using this port?" if SCHEMES[address.scheme].listens else "Check host and port."
         raise HandDGPError(f"Could not open {address.uri}: {reason}.", hint=hint) from None
     return sink
-
-
-def now_unix_ns() -> int:
-    """When a frame is sent, for its message."""
-    return time.time_ns()
 
 
 def _is_loopback(host: str) -> bool:

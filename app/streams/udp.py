@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import time
 
 from app.streams.content import FrameContent
 from app.streams.messages import hand_lines
-from app.streams.sinks import Address, now_unix_ns
+from app.streams.sinks import Address
 
 __all__ = ["OpenedSink", "datagram_socket"]
 
@@ -19,7 +20,7 @@ class OpenedSink:
 
     def send(self, content: FrameContent) -> None:
         """A datagram a hand; none for a frame without hands."""
-        for line in hand_lines(content, now_unix_ns()):
+        for line in hand_lines(content, time.time_ns()):
             self._socket.send(line.encode() + b"\n")
 
     def close(self) -> None:

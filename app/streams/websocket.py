@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from app.streams.content import FrameContent
 from app.streams.messages import as_json, description, frame_message
-from app.streams.sinks import Address, now_unix_ns
+from app.streams.sinks import Address
 
 __all__ = ["OpenedSink"]
 
@@ -42,7 +43,7 @@ class OpenedSink:
 
     def send(self, content: FrameContent) -> None:
         """Make this frame the newest for all clients."""
-        text = as_json(frame_message(content, now_unix_ns()))
+        text = as_json(frame_message(content, time.time_ns()))
         self._loop.call_soon_threadsafe(self._put, text)
 
     def close(self) -> None:

@@ -66,12 +66,7 @@ class Streaming(QObject):
 
     def report(self) -> list[str]:
         """A line for every destination."""
-        if self._stream is None:
-            return []
-        return [
-            sink.problem or f"{sink.address.uri}: {sink.sent} sent" + (f", {sink.skipped} skipped" * bool(sink.skipped))
-            for sink in self._stream.sinks
-        ]
+        return [] if self._stream is None else [sink.report for sink in self._stream.sinks]
 
     def start(self, uris: list[str], rate_hz: float) -> bool:
         """Begin to send; a notice, and False, where a destination cannot be used."""

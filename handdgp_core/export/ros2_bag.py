@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -26,6 +25,8 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.camera_text import ros_coefficients, ros_model
 from handdgp_core.hands.joint_frames import JOINTS, joint_frames
 from handdgp_core.hands.keypoints import BONES
+from handdgp_core.hands.sides import surest_by_side
+from handdgp_core.sessions.pictures import encode_jpeg
 from handdgp_core.types import Frame, Hand
 
 __all__ = ["TOPICS", "Ros2Bag"]
@@ -83,9 +84,7 @@ class Ros2Bag:
     def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera) -> None:
         """One frame: image, camera, and of each side the surest hand that has a place. Raises OutputError."""
         header = self._header(frame.stamp_ns, CAMERA_FRAME)
-        placed = {}
-        for hand in sorted((hand for hand in hands if hand.degenerate is None), key=lambda hand: hand.score):
-            placed[hand.handedness] = hand
+        placed = surest_by_side(hands, lambda hand: hand)
         with output_errors(self.path):
             self._write("image", frame, self._image(header, frame))
             self._write("camera_info", frame, self._camera_info(header, camera))
@@ -146,11 +145,8 @@ class Ros2Bag:
         )
 
     def _image(self, header: Any, frame: Frame) -> Any:
-        bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-        encoded, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        if not encoded:
-            raise OutputError(f"Frame {frame.index} could not be encoded as JPEG.")
-        return self._make("sensor_msgs/msg/CompressedImage", header, "jpeg", data.ravel())
+        data = np.frombuffer(encode_jpeg(frame.image, _JPEG_QUALITY), dtype=np.uint8)
+        return self._make("sensor_msgs/msg/CompressedImage", header, "jpeg", data)
 
     def _camera_info(self, header: Any, camera: Camera) -> Any:
         coefficients = np.array(ros_coefficients(camera))

