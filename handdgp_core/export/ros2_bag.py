@@ -22,7 +22,7 @@ from handdgp_core.drawing.colours import HAND_COLOURS
 from handdgp_core.errors import OutputError
 from handdgp_core.files import MIB, output_errors, part_of
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.camera_text import ros_coefficients, ros_model
+from handdgp_core.geometry.camera_text import message_lens
 from handdgp_core.hands.joint_frames import JOINTS, joint_frames
 from handdgp_core.hands.keypoints import BONES
 from handdgp_core.hands.sides import surest_by_side
@@ -149,14 +149,11 @@ class Ros2Bag:
         return self._make("sensor_msgs/msg/CompressedImage", header, "jpeg", data)
 
     def _camera_info(self, header: Any, camera: Camera) -> Any:
-        coefficients = np.array(ros_coefficients(camera))
-        if camera.lens == "opencv" and coefficients.size < 5:  # plumb_bob has five
-            coefficients = np.pad(coefficients, (0, 5 - coefficients.size))
+        model, coefficients = message_lens(camera)
         projection = np.hstack([camera.matrix, np.zeros((3, 1))])
         whole = self._make("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
         return self._make(
-            "sensor_msgs/msg/CameraInfo", header, camera.height, camera.width, ros_model(camera),
-            coefficients,
+            "sensor_msgs/msg/CameraInfo", header, camera.height, camera.width, model, np.array(coefficients),
             camera.matrix.ravel(), np.eye(3).ravel(), projection.ravel(), 0, 0, whole,
         )  # fmt: skip
 

@@ -67,6 +67,13 @@ def ros_text(camera: Camera) -> str:
     return _dumped(content)
 
 
+def message_lens(camera: Camera) -> tuple[str, list[float]]:
+    """ROS' name of the lens model and its coefficients, as messages have them: plumb_bob always five."""
+    coefficients = ros_coefficients(camera)
+    missing = 0 if camera.lens == "fisheye" else max(0, 5 - len(coefficients))
+    return ros_model(camera), coefficients + [0.0] * missing
+
+
 def ros_model(camera: Camera) -> str:
     if camera.lens == "fisheye":
         return "equidistant"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from handdgp_core.drawing.colours import HAND_COLOURS, weight_colours
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.camera_text import message_lens
 from handdgp_core.geometry.camera_values import Refusal, lens_of
 from handdgp_core.hands.keypoints import BONES
 from handdgp_core.types import Hand
@@ -49,12 +50,11 @@ def image(time_ns: int, data: bytes, picture_format: str = "jpeg") -> Compressed
 
 def calibration(time_ns: int, camera: Camera) -> CameraCalibration:
     """foxglove.CameraCalibration: plumb_bob up to five coefficients, else rational_polynomial; or kannala_brandt."""
-    count = camera.distortion.size
-    fisheye = camera.lens == "fisheye"
+    model, coefficients = message_lens(camera)
     message = CameraCalibration(frame_id=CAMERA_FRAME, width=camera.width, height=camera.height)
     set_time(message.timestamp, time_ns)
-    message.distortion_model = "kannala_brandt" if fisheye else "plumb_bob" if count <= 5 else "rational_polynomial"
-    message.D.extend(camera.distortion.tolist() + ([] if fisheye else [0.0] * max(0, 5 - count)))
+    message.distortion_model = "kannala_brandt" if model == "equidistant" else model  # Foxglove's name for it
+    message.D.extend(coefficients)
     message.K.extend(camera.matrix.ravel().tolist())
     message.R.extend(np.eye(3).ravel().tolist())
     message.P.extend(np.hstack([camera.matrix, np.zeros((3, 1))]).ravel().tolist())
