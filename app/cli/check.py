@@ -63,21 +63,23 @@ def check(options: CheckOptions) -> Card:
         chooser = CameraChooser(calibration, overrides=isinstance(source, SessionSource))
         length_m = hand_length_for(source, options.hand_length_m)
         checker = Checker(board, length_m)
-        with HandEstimator.from_weights(options.model, options.device, length_m) as estimator:
-            estimator.hand_length_std = options.hand_length_std
-            with progress_bar(source.name, options.limit or source.frame_count) as bar:
-                for result in estimated_frames(
-                    source,
-                    estimator,
-                    chooser,
-                    select=lambda frame: frame.index % options.every == 0,
-                    limit=options.limit,
-                    stop=cancelled,
-                    on_wait=bar.console.print,
-                ):
-                    checker.add(result.frame.image, result.camera, result.hands)
-                    used = f"{source.name}: {len(checker.comparisons)} used, {count_of(checker.places, 'place')}"
-                    bar.update(bar.task_ids[0], advance=1, description=used)
+        std = options.hand_length_std
+        with (
+            HandEstimator.from_weights(options.model, options.device, length_m, hand_length_std=std) as estimator,
+            progress_bar(source.name, options.limit or source.frame_count) as bar,
+        ):
+            for result in estimated_frames(
+                source,
+                estimator,
+                chooser,
+                select=lambda frame: frame.index % options.every == 0,
+                limit=options.limit,
+                stop=cancelled,
+                on_wait=bar.console.print,
+            ):
+                checker.add(result.frame.image, result.camera, result.hands)
+                used = f"{source.name}: {len(checker.comparisons)} used, {count_of(checker.places, 'place')}"
+                bar.update(bar.task_ids[0], advance=1, description=used)
         if checker.camera is None:
             raise CalibrationError("Could not check: the source has no frames.")
         card = checker.card()

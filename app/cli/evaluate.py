@@ -249,12 +249,14 @@ def _estimator(options: EvaluateOptions, method: PositioningMethod) -> Iterator[
     from handdgp_core.estimation.models import limit_threads
 
     limit_threads(options.model)
-    estimator = HandEstimator.from_weights(options.model, options.device, options.hand_length_m, method=method)
-    estimator.hand_length_std = options.hand_length_std
-    try:
+    with HandEstimator.from_weights(
+        options.model,
+        options.device,
+        options.hand_length_m,
+        method=method,
+        hand_length_std=options.hand_length_std,
+    ) as estimator:
         yield estimator
-    finally:
-        estimator.close()
 
 
 def _all_pairs(options: EvaluateOptions, cancelled: threading.Event, examples: Examples) -> dict[str, Pairs]:

@@ -122,9 +122,8 @@ def _estimator(request: ExportRequest, source: SessionSource) -> HandEstimator |
 
     limit_threads(request.model)
     length_m = hand_length_for(source, request.hand_length_m)
-    estimator = HandEstimator.from_weights(request.model, request.device, length_m)
-    estimator.hand_length_std = request.hand_length_std
-    return estimator
+    std = request.hand_length_std
+    return HandEstimator.from_weights(request.model, request.device, length_m, hand_length_std=std)
 
 
 def _results(

@@ -121,8 +121,9 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
         chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(source, SessionSource))
         output = held.enter_context(locked_output(prepare_output(options.output)))
         length_m = hand_length_for(source, options.hand_length_m)
-        estimator = HandEstimator.from_weights(options.model, options.device, length_m, options.max_hands)
-        estimator.hand_length_std = options.hand_length_std
+        estimator = HandEstimator.from_weights(
+            options.model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+        )
         loaded_s = time.perf_counter()
         try:
             export = ExportOptions(

@@ -86,9 +86,11 @@ def stream(options: StreamOptions) -> bool:
             if sink.address.warning:
                 console.print(sink.address.warning, style="yellow", markup=False, soft_wrap=True)
         length_m = hand_length_for(opened, options.hand_length_m)
-        estimator = HandEstimator.from_weights(options.model, options.device, length_m, options.max_hands)
-        stack.callback(estimator.close)
-        estimator.hand_length_std = options.hand_length_std
+        estimator = stack.enter_context(
+            HandEstimator.from_weights(
+                options.model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            )
+        )
         console.print(f"Streaming to {', '.join(sink.address.uri for sink in sinks)}; Ctrl-C ends it.", markup=False)
         source = PacedSource(opened) if opened.is_seekable else opened
         _run(source, estimator, chooser, sinks, cancelled, options)

@@ -62,10 +62,11 @@ class HandEstimator:
         hand_length_m: float | None = None,
         max_hands: int = 2,
         method: PositioningMethod | None = None,
+        hand_length_std: float = 0.0,
     ) -> None:
         self.method: PositioningMethod = method or predictor.method
         self.muted: frozenset[int] = frozenset()
-        self.hand_length_std = 0.0
+        self.hand_length_std = hand_length_std
         self.stage_ms: dict[str, float] = {}
         self._predictor = predictor
         self._finder = finder
@@ -83,6 +84,7 @@ class HandEstimator:
         hand_length_m: float | None = None,
         max_hands: int = 2,
         method: PositioningMethod | None = None,
+        hand_length_std: float = 0.0,
     ) -> HandEstimator:
         """An estimator for a model by name or path.
 
@@ -92,6 +94,7 @@ class HandEstimator:
             hand_length_m: the user's own hand length, wrist to middle finger tip, or None.
             max_hands: 1 or 2.
             method: the DGP solve; None for the one that the model is meant for.
+            hand_length_std: relative standard deviation of that length.
 
         Raises:
             UsageError: unknown model or device, or an impossible hand length.
@@ -100,7 +103,7 @@ class HandEstimator:
         """
         check_hand_length(hand_length_m)
         predictor = load_predictor(name_or_path, device)
-        return cls(predictor, MediaPipeHandFinder(), hand_length_m, max_hands, method)
+        return cls(predictor, MediaPipeHandFinder(), hand_length_m, max_hands, method, hand_length_std)
 
     @property
     def model_name(self) -> str:

@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from handdgp_core.augmentation import render_views
 from handdgp_core.datasets.registry import open_template
 from handdgp_core.errors import UsageError
-from handdgp_core.files import write_text
+from handdgp_core.files import expanded, write_text
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
 from handdgp_core.training.checkpoints import LAST, NetworkExport, PredictionPictures, ResumePoints
@@ -110,7 +110,7 @@ def _network(config: TrainingConfig) -> HandDGP:
     """
     if not config.start:
         return make_network(config.network, open_template(config.network.template, config.data.model_folder))
-    network = load_network(Path(config.start).expanduser())
+    network = load_network(expanded(config.start))
     before, now = network.config.to_plain(), config.network.to_plain()
     other = [f"{key} is {before[key]}" for key in before if key not in _FREE and before[key] != now[key]]
     if other:
