@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handdgp_core.errors import OutputError
+from handdgp_core.locks import hold
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,16 +86,10 @@ def _lock(folder: Path) -> int:
     """A handle whose closing, also by the end of the process, frees the folder. Raises OSError."""
     if sys.platform == "win32":  # a file that goes with its handle
         return os.open(folder / ".handdgp.lock", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY)
-    import fcntl
-
     handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not hold(handle):
         os.close(handle)
-        raise
-    except OSError:  # a disk that knows no locks
-        pass
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     return handle
 
 

@@ -1,11 +1,10 @@
-"""Whether a session is being written. The lock lies on the file itself and ends with whoever holds it."""
+"""Who writes a file or folder. The lock lies on the thing itself and ends with whoever holds it."""
 
 from __future__ import annotations
 
 import errno
 import time
 from pathlib import Path
-from typing import IO, Any
 
 try:
     import fcntl
@@ -18,12 +17,15 @@ _FRESH_S = 10.0  # without locks: a file that was written to so lately
 _HELD = (errno.EAGAIN, errno.EACCES)
 
 
-def hold(file: IO[Any]) -> bool:
-    """Lock an open file until it is closed. False where somebody else holds it; true where locks do not exist."""
+def hold(descriptor: int) -> bool:
+    """Lock an open file or folder until it is closed.
+
+    False where somebody else holds it; true where locks do not exist.
+    """
     if fcntl is None:
         return True
     try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:  # some file systems have no locks
         return error.errno not in _HELD
     return True
@@ -35,6 +37,6 @@ def is_being_written(path: Path) -> bool:
         if fcntl is None:
             return time.time() - path.stat().st_mtime < _FRESH_S
         with open(path, "rb") as file:
-            return not hold(file)
+            return not hold(file.fileno())
     except OSError:
         return False

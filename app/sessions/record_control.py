@@ -13,7 +13,7 @@ from app.live.state import Phase
 from app.notices import Action, Notice, Severity, notice_of_error
 from app.sessions.session_tap import Recording, recorded_settings
 from handdgp_core.errors import HandDGPError
-from handdgp_core.sessions.locks import is_being_written
+from handdgp_core.locks import is_being_written
 from handdgp_core.sessions.parts import find_unfinished, new_session_path
 from handdgp_core.sessions.recorder import RecorderStatus
 

@@ -10,8 +10,8 @@ from mcap.records import Message, Metadata
 
 from handdgp_core.errors import UsageError
 from handdgp_core.files import MIB, check_room, name_new, output_errors, private_opener, remove
+from handdgp_core.locks import hold
 from handdgp_core.sessions import codec, foxglove, schema
-from handdgp_core.sessions.locks import hold
 from handdgp_core.sessions.parts import part_path
 from handdgp_core.sessions.reader import SessionReader
 from handdgp_core.sessions.records import SessionFile
@@ -59,7 +59,7 @@ def add_results(
         stream = open(part, "xb", opener=private_opener)  # noqa: SIM115 - closed below
     try:
         with stream, output_errors(output), open(session.path, "rb") as source:
-            hold(stream)
+            hold(stream.fileno())
             places = copy_data(source, stream, found, lambda share: None)
             for messages in _chunks(session, channels, results):
                 add_chunk(stream, found, places, messages)

@@ -22,8 +22,8 @@ from mcap.records import (
 
 from handdgp_core.errors import SourceError, UsageError
 from handdgp_core.files import check_room, name_new, output_errors, private_opener, remove
+from handdgp_core.locks import hold
 from handdgp_core.sessions import schema
-from handdgp_core.sessions.locks import hold
 from handdgp_core.sessions.parts import finished_path, part_path, reserve_path
 from handdgp_core.sessions.records import HEAD_BYTES, Chunk, SessionFile
 from handdgp_core.sessions.rewriting import copy_data, message_counts, write_end, write_indexes
@@ -93,7 +93,7 @@ def _held(path: Path) -> Iterator[None]:
     except OSError as error:
         raise SourceError(f"Could not read {path}: {error.strerror or error}.", hint="Check the path.") from error
     with file:
-        if not hold(file):
+        if not hold(file.fileno()):
             raise UsageError(f"Could not repair {path}: it is still being written.", hint="End the recording first.")
         yield
 
@@ -185,7 +185,7 @@ def _copy(path: Path, target: Path, found: Inventory, progress: Progress) -> Pat
         stream = open(part, "xb", opener=private_opener)  # noqa: SIM115 - closed below
     try:
         with stream, output_errors(target), open(path, "rb") as source:
-            hold(stream)
+            hold(stream.fileno())
             places = copy_data(source, stream, found, progress)
             write_end(stream, found, places, _note(found))
             os.fsync(stream.fileno())

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from handdgp_core.files import private_opener
-from handdgp_core.sessions.locks import hold
+from handdgp_core.locks import hold
 
 __all__ = ["ReserveStream"]
 
@@ -40,7 +40,7 @@ class ReserveStream:
         self._path = path
         self._holds_reserve = False
         self._file = open(path, "xb", buffering=0, opener=private_opener)  # noqa: SIM115 - closed by close()
-        hold(self._file)
+        hold(self._file.fileno())
         try:
             self._fill(reserve_bytes)
         except OSError:

@@ -16,6 +16,7 @@ import pytest
 from handdgp_core.errors import OutputError, UsageError
 from handdgp_core.files import MIB
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.locks import is_being_written
 from handdgp_core.sessions import (
     RecordedHands,
     RecorderState,
@@ -27,7 +28,6 @@ from handdgp_core.sessions import (
     repair,
 )
 from handdgp_core.sessions import recorder as recorder_module
-from handdgp_core.sessions.locks import is_being_written
 from tests.handdgp_core.sessions.conftest import (
     CAMERA,
     LONG_S,
