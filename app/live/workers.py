@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from app.live.mailbox import Item, Mailbox
+
 log = logging.getLogger(__name__)
 WAIT_S = 0.1  # how long a worker waits before it checks again whether it should stop
 HANDOVER_S = 5.0  # how long a worker waits for the previous one to release what both need
@@ -103,6 +105,14 @@ class Worker(ABC):
         """Wait until the previous worker has released what both need; one that hangs is not waited for."""
         if previous is not None:
             previous.join(HANDOVER_S)
+
+    def _next_frame(self, frames: Callable[[], Mailbox[Item] | None]) -> Item | None:
+        """The newest of diverted frames, or None after a moment without one; `frames` gives None where no source is."""
+        box = frames()
+        if box is None:
+            self._stop.wait(WAIT_S)
+            return None
+        return box.take(WAIT_S)
 
     @abstractmethod
     def _run(self) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QCloseEvent
-from PyQt6.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QLabel, QPushButton, QTextBrowser, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
 from app.accuracy.checker import Card
 from app.accuracy.page import About, page, write_page
@@ -21,6 +19,7 @@ from app.wizards.accuracy_worker import AccuracySnapshot, AccuracyWorker
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import Snapshot
+from app.wizards.frame_dialog import FrameDialog
 from calib.boards import Board
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
@@ -29,7 +28,7 @@ _ASK = "Lay one hand flat on the board, its back to the camera, and show both fr
 _LOADING = "Loading the model…"
 
 
-class AccuracyDialog(QDialog):
+class AccuracyDialog(FrameDialog):
     """Compares as long as it is open, and shows the card of the frames so far.
 
     Args:
@@ -37,13 +36,13 @@ class AccuracyDialog(QDialog):
         settings: which board and which model.
     """
 
+    _worker: AccuracyWorker
+
     def __init__(self, controller: Controller, settings: SettingsStore, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        super().__init__(controller, parent)
         self.setWindowTitle("Accuracy check")
         self.resize(1080, 640)
-        self._controller, self._settings = controller, settings
-        self._ended = False
+        self._settings = settings
         self.about: About | None = None
         self.card: Card | None = None
         self._make_widgets()
@@ -147,15 +146,3 @@ class AccuracyDialog(QDialog):
     def _say(self, text: str, *, good: bool) -> None:
         self.state.setText(text)
         self.state.setStyleSheet(f"color: {css(tones().good if good else tones().warning)};")
-
-    def reject(self) -> None:
-        """Esc is the same as closing."""
-        self.close()
-
-    def closeEvent(self, event: QCloseEvent | None) -> None:
-        if not self._ended:
-            self._ended = True
-            self._controller.dismiss(self._worker)
-            self._controller.divert(False)
-        if event is not None:
-            event.accept()  # QDialog's own handler would call `reject`, and that this one again

@@ -12,7 +12,7 @@ from app.accuracy.checker import FEWEST_FRAMES, Card, Checker
 from app.accuracy.comparison import Comparison, Rejection
 from app.live.frame_result import Estimator, PipelineOptions
 from app.live.mailbox import Mailbox
-from app.live.workers import WAIT_S, Report, ResultReady, Worker
+from app.live.workers import Report, ResultReady, Worker
 from app.notices import count_of
 from app.wizards.hand_size_worker import small_picture
 from calib.boards import Board
@@ -82,13 +82,10 @@ class AccuracyWorker(Worker):
         self._estimator.hand_length_std = self._options.hand_length_std
         self._estimator.max_hands = self._options.max_hands
         while not self.stopping:
-            box = self._frames()
-            frame = box.take(WAIT_S) if box is not None else None
+            frame = self._next_frame(self._frames)
             if frame is not None:
                 self._states.put(self._compared(self._estimator, frame))
                 self._report(ResultReady(self))
-            elif box is None:
-                self._stop.wait(WAIT_S)
 
     def _compared(self, estimator: Estimator, frame: CameraFrame) -> AccuracySnapshot:
         picture, scale = small_picture(frame.image)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.live.mailbox import Mailbox
-from app.live.workers import WAIT_S, Report, ResultReady, Worker
+from app.live.workers import Report, ResultReady, Worker
 from calib.boards import Board
 from calib.check import CalibrationCheck, CheckResult
 from calib.detection import to_grey
@@ -150,13 +150,9 @@ class CalibrationWorker(Worker):
     def _run(self) -> None:
         while not self.stopping:
             self._obey()
-            box = self._frames()
-            frame = box.take(WAIT_S) if box is not None else None
-            if frame is None:
-                if box is None:
-                    self._stop.wait(WAIT_S)
-                continue
-            self._look_at(frame)
+            frame = self._next_frame(self._frames)
+            if frame is not None:
+                self._look_at(frame)
 
     def _obey(self) -> None:
         changed = False

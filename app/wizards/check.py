@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QCloseEvent
-from PyQt6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.live.controller import Controller
 from app.live.settings_store import SettingsStore
@@ -12,6 +11,7 @@ from app.style.theme import css, figures_font, tones
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import CalibrationWorker
+from app.wizards.frame_dialog import FrameDialog
 from calib.boards import Board
 from calib.check import CalibrationCheck
 from calib.profiles import Profile, stored_solution
@@ -20,7 +20,7 @@ from handdgp_core.geometry.camera import Camera
 _ASK = "Hold the board still, near the camera and tilted by about 30 degrees."
 
 
-class CheckDialog(QDialog):
+class CheckDialog(FrameDialog):
     """Watches until a tilted board was seen still, and says what it shows.
 
     Args:
@@ -34,6 +34,7 @@ class CheckDialog(QDialog):
     """
 
     calibrate = pyqtSignal()
+    _worker: CalibrationWorker
 
     def __init__(
         self,
@@ -43,12 +44,9 @@ class CheckDialog(QDialog):
         profile: Profile | None = None,
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        super().__init__(controller, parent)
         self.setWindowTitle("Check calibration")
         self.resize(860, 600)
-        self._controller = controller
-        self._ended = False
         self.view = CalibrationView(self)
         self.view.show_ghost = False
         self.view.mirrored = controller.status.is_live and settings.current.mirror_webcam
@@ -93,15 +91,3 @@ class CheckDialog(QDialog):
     def _again(self) -> None:
         self.close()
         self.calibrate.emit()
-
-    def reject(self) -> None:
-        """Esc is the same as closing."""
-        self.close()
-
-    def closeEvent(self, event: QCloseEvent | None) -> None:
-        if not self._ended:
-            self._ended = True
-            self._controller.dismiss(self._worker)
-            self._controller.divert(False)
-        if event is not None:
-            event.accept()  # QDialog's own handler would call `reject`, and that this one again

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.live.mailbox import Mailbox
-from app.live.workers import WAIT_S, Report, ResultReady, Worker
+from app.live.workers import Report, ResultReady, Worker
 from calib.boards import Board
 from calib.detection import BoardDetector, to_grey
 from calib.hand_size import FRAMES_WANTED, HandOnBoard, HandSizer, HandState
@@ -88,14 +88,10 @@ class HandSizeWorker(Worker):
         self._finder = self._make_finder()
         find, sizer = _finder_of(self._board), None
         while not self.stopping:
-            box = self._frames()
-            frame = box.take(WAIT_S) if box is not None else None
-            if frame is None:
-                if box is None:
-                    self._stop.wait(WAIT_S)
-                continue
-            sizer = sizer or HandSizer(self._board, frame.used_camera)
-            self._look_at(frame, find, sizer)
+            frame = self._next_frame(self._frames)
+            if frame is not None:
+                sizer = sizer or HandSizer(self._board, frame.used_camera)
+                self._look_at(frame, find, sizer)
 
     def _look_at(self, frame: CameraFrame, find: _Find, sizer: HandSizer) -> None:
         height, width = frame.image.shape[:2]
