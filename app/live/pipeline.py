@@ -90,7 +90,8 @@ class HandPipeline:
         if replay is not None and replay.mode is ReplayMode.RECORDED:
             return replay.session
         camera = None if frame.used_camera == frame.camera else frame.used_camera
-        return camera, options.hand_length_m, options.max_hands, options.muted, self._identity
+        length = options.hand_length_m, options.hand_length_std
+        return camera, length, options.max_hands, options.muted, self._identity
 
     def _estimate(
         self, held: HeldFrame, frame: CameraFrame, options: PipelineOptions, key: Hashable

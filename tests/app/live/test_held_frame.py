@@ -62,6 +62,7 @@ MEASURING: tuple[Callable[[PipelineOptions], PipelineOptions], ...] = (
     lambda options: replace(options, max_hands=1),
     lambda options: replace(options, assumed_fov_deg=75.0),
     lambda options: replace(options, hand_length_m=0.2),
+    lambda options: replace(options, hand_length_m=0.2, hand_length_std=0.05),
     lambda options: replace(options, smoothing=SmoothingSettings(enabled=False)),
     lambda options: replace(options, smoothing=SmoothingSettings(min_cutoff_hz=0.5, depth_min_cutoff_hz=0.1)),
 )
@@ -100,6 +101,16 @@ def test_a_change_estimates_once_from_before_the_frame_and_going_back_gives_the_
     assert run(pipeline, frame(5), options).raw_hands[0].root_m[2] == pytest.approx(
         hand(0.36).root_m[2] * shown.camera.focal_px[0] / 138.0, abs=1e-9
     ), "and playing on goes on from this frame"
+
+
+def test_the_error_of_a_standing_frame_follows_how_certain_the_hand_length_is() -> None:
+    estimator = Drifting()
+    pipeline, sure = HandPipeline(estimator), PipelineOptions(hand_length_m=0.2)
+    run(pipeline, frame(0), sure)
+    for std in (0.05, 0.02):
+        run(pipeline, frame(0), replace(sure, hand_length_std=std))
+        assert estimator.hand_length_std == std
+    assert estimator.calls == 3, "the estimator must be asked again: the error is its own"
 
 
 def test_muting_moves_the_shown_root_by_what_it_says() -> None:
