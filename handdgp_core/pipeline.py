@@ -16,7 +16,7 @@ from handdgp_core.types import Frame, Hand
 if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import HandEstimator
 
-__all__ = ["EstimatedFrame", "estimated_frames"]
+__all__ = ["EstimatedFrame", "camera_frames", "estimated_frames"]
 
 _SKIPPED_KEPT = 1000  # a long video must not grow without end
 
@@ -34,6 +34,40 @@ class EstimatedFrame:
         return self.frame.used_camera
 
 
+def camera_frames(
+    source: Source,
+    cameras: CameraChooser,
+    *,
+    select: Callable[[Frame], bool] | None = None,
+    stop: threading.Event | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[CameraFrame]:
+    """The frames of a source, each with the camera that it is to be solved with.
+
+    Frames that the camera does not fit are skipped and listed in the source's `skipped`, unless it fits none.
+
+    Arguments and errors as in `estimated_frames`.
+    """
+    fitted = False
+    misfit: CameraError | None = None
+    for frame in frames(source, stop, on_wait):
+        if select is not None and not select(frame):
+            continue
+        try:
+            chosen = cameras.choose(frame)
+        except CameraError as error:
+            if not fitted and frame.name is None:
+                raise
+            misfit = misfit or error
+            if len(source.skipped) < _SKIPPED_KEPT:
+                source.skipped.append((frame.name or f"frame {frame.index}", error.problem.removesuffix(".")))
+            continue
+        fitted = True
+        yield chosen
+    if not fitted and misfit is not None:
+        raise misfit
+
+
 def estimated_frames(
     source: Source,
     estimator: HandEstimator,
@@ -47,7 +81,7 @@ def estimated_frames(
     """Run a source through an estimator.
 
     Images of a folder need not follow one another, so tracking restarts at each, and where a video changes its size.
-    Frames that the camera does not fit are skipped and listed in the source's `skipped`, unless it fits none.
+    Frames that the camera does not fit are skipped as in `camera_frames`.
 
     Args:
         source: read until it ends; not closed here.
@@ -61,27 +95,12 @@ def estimated_frames(
         SourceError: the source fails.
         CameraError: the camera does not fit the first frame of a video, or any image of a folder.
     """
-    cameras = cameras or CameraChooser()
-    done, size = 0, (0, 0)
-    misfit: CameraError | None = None
-    for frame in frames(source, stop, on_wait):
-        if select is not None and not select(frame):
-            continue
-        try:
-            chosen = cameras.choose(frame)
-        except CameraError as error:
-            if done == 0 and frame.name is None:
-                raise
-            misfit = misfit or error
-            if len(source.skipped) < _SKIPPED_KEPT:
-                source.skipped.append((frame.name or f"frame {frame.index}", error.problem.removesuffix(".")))
-            continue
+    chosen = camera_frames(source, cameras or CameraChooser(), select=select, stop=stop, on_wait=on_wait)
+    size = (0, 0)
+    for done, frame in enumerate(chosen, start=1):
         if frame.name is not None or frame.image.shape[:2] != size:
             estimator.reset()
         size = frame.image.shape[:2]
-        yield EstimatedFrame(chosen, estimator.estimate(chosen, chosen.used_camera))
-        done += 1
+        yield EstimatedFrame(frame, estimator.estimate(frame, frame.used_camera))
         if done == limit:
             return
-    if done == 0 and misfit is not None:
-        raise misfit
