@@ -16,7 +16,7 @@ from handdgp_core.types import Frame, Hand
 if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import HandEstimator
 
-__all__ = ["EstimatedFrame", "camera_frames", "estimated_frames"]
+__all__ = ["EstimatedFrame", "Follower", "camera_frames", "estimated_frames"]
 
 _SKIPPED_KEPT = 1000  # a long video must not grow without end
 
@@ -32,6 +32,26 @@ class EstimatedFrame:
     def camera(self) -> Camera:
         """The camera that the hands were solved with."""
         return self.frame.used_camera
+
+
+class Follower:
+    """Runs an estimator over the frames of a source. Tracking restarts where a frame does not follow the one before:
+    at each image of a folder, and where a video changes its size.
+
+    Args:
+        estimator: finds the hands; not closed here.
+    """
+
+    def __init__(self, estimator: HandEstimator) -> None:
+        self._estimator = estimator
+        self._size = (0, 0)
+
+    def estimate(self, frame: CameraFrame) -> EstimatedFrame:
+        """The hands of the next frame."""
+        if frame.name is not None or frame.image.shape[:2] != self._size:
+            self._estimator.reset()
+        self._size = frame.image.shape[:2]
+        return EstimatedFrame(frame, self._estimator.estimate(frame, frame.used_camera))
 
 
 def camera_frames(
@@ -78,10 +98,8 @@ def estimated_frames(
     stop: threading.Event | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[EstimatedFrame]:
-    """Run a source through an estimator.
-
-    Images of a folder need not follow one another, so tracking restarts at each, and where a video changes its size.
-    Frames that the camera does not fit are skipped as in `camera_frames`.
+    """Run a source through an estimator, see `Follower`. Frames that the camera does not fit are skipped as in
+    `camera_frames`.
 
     Args:
         source: read until it ends; not closed here.
@@ -96,11 +114,8 @@ def estimated_frames(
         CameraError: the camera does not fit the first frame of a video, or any image of a folder.
     """
     chosen = camera_frames(source, cameras or CameraChooser(), select=select, stop=stop, on_wait=on_wait)
-    size = (0, 0)
+    follower = Follower(estimator)
     for done, frame in enumerate(chosen, start=1):
-        if frame.name is not None or frame.image.shape[:2] != size:
-            estimator.reset()
-        size = frame.image.shape[:2]
-        yield EstimatedFrame(frame, estimator.estimate(frame, frame.used_camera))
+        yield follower.estimate(frame)
         if done == limit:
             return

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.live.frame_result import Estimator, PipelineOptions
-from app.live.replay_view import Difference, ReplayView, differences
+from app.live.replay_view import ReplayView
 from app.live.workers import Worker
 from app.notices import count_of
 from handdgp_core.drawing.examples import Example
 from handdgp_core.drawing.qualitative import draw_example
 from handdgp_core.errors import SourceError
+from handdgp_core.evaluation.differences import Difference, differences
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.types import Frame, Hand
 
