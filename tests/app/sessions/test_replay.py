@@ -161,6 +161,15 @@ def test_both_are_in_the_picture_the_scene_and_the_plot(player) -> None:
     window.sessions.comparison.save.click()
     player.until(lambda: window.notices.notice is not None and window.notices.notice.title == "Comparison saved.")
     assert (Path(player.settings.snapshot_folder) / "take-comparison-000012.png").read_bytes().startswith(b"\x89PNG")
+    panel = window.sessions.comparison
+    assert panel.named.text() == "Frame 12"
+    for index in (14, 15, 17):  # faster than pictures are made
+        show_frame(player, window, index)
+    player.until(lambda: panel.named.text() == "Frame 17" and panel.picture is not None)
+    assert panel.frame == 17
+    show_frame(player, window, 19)
+    player.until(lambda: panel.named.text() == "Frame 19: no recorded result beside a re-run one.")
+    assert panel.picture is None and not panel.save.isEnabled(), "nothing of another frame is left"
 
 
 def test_the_form_shows_the_settings_of_the_time_of_capture_and_gives_ones_own_back(player) -> None:
