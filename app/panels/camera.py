@@ -16,6 +16,7 @@ from app.live.state import ModelPhase, Phase, Status
 from app.live.trust import CalibrationInUse, Trust, camera_trust
 from app.panels.picture import PictureView
 from app.style.theme import css, figures_font, tones
+from handdgp_core.sources.urls import shown_url
 from handdgp_core.types import Hand
 
 FIGURES_EVERY_S = 0.12  # figures that change faster cannot be read
@@ -165,7 +166,9 @@ def short_name(spec: str) -> str:
     """What to call a source before it has told its own name."""
     if spec.isdigit():
         return f"webcam {spec}"
-    return spec if "://" in spec or spec == "demo" else spec.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    if "://" in spec:
+        return shown_url(spec)
+    return spec if spec == "demo" else spec.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
 
 
 class Badge(QLabel):
