@@ -22,9 +22,9 @@ from PyQt6.QtWidgets import (
 )
 
 from app.live.frame_result import FrameResult
-from app.live.replay_view import differences
 from app.sessions.rerun import QUANTITIES, SIDES, DifferenceTable, RerunProgress
 from app.style.theme import css, tones
+from handdgp_core.evaluation.differences import differences
 
 REDRAW_EVERY_S = 0.2
 PICTURE_EVERY_MS = 300

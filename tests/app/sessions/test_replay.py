@@ -12,10 +12,11 @@ from PyQt6.QtCore import QPoint, Qt
 
 from app.live.frame_result import PipelineOptions
 from app.live.pipeline import HandPipeline
-from app.live.replay_view import ReplayMode, ReplayView, differences
+from app.live.replay_view import ReplayMode, ReplayView
 from app.live.state import Phase
 from app.sessions.rerun import DifferenceTable, RerunWorker, comparison_picture
 from app.settings import load_settings, save_settings
+from handdgp_core.evaluation.differences import differences
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionReader, SessionWriter
 from handdgp_core.sources.pacing import PacedSource
