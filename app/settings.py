@@ -269,7 +269,7 @@ def save_changes(changed: Mapping[str, Any], path: Path | None = None) -> None:
     except (OSError, ValueError):
         content = None  # there is none, or `load_settings` will set it aside and say so
     good = usable({name: value for name, value in content.items() if name != "version"})[0] if _is_map(content) else {}
-    write_text(path, json.dumps({"version": VERSION, **good, **changed}, indent=2))
+    write_text(path, json.dumps({"version": VERSION, **good, **changed}, indent=2), private=True)
 
 
 def _is_map(content: object) -> bool:

@@ -81,6 +81,7 @@ def collect(source: Source, board: Board, every: int, cancelled: threading.Event
     total = source.frame_count
     turned: list[str] = []
     mirrored: list[str] = []
+    unknown: list[str] = []
     with progress_bar("calibrate", None if total is None else -(-total // every)) as bar:
         for frame in frames(source, cancelled):
             if frame.index % every:
@@ -91,12 +92,18 @@ def collect(source: Source, board: Board, every: int, cancelled: threading.Event
             if grey is None:
                 mirrored.append(name)
                 continue
-            if frame.transform is not None and frame.transform.orientation != 1:
+            if frame.transform is not None and not frame.transform.is_known:
+                unknown.append(name)
+            elif frame.transform is not None and frame.transform.orientation != 1:
                 turned.append(name)
             take(grey, frame.stamp_ns, name)
             bar.update(TaskID(0), advance=1, description=f"calibrate: {len(found.views)} views")
     if turned:
         found.remarks.append(f"Turned back to the sensor's pixels, in which calibrations are: {some(turned)}.")
+    if unknown:
+        found.remarks.append(
+            f"The recording does not tell how its pictures were turned: taken as shown: {some(unknown)}."
+        )
     if mirrored:
         found.remarks.append(f"Skipped, because they are stored mirrored: {some(mirrored)}.")
     if isinstance(source, ImageFolderSource):

@@ -55,6 +55,12 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "Export mesh", ("E",), "Save the hands on screen as OBJ, in metres.", "File", "export", in_tool_bar=True
     ),
+    "export_session": Command(
+        "Export recording…", ("Ctrl+E",), "Save the results of this recording for other programs.", "File",
+    ),
+    "complete": Command(
+        "Complete results", (), "Run the model on the frames of this recording that have no result.", "File",
+    ),
     "stream": Command(
         "Stream to other programs…", ("Ctrl+T",), "Send hands live to other programs; nothing is sent until you start.",
         "File",

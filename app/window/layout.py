@@ -43,8 +43,8 @@ def add_tool_bar(window: QMainWindow, actions: dict[str, QAction], sources: QWid
     return bar
 
 
-def set_centre(window: QMainWindow, above: QWidget, left: QWidget, right: QWidget, below: QWidget) -> None:
-    """The middle of the window: picture and scene side by side, between notices and transport bar."""
+def set_centre(window: QMainWindow, above: QWidget, left: QWidget, right: QWidget, *below: QWidget) -> None:
+    """The middle of the window: picture and scene side by side, between notices and what stands below."""
     splitter = QSplitter(Qt.Orientation.Horizontal, window)
     splitter.addWidget(left)
     splitter.addWidget(right)
@@ -59,7 +59,8 @@ def set_centre(window: QMainWindow, above: QWidget, left: QWidget, right: QWidge
     column.setSpacing(0)
     column.addWidget(above)
     column.addWidget(splitter, 1)
-    column.addWidget(below)
+    for part in below:
+        column.addWidget(part)
     window.setCentralWidget(centre)
 
 

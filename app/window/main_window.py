@@ -45,6 +45,7 @@ from app.window.layout import (
     set_centre,
 )
 from app.window.saving import Saver, saved_notice
+from app.window.session_tasks import SessionTasks
 from app.window.session_wiring import SessionParts
 from app.window.streaming import StreamDialog, Streaming
 from app.wizards.menu import Wizards
@@ -117,6 +118,7 @@ class MainWindow(QMainWindow):
             self, controller, record, playback, settings, self._saver, self.actions_by_name, self.form,
             self.open_source, self.notices.add,
         )  # fmt: skip
+        self.tasks = SessionTasks(self, controller, playback, settings, self._saver, self.actions_by_name)
         self.streaming = Streaming(controller, settings, self)
         self._stream_dialog: StreamDialog | None = None
         self._guard, self._wheel_guard = KeyGuard(self), WheelGuard(self)
@@ -146,7 +148,7 @@ class MainWindow(QMainWindow):
         menus = fill_menus(self, self.actions_by_name)
         self.tool_bar = add_tool_bar(self, self.actions_by_name, self.sources)
         self.camera.add_badge(self.sessions.mark)
-        set_centre(self, self.notices, self.camera, self.scene, self.sessions.transport)
+        set_centre(self, self.notices, self.camera, self.scene, self.sessions.transport, self.tasks.strip)
         self.setStatusBar(self.status_line)
         docks = add_docks(self, self.weights, self.form, self.motion, self.sessions.comparison)
         self.sessions.dock = docks["Comparison"]
@@ -219,6 +221,7 @@ class MainWindow(QMainWindow):
         self._controller.job_done.connect(self._on_job_done)
         self.streaming.changed.connect(lambda: self.status_line.show_stream(self.streaming.light))
         self.streaming.notice.connect(self.notices.add)
+        self.tasks.notice.connect(self.notices.add)
         changed = getattr(self.scene.widget, "status_changed", None)
         if changed is not None:
             changed.connect(self.status_line.show_scene)
@@ -509,6 +512,7 @@ class MainWindow(QMainWindow):
             self._closed = True
             self._timer.stop()
             remember_layout(self, self._settings)
+            self.tasks.cancel()
             self.sessions.shutdown()
             self._file.save()
             self.hide()  # what follows may take a moment: it must not look as if closing had failed

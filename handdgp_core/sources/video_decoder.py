@@ -19,14 +19,13 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
-from handdgp_core.geometry.picture_transform import orientation_of_matrix
+from handdgp_core.geometry.picture_transform import WIDEST_PIXEL, orientation_of_matrix
 from handdgp_core.sources.images import MAX_PIXELS
 from handdgp_core.sources.urls import is_url
 
 __all__ = ["Decoder", "DecoderFactory", "StoredPicture", "VideoDecoder"]
 
 URL_TIMEOUT_S = 5.0
-_WIDEST = 4.0  # a pixel that is stated to be wider or narrower than this is an error of the file
 # What a file may be. FFmpeg knows hundreds more, some of which are texts that name other files or addresses.
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,mjpeg,ogg,asf,flv,mxf,"
@@ -183,7 +182,7 @@ class VideoDecoder:
             self._aspects.setdefault(size, context.sample_aspect_ratio)
         stated = self._aspects.get(size, self._first_aspect)
         aspect = float(stated) if stated else 1.0
-        if not 1 / _WIDEST <= aspect <= _WIDEST:
+        if not 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL:
             raise SourceError(
                 f"The video states pixels {aspect:.3g} times as wide as high.", hint="Set its aspect ratio with ffmpeg."
             )

@@ -20,7 +20,7 @@ from handdgp_core.errors import UsageError
 from handdgp_core.files import expanded, write_text
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
-from handdgp_core.training.checkpoints import LAST, NetworkExport, PredictionPictures, ResumePoints
+from handdgp_core.training.checkpoints import LAST, NetworkExport, PlainCheckpoints, PredictionPictures, ResumePoints
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
 from handdgp_core.training.distillation import DistillationData, Loading, start_guide
@@ -93,7 +93,7 @@ def train(
         write_text(folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
     if isinstance(loaders, DistillationData) and isinstance(network, GuidedHandDGP) and checkpoint is None:
         start_guide(network, loaders.training, config, trainer.is_global_zero, loading)
-    trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint)
     errors = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
     return RunResult(folder, trainer.global_step, module.curriculum.state.finished, errors)
 
@@ -133,6 +133,7 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
     several = count * hardware.nodes > 1
     watchers = [PredictionPictures(folder, output.pictures)] if output.pictures else []
     return Trainer(
+        plugins=[PlainCheckpoints()],
         accelerator=hardware.accelerator,
         devices=count,
         num_nodes=hardware.nodes,
