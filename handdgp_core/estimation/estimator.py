@@ -267,10 +267,12 @@ class HandEstimator:
             if view.crop.handedness != views[index].crop.handedness
             for crop in _around_keypoints(view, seen.keypoints_px)
         ]
-        for index, view, seen in looks + self._looks(frame, camera, closer, watch):
-            if _badness(seen) < _badness(_row(prediction, index)):
-                views = [*views[:index], view, *views[index + 1 :]]
-                prediction = _replaced(prediction, index, seen)
+        looks += self._looks(frame, camera, closer, watch)
+        for index in new:
+            first = (views[index], _row(prediction, index))
+            view, seen = _best_look([first, *((view, seen) for looked, view, seen in looks if looked == index)])
+            views = [*views[:index], view, *views[index + 1 :]]
+            prediction = _replaced(prediction, index, seen)
         return views, prediction
 
     def _looks(
@@ -366,6 +368,14 @@ def _replaced(prediction: Prediction, index: int, seen: Prediction) -> Predictio
     for part, new in zip(parts, seen, strict=True):
         part[index] = new
     return Prediction(*parts)
+
+
+def _best_look(looks: list[tuple[View, Prediction]]) -> tuple[View, Prediction]:
+    """Of looks at one hand the best one of the better side. A side is as good as its worse look: it must hold."""
+    sides = {view.crop.handedness for view, _ in looks}
+    by_side = [[look for look in looks if look[0].crop.handedness == side] for side in sorted(sides)]
+    better = min(by_side, key=lambda same: max(_badness(seen) for _, seen in same))
+    return min(better, key=lambda look: _badness(look[1]))
 
 
 def _badness(seen: Prediction) -> float:
