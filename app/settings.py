@@ -157,6 +157,15 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         5, "Burst", "Length of a lossless burst. At 1280 × 720 it takes about 40 MB a second.", low=1, high=30, unit="s"
     )
     theme: Literal["system", "light", "dark"] = _setting("system", "Theme", "Light, dark, or the one of the desktop.")
+    panel: Literal["", "start", "weights", "motion", "performance", "settings"] = _setting(
+        "start", "Panel", "The panel that is open beside the picture."
+    )
+    panel_width: Whole = _setting(400, "Panel width", "How wide that panel is.", low=200, high=1200, unit="px")
+    show_scene: bool = _setting(True, "3D view", "Show the 3D view beside the picture.")
+    scene_share: float = _setting(0.42, "3D view", "Its share of the width beside the picture.", low=0.1, high=0.9)
+    had_camera: bool = _setting(False, "Camera opened", "First step: a camera was opened.")
+    had_calibration: bool = _setting(False, "Camera calibrated", "Second step: a camera was calibrated.")
+    had_hand: bool = _setting(False, "Hand measured", "Third step: a hand was measured.")
     window_geometry: str = _setting("", "Window place", "Place and size of the window (base64).")
     window_layout: str = _setting("", "Window layout", "Where the panels are (base64).")
 
@@ -271,7 +280,7 @@ def save_changes(changed: Mapping[str, Any], path: Path | None = None) -> None:
     except (OSError, ValueError):
         content = None  # there is none, or `load_settings` will set it aside and say so
     good = usable({name: value for name, value in content.items() if name != "version"})[0] if _is_map(content) else {}
-    write_text(path, json.dumps({"version": VERSION, **good, **changed}, indent=2))
+    write_text(path, json.dumps({"version": VERSION, **good, **changed}, indent=2), private=True)
 
 
 def _is_map(content: object) -> bool:

@@ -34,6 +34,7 @@ from app.environment import PROGRAM, version_of
 from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
 from app.sessions.session_tap import model_hash
 from handdgp_core.errors import UsageError
+from handdgp_core.evaluation.side_by_side import OtherModel, SideBySide, short_names
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import locked_output, prepare_output, write_json
 from handdgp_core.geometry.camera import Camera
@@ -68,6 +69,7 @@ class ProcessOptions:
     axes: str | None = None
     every: int = 1
     limit: int | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass
@@ -110,6 +112,7 @@ def process(options: ProcessOptions) -> bool:
     for name, value in (("--every", options.every), ("--limit", options.limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} cannot be {value}.", hint="Give 1 or more.")
+    short_names([options.model, *options.beside])
     with ExitStack() as held:
         return _process(options, held)
 
@@ -137,16 +140,38 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
                 faces=estimator.faces,
                 vertex_count=int(estimator.faces.max()) + 1,
             )
-            with open_exporters(["npz", *options.export], output, export) as exporters:
-                _run(source, estimator, chooser, exporters, counts, cancelled, options)
+            with ExitStack() as opened:
+                others = _others(options, length_m, output, opened)
+                exporters = opened.enter_context(open_exporters(["npz", *options.export], output, export))
+                _run(source, estimator, chooser, exporters, others, counts, cancelled, options)
         finally:
             estimator.close()
     elapsed_s = time.perf_counter() - loaded_s
     summary = _summary(options, source, estimator, counts, elapsed_s, loaded_s - started_s)
     summary["cancelled"] = cancelled.is_set()
+    if others.models:
+        others.write(output / "differences.csv")
+        summary["beside"] = others.summary()
     write_json(output / "summary.json", summary)
     _tell(counts, summary, source, options)
     return not cancelled.is_set()
+
+
+def _others(options: ProcessOptions, length_m: float | None, output: Path, opened: ExitStack) -> SideBySide:
+    """The models of `--beside`, each with a folder of its own."""
+    from handdgp_core.estimation.estimator import HandEstimator
+
+    names = short_names([options.model, *options.beside])[1:]
+    models = []
+    for name, model in zip(names, options.beside, strict=True):
+        estimator = HandEstimator.from_weights(
+            model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+        )
+        opened.callback(estimator.close)
+        export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)
+        exporters = open_exporters(["npz"], output / "beside" / name, export)
+        models.append(OtherModel(name, estimator, opened.enter_context(exporters)))
+    return SideBySide(models)
 
 
 def hand_length_for(source: Source, given_m: float | None) -> float | None:
@@ -163,6 +188,7 @@ def _run(
     estimator: HandEstimator,
     chooser: CameraChooser,
     exporters: ExporterGroup,
+    others: SideBySide,
     counts: RunCounts,
     cancelled: threading.Event,
     options: ProcessOptions,
@@ -181,6 +207,7 @@ def _run(
                 bar.console.print("This source knows its own camera: the calibration given is not used.")
             exporters.add(result.frame, result.hands, result.camera)
             counts.add(result.frame, result.hands, estimator.stage_ms)
+            others.add(result)
             bar.advance(bar.task_ids[0])
 
 
@@ -261,6 +288,7 @@ def _tell(counts: RunCounts, summary: dict[str, object], source: Source, options
         f"{count_of(counts.frames, 'frame')}, hands in {counts.frames_with_hands}, "
         f"{summary['frames_per_s']:.1f} frames/s; written to {options.output}"
     )
+    _tell_beside(summary)
     worst = min(counts.in_view, default=1.0)
     if worst < LEAST_IN_VIEW:
         console.print(f"{in_view_title(worst)} {IN_VIEW_HINT} See hand_in_view in summary.json.", markup=False)
@@ -277,6 +305,17 @@ def _tell(counts: RunCounts, summary: dict[str, object], source: Source, options
         camera = "" if options.calibration is None else f"; the camera was mirrored with {them}"
         warn(f"{count_of(counts.mirrored, 'picture')} {told} turned round{camera}.")
     tell_losses(source)
+
+
+def _tell_beside(summary: dict[str, object]) -> None:
+    others = summary.get("beside", {})
+    assert isinstance(others, dict)
+    for name, other in others.items():
+        line = f"{name}: {count_of(other['hands'], 'hand')}"
+        if other["compared"]:
+            root, shape = other["root_mm"], other["shape_mm"]
+            line += f"; root {root['median']:.1f} mm and shape {shape['median']:.1f} mm from the first model (medians)"
+        console.print(f"{line}. See differences.csv.", markup=False, soft_wrap=True)
 
 
 def command(
@@ -300,6 +339,10 @@ def command(
     ] = None,
     every: Annotated[int, typer.Option("--every", min=1, help="Every Nth frame.")] = 1,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many frames.")] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--beside", help="Another model on the same frames, into beside/NAME, with differences.csv."),
+    ] = None,
 ) -> int:
     """A source through the whole pipeline, without a display. Writes predictions.npz and summary.json."""
     hand = measured_hand(hand_length_mm, bone)
@@ -317,5 +360,6 @@ def command(
         axes=None if axes is None else axes.value,
         every=every,
         limit=limit,
+        beside=tuple(beside or ()),
     )
     return DONE if process(options) else CANCELLED

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QComboBox, QGridLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from app.live.frame_result import FrameResult
 from app.viewport.orbit import HOME, VIEW_NAMES, Orbit, fit_view
@@ -91,21 +91,21 @@ class ScenePanel(QWidget):
         for name in VIEW_NAMES:
             self.views.addItem(name.capitalize(), name)
         self.views.setToolTip("Choose a viewpoint.")
+        self.views.setAccessibleName("Viewpoint")
         self.views.activated.connect(self._choose_view)
         self.parts = QToolButton(self)
         self.parts.setText("Show")
         self.parts.setToolTip("Choose what is shown.")
         self.parts.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.parts.setMenu(self._parts_menu())
-        head = QHBoxLayout()
-        head.setContentsMargins(8, 4, 8, 4)
-        head.addWidget(self.views)
-        head.addStretch(1)
-        head.addWidget(self.parts)
+        over = QGridLayout(viewport)  # over the view, which fills the panel
+        over.setContentsMargins(8, 8, 8, 8)
+        over.addWidget(self.views, 0, 0)
+        over.addWidget(self.parts, 0, 2)
+        over.setColumnStretch(1, 1)
+        over.setRowStretch(1, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addLayout(head)
         column.addWidget(viewport, 1)
 
     def _parts_menu(self) -> QMenu:

@@ -284,3 +284,28 @@ def test_the_summary_names_a_checkpoint_without_its_folder(mixed: Path, tmp_path
     assert main(["process", str(mixed), "--output", str(tmp_path / "out"), "--model", str(weights)]) == DONE
     text = (tmp_path / "out" / "summary.json").read_text()
     assert "private" not in text and hashlib.sha256(weights.read_bytes()).hexdigest() in text
+
+
+def test_models_beside_see_the_same_frames_and_their_differences_are_written(clip: Path, tmp_path: Path) -> None:
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    assert main(["process", str(clip), "--output", str(alone), "--model", "landmarks", "--limit", "4"]) == DONE
+    arguments = ["process", str(clip), "--output", str(both), "--limit", "4", "--beside", "landmarks"]
+    assert main(arguments) == DONE
+    with np.load(alone / "predictions.npz") as one, np.load(both / "beside" / "landmarks" / "predictions.npz") as other:
+        np.testing.assert_array_equal(one["root_m"], other["root_m"])  # the first model changes nothing for it
+        landmarks_m = other["root_m"]
+    with np.load(both / "predictions.npz") as first:
+        expected_mm = 1e3 * np.linalg.norm(landmarks_m - first["root_m"], axis=1)
+    header, *rows = [line.split(",") for line in (both / "differences.csv").read_text().splitlines()]
+    assert header == ["frame_index", "image", "model", "handedness", "root_mm", "depth_mm", "keypoints_mm", "shape_mm"]
+    assert [row[:4] for row in rows] == [[str(index), "", "landmarks", "right"] for index in range(4)]
+    np.testing.assert_allclose([float(row[4]) for row in rows], expected_mm, atol=1e-4)
+    beside = json.loads((both / "summary.json").read_text())["beside"]["landmarks"]
+    assert beside["hands"] == beside["compared"] == 4
+    assert beside["root_mm"]["median"] == pytest.approx(np.median(expected_mm), abs=1e-4)
+
+
+def test_a_model_beside_itself_is_refused(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["process", str(clip), "--output", str(tmp_path / "out"), "--beside", "open"]
+    assert main(arguments) == BAD_INPUT
+    assert "have the same name" in capsys.readouterr().err
