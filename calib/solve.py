@@ -6,7 +6,7 @@ that is off by far more than the others is weighted down first (Huber), then dro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,7 @@ _MAX_STEPS = 60
 _DONE = 1e-9  # of the cost
 _ROUGHLY = 1e-5  # the same, where models are compared
 _FIRST_STEPS = 8  # from each of several starts
+_CALM = 1.2  # times the noise of the calmest model so far
 _PARTS, _HELD_OUT_STEPS, _POSE_STEPS = 5, 8, 3  # of the views, to hold one out in turn
 _WORTH_A_TRIAL = 0.01  # part of the cost that another lens must promise to save; half of what makes it better
 _HUBER = 2.5  # in standard deviations
@@ -242,11 +243,12 @@ def _fit(
 ) -> _Fit:
     """The best of a model's fits from several starts: the plain estimate, the fit of another model, wider lenses.
 
-    Each goes a few steps; that which then lies lowest goes on.
+    Each goes a few steps; that which then lies lowest goes on. A fisheye that is as calm as the other models needs no
+    other start.
     """
     tried: list[tuple[float, int, _Fit]] = []
-    starts = _starts(board, views, start, model, before)
-    for camera, poses in starts:
+    calm = _CALM * min((fit.noise_px for fit in before), default=0.0)
+    for camera, poses in _starts(board, views, start, model, before):
         problem = _Problem(board, list(views), _Prior.around(camera, board, bent, model, square=True), model)
         shared = np.zeros(model.shared)
         shared[:4] = camera.pinhole
@@ -258,6 +260,8 @@ def _fit(
         except CalibrationError:
             continue
         tried.append((fit.noise_px, len(tried), fit))
+        if model.lens == "fisheye" and fit.noise_px <= calm:
+            break
     if not tried:
         raise CalibrationError(
             "Could not calibrate the camera: the solve diverged.",
@@ -269,17 +273,18 @@ def _fit(
 
 def _starts(
     board: Board, views: Sequence[View], start: tuple[Camera, Array], model: LensModel, before: Sequence[_Fit]
-) -> list[tuple[Camera, Array]]:
+) -> Iterator[tuple[Camera, Array]]:
     camera, poses = start
     if model.lens != "fisheye":
-        return [_as_opencv(fit) for fit in before] or [start]
-    round_ = [Camera(*camera.size, camera.matrix, np.zeros(4), lens="fisheye")]
+        yield from [_as_opencv(fit) for fit in before] or [start]
+        return
+    yield Camera(*camera.size, camera.matrix, np.zeros(4), lens="fisheye"), poses
     if camera.source == "assumed" or camera.horizontal_fov_rad > _WIDE_RAD:
         for fov in _FISHEYE_FOVS_RAD:
             focal, (width, height) = camera.width / fov, camera.size
             matrix = np.array([[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1]])
-            round_.append(Camera(width, height, matrix, np.zeros(4), lens="fisheye"))
-    return [(one, poses if one is round_[0] else board_poses(board, views, one)) for one in round_]
+            wide = Camera(width, height, matrix, np.zeros(4), lens="fisheye")
+            yield wide, board_poses(board, views, wide)
 
 
 def _as_opencv(fit: _Fit) -> tuple[Camera, Array]:
@@ -359,8 +364,12 @@ class _Prior:
             equations,
             shared=equations.shared + self.precision,
             gradient=equations.gradient + self.precision @ away,
-            cost=equations.cost + 0.5 * float(away @ self.precision @ away),
+            cost=equations.cost + self.cost(shared),
         )
+
+    def cost(self, shared: Array) -> float:
+        away = shared - self.mean
+        return 0.5 * float(away @ self.precision @ away)
 
 
 @dataclass
@@ -403,10 +412,10 @@ class _Problem:
             equations = self.prior.added_to(here.equations(weights), shared)
             step, pose_steps = equations.step(damping)
             there = self.linearised(shared + step, poses + pose_steps)
-            trial = self.prior.added_to(there.equations(weights), shared + step)
-            if np.isfinite(trial.cost) and trial.cost <= equations.cost:
+            cost = there.cost(weights) + self.prior.cost(shared + step)
+            if np.isfinite(cost) and cost <= equations.cost:
                 shared, poses, here, damping = shared + step, poses + pose_steps, there, max(1e-9, damping * 0.1)
-                if equations.cost - trial.cost <= done * equations.cost:
+                if equations.cost - cost <= done * equations.cost:
                     break
             else:
                 damping *= 10.0
