@@ -38,8 +38,14 @@ def _recent(value: Any) -> Any:
     return tuple(value[:RECENT_SOURCES_KEPT]) if isinstance(value, list | tuple) else value
 
 
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 Recent = Annotated[tuple[str, ...], BeforeValidator(_recent)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_tuple)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 
 
 def _setting(
@@ -166,6 +172,12 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     had_camera: bool = _setting(False, "Camera opened", "First step: a camera was opened.")
     had_calibration: bool = _setting(False, "Camera calibrated", "Second step: a camera was calibrated.")
     had_hand: bool = _setting(False, "Hand measured", "Third step: a hand was measured.")
+    scene_view: Numbers = _setting(
+        (),
+        "Viewpoint",
+        "Of the 3D view: target x, y, z, azimuth, elevation, distance, field of view. Empty: automatic.",
+    )
+    scene_hidden: Names = _setting(("raw_root",), "Hidden parts", "What the 3D view does not show.")
     window_geometry: str = _setting("", "Window place", "Place and size of the window (base64).")
     window_layout: str = _setting("", "Window layout", "Where the panels are (base64).")
 

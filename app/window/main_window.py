@@ -109,7 +109,7 @@ class MainWindow(QMainWindow):
         self.stuck_threads: list[str] = []
         self.shown_rate = RateMeter()
         self.camera = CameraPanel(self)
-        self.scene = ScenePanel(viewport, self)
+        self.scene = ScenePanel(viewport, settings, self)
         self.weights = WeightsPanel(self)
         self.motion = MotionPanel(settings.current.plot_span_s, self)
         self.performance = PerformancePanel(self)
