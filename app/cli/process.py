@@ -33,6 +33,7 @@ from app.cli.source_losses import tell_losses, warn
 from app.environment import PROGRAM, version_of
 from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
 from handdgp_core.errors import UsageError
+from handdgp_core.estimation.hand_size import MeasuredLength
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import locked_output, prepare_output, write_json
 from handdgp_core.geometry.camera import Camera
@@ -120,9 +121,9 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     with open_source(options.source) as source, cancellable() as cancelled:
         chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(source, SessionSource))
         output = held.enter_context(locked_output(prepare_output(options.output)))
-        length_m = hand_length_for(source, options.hand_length_m)
+        length = hand_length_for(source, options.hand_length_m, options.hand_length_std)
         estimator = HandEstimator.from_weights(
-            options.model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            options.model, options.device, length.length_m, options.max_hands, hand_length_std=length.std
         )
         loaded_s = time.perf_counter()
         try:
@@ -144,13 +145,13 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     return not cancelled.is_set()
 
 
-def hand_length_for(source: Source, given_m: float | None) -> float | None:
+def hand_length_for(source: Source, given_m: float | None, given_std: float) -> MeasuredLength:
     """The hand length that was given, else the one that a session was recorded with."""
-    recorded_m = source.session.hand_length_m if isinstance(source, SessionSource) else None
-    if given_m is None and recorded_m is not None:
-        console.print(f"Hand length as recorded: {recorded_m * 1e3:.1f} mm.")
-        return recorded_m
-    return given_m
+    if given_m is None and isinstance(source, SessionSource) and source.session.hand_length_m is not None:
+        recorded = MeasuredLength(source.session.hand_length_m, source.session.hand_length_std)
+        console.print(f"Hand length as recorded: {source.session.hand_length_m * 1e3:.1f} mm.")
+        return recorded
+    return MeasuredLength(given_m, given_std)
 
 
 def _run(
