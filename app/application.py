@@ -29,7 +29,7 @@ from app.notices import Notice, Severity, notice_of_error
 from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
 from app.sessions.session_tap import model_hash
-from app.settings import Settings, load_settings
+from app.settings import TYPED_PERCENT, Settings, load_settings
 from app.style.theme import apply_theme
 from app.window.main_window import MainWindow
 from handdgp_core.files import expanded
@@ -51,6 +51,7 @@ class LiveOptions:
         settings_path: where settings are kept; None for the user's own place.
         viewport: False for a window without the 3D view.
         loop: play files again and again.
+        only_here: the hand length is for running the recording `source` again; the user's own stays as it is.
     """
 
     source: str | None = None
@@ -58,10 +59,11 @@ class LiveOptions:
     model: str | None = None
     device: str | None = None
     hand_length_mm: float | None = None
-    hand_length_percent: float = 0.0
+    hand_length_percent: float = TYPED_PERCENT
     settings_path: Path | None = None
     viewport: bool = True
     loop: bool = False
+    only_here: bool = False
 
 
 class LiveSession:
@@ -91,7 +93,7 @@ class LiveSession:
             self.settings, open_source=self._open, make_estimator=make_estimator or load_estimator
         )
         self.record = RecordControl(self.controller, self.settings)
-        self.playback = Playback(self.controller, self.settings)
+        self.playback = Playback(self.controller, self.settings, _hand(options) if options.only_here else {})
         self.window = MainWindow(
             self.controller,
             self.record,
@@ -189,17 +191,26 @@ def model_names() -> tuple[str, ...]:
 
 def _asked_for(options: LiveOptions) -> dict[str, Any]:
     """Settings given on the command line: they replace the saved ones, and are saved."""
-    path, length_mm = options.calibration_path, options.hand_length_mm
+    path = options.calibration_path
     asked = {
         "calibration_path": None if path is None else str(expanded(path).absolute()),
         "calibration_camera": None if path is None else "",  # that of the source that is opened first
         "model": options.model,
         "device": options.device,
-        "hand_length_enabled": None if length_mm is None else True,
-        "hand_length_mm": length_mm,
-        "hand_length_percent": None if length_mm is None else options.hand_length_percent,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return given if options.only_here or options.hand_length_mm is None else {**given, **_hand(options), "person": ""}
+
+
+def _hand(options: LiveOptions) -> dict[str, Any]:
+    """The hand length that was given, as settings."""
+    if options.hand_length_mm is None:
+        return {}
+    return {
+        "hand_length_enabled": True,
+        "hand_length_mm": options.hand_length_mm,
+        "hand_length_percent": options.hand_length_percent,
+    }
 
 
 def _viewport(enabled: bool) -> QWidget:

@@ -34,6 +34,7 @@ from app.environment import PROGRAM, version_of
 from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
 from app.sessions.session_tap import model_hash
 from handdgp_core.errors import UsageError
+from handdgp_core.estimation.hand_size import MeasuredLength
 from handdgp_core.evaluation.side_by_side import OtherModel, SideBySide, short_names
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import locked_output, prepare_output, write_json
@@ -128,9 +129,9 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     with open_source(options.source) as source, cancellable() as cancelled:
         chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(source, SessionSource))
         output = held.enter_context(locked_output(prepare_output(options.output)))
-        length_m = hand_length_for(source, options.hand_length_m)
+        length = hand_length_for(source, options.hand_length_m, options.hand_length_std)
         estimator = HandEstimator.from_weights(
-            options.model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            options.model, options.device, length.length_m, options.max_hands, hand_length_std=length.std
         )
         loaded_s = time.perf_counter()
         try:
@@ -141,7 +142,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
                 vertex_count=int(estimator.faces.max()) + 1,
             )
             with ExitStack() as opened:
-                others = _others(options, length_m, output, opened)
+                others = _others(options, length, output, opened)
                 exporters = opened.enter_context(open_exporters(["npz", *options.export], output, export))
                 _run(source, estimator, chooser, exporters, others, counts, cancelled, options)
         finally:
@@ -157,7 +158,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     return not cancelled.is_set()
 
 
-def _others(options: ProcessOptions, length_m: float | None, output: Path, opened: ExitStack) -> SideBySide:
+def _others(options: ProcessOptions, length: MeasuredLength, output: Path, opened: ExitStack) -> SideBySide:
     """The models of `--beside`, each with a folder of its own."""
     from handdgp_core.estimation.estimator import HandEstimator
 
@@ -165,7 +166,7 @@ def _others(options: ProcessOptions, length_m: float | None, output: Path, opene
     models = []
     for name, model in zip(names, options.beside, strict=True):
         estimator = HandEstimator.from_weights(
-            model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            model, options.device, length.length_m, options.max_hands, hand_length_std=length.std
         )
         opened.callback(estimator.close)
         export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)
@@ -174,13 +175,13 @@ def _others(options: ProcessOptions, length_m: float | None, output: Path, opene
     return SideBySide(models)
 
 
-def hand_length_for(source: Source, given_m: float | None) -> float | None:
+def hand_length_for(source: Source, given_m: float | None, given_std: float) -> MeasuredLength:
     """The hand length that was given, else the one that a session was recorded with."""
-    recorded_m = source.session.hand_length_m if isinstance(source, SessionSource) else None
-    if given_m is None and recorded_m is not None:
-        console.print(f"Hand length as recorded: {recorded_m * 1e3:.1f} mm.")
-        return recorded_m
-    return given_m
+    if given_m is None and isinstance(source, SessionSource) and source.session.hand_length_m is not None:
+        recorded = MeasuredLength(source.session.hand_length_m, source.session.hand_length_std)
+        console.print(f"Hand length as recorded: {source.session.hand_length_m * 1e3:.1f} mm.")
+        return recorded
+    return MeasuredLength(given_m, given_std)
 
 
 def _run(
