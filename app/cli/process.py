@@ -31,7 +31,7 @@ from app.cli.options import (
 )
 from app.cli.source_losses import tell_losses, warn
 from app.environment import PROGRAM, version_of
-from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
+from app.notices import BEYOND_LENS_HINT, BEYOND_LENS_TITLE, IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
 from app.sessions.session_tap import model_hash
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.hand_size import MeasuredLength
@@ -81,6 +81,7 @@ class RunCounts:
     frames_with_hands: int = 0
     hands: int = 0
     degenerate: int = 0
+    beyond_lens: int = 0
     in_view: list[float] = field(default_factory=list)
     handedness: dict[str, int] = field(default_factory=lambda: {"left": 0, "right": 0})
     tracks: set[int] = field(default_factory=set)
@@ -88,10 +89,11 @@ class RunCounts:
     first_camera: Camera | None = None
     mirrored: int = 0
 
-    def add(self, frame: CameraFrame, hands: Sequence[Hand], stage_ms: dict[str, float]) -> None:
+    def add(self, frame: CameraFrame, hands: Sequence[Hand], stage_ms: dict[str, float], beyond_lens: int) -> None:
         camera = frame.used_camera
         self.frames += 1
         self.mirrored += frame.transform is not None and frame.transform.is_mirrored
+        self.beyond_lens += beyond_lens
         self.frames_with_hands += bool(hands)
         self.hands += len(hands)
         self.first_camera = self.first_camera or camera
@@ -207,7 +209,7 @@ def _run(
             if counts.frames == 0 and chooser.calibration and result.frame.camera is not None and not chooser.overrides:
                 bar.console.print("This source knows its own camera: the calibration given is not used.")
             exporters.add(result.frame, result.hands, result.camera)
-            counts.add(result.frame, result.hands, estimator.stage_ms)
+            counts.add(result.frame, result.hands, estimator.stage_ms, estimator.beyond_lens)
             others.add(result)
             bar.advance(bar.task_ids[0])
 
@@ -249,6 +251,7 @@ def _summary(
         "hands_by_handedness": counts.handedness,
         "tracks": len(counts.tracks),
         "degenerate_hands": counts.degenerate,
+        "hands_beyond_lens": counts.beyond_lens,
         "hand_in_view": {
             "mean": float(np.mean(counts.in_view)) if counts.in_view else None,
             "hands_below_half": sum(part < LEAST_IN_VIEW for part in counts.in_view),
@@ -293,6 +296,8 @@ def _tell(counts: RunCounts, summary: dict[str, object], source: Source, options
     worst = min(counts.in_view, default=1.0)
     if worst < LEAST_IN_VIEW:
         console.print(f"{in_view_title(worst)} {IN_VIEW_HINT} See hand_in_view in summary.json.", markup=False)
+    if counts.beyond_lens:
+        console.print(f"{BEYOND_LENS_TITLE} {BEYOND_LENS_HINT} See hands_beyond_lens in summary.json.", markup=False)
     if isinstance(camera, dict) and camera["source"] == "assumed":
         console.print("The camera is not calibrated, so depth is a guess. Give --calibration FILE.")
     elif isinstance(camera, dict) and camera["scaled_from"] is not None:

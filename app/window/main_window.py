@@ -17,7 +17,17 @@ from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, RateMeter, Status
 from app.live.trust import hand_trust
-from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, Action, Notice, Severity, in_view_title, notice_of_error
+from app.notices import (
+    BEYOND_LENS_HINT,
+    BEYOND_LENS_TITLE,
+    IN_VIEW_HINT,
+    LEAST_IN_VIEW,
+    Action,
+    Notice,
+    Severity,
+    in_view_title,
+    notice_of_error,
+)
 from app.panels.camera import CameraPanel
 from app.panels.motion import MotionPanel
 from app.panels.notice_bar import NoticeBar
@@ -104,7 +114,7 @@ class MainWindow(QMainWindow):
         self._closed = False
         self._result: FrameResult | None = None
         self._problem = self._warning = ""
-        self._out_of_view = False
+        self._out_of_view = self._beyond_lens = False
         self._count = 0
         self.stuck_threads: list[str] = []
         self.shown_rate = RateMeter()
@@ -262,6 +272,7 @@ class MainWindow(QMainWindow):
             self._show_weights()
         self._tell_camera_problem(result)
         self._tell_in_view(result)
+        self._tell_beyond_lens(result)
         self.sessions.show_result(result)
 
     def _show_hand_size(self) -> None:
@@ -308,6 +319,16 @@ class MainWindow(QMainWindow):
             self.notices.add(Notice(Severity.WARNING, in_view_title(part), IN_VIEW_HINT, topic="hand in view"))
         else:
             self.notices.remove("hand in view")
+
+    def _tell_beyond_lens(self, result: FrameResult) -> None:
+        """A hand that has no answer is reported as long as it is there, so that it does not just vanish."""
+        if (result.beyond_lens > 0) == self._beyond_lens:
+            return
+        self._beyond_lens = result.beyond_lens > 0
+        if self._beyond_lens:
+            self.notices.add(Notice(Severity.WARNING, BEYOND_LENS_TITLE, BEYOND_LENS_HINT, topic="beyond the lens"))
+        else:
+            self.notices.remove("beyond the lens")
 
     def _on_status(self, status: Status) -> None:
         if status.phase is Phase.OPENING:

@@ -55,6 +55,7 @@ class HandEstimator:
         muted: keypoints (0..20) that get no say in DGP; may be changed between frames.
         method: "refined" or "published" DGP solve.
         stage_ms: milliseconds per stage of the last `estimate`.
+        beyond_lens: hands of the last picture where the lens model has no answer; they are not among the hands.
 
     Examples:
         >>> with HandEstimator.from_weights() as estimator:
@@ -74,6 +75,7 @@ class HandEstimator:
         self.muted: frozenset[int] = frozenset()
         self.hand_length_std = hand_length_std
         self.stage_ms: dict[str, float] = {}
+        self.beyond_lens = 0
         self._predictor = predictor
         self._finder = finder
         self._tracker = HandTracker(finder, TrackerOptions(max_hands=max_hands))
@@ -177,6 +179,7 @@ class HandEstimator:
         crops = self._tracker.crops(frame.image, frame.stamp_ns)
         watch.lap("detection")
         views = self._rectify(camera, crops)
+        self.beyond_lens = len(crops) - len(views)
         hands: list[Hand] = []
         if views:
             views, prediction = self._predict(frame, camera, views, watch)

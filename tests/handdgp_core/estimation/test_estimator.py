@@ -109,6 +109,13 @@ def test_a_known_hand_comes_back_in_metres(handedness: Handedness, method: Posit
     assert (np.linalg.eigvalsh(hand.root_covariance_m2) > 0).all()
 
 
+def test_a_hand_where_the_lens_has_no_answer_is_counted() -> None:
+    estimator = estimator_of()
+    folded = Camera(640, 480, CAMERA.matrix * [[0.05, 1, 1], [1, 0.05, 1], [1, 1, 1]], (-0.3, 0.0, 0.0, 0.0))
+    assert estimator.estimate(frame(), folded) == [] and estimator.beyond_lens == 1
+    assert len(estimator.estimate(frame(1), CAMERA)) == 1 and estimator.beyond_lens == 0
+
+
 def test_faces_of_a_left_hand_are_turned_so_that_normals_stay_outward() -> None:
     (right,) = estimator_of("right").estimate(frame(), CAMERA)
     (left,) = estimator_of("left").estimate(frame(), CAMERA)
