@@ -36,7 +36,7 @@ from app.settings import Settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
-from app.window.actions import COMMANDS, fill_menus, make_actions, set_icons
+from app.window.actions import COMMANDS, fill_menus, make_actions, retitle, set_icons
 from app.window.dialogs import AboutDialog, ShortcutsDialog
 from app.window.key_guard import KeyGuard
 from app.window.layout import (
@@ -166,7 +166,10 @@ class MainWindow(QMainWindow):
         self.sessions.dock = add_comparison(self, self.sessions.comparison)
         view = menus.get("View")
         if view is not None:
-            view.addAction(self.sessions.dock.toggleViewAction())
+            toggle = self.sessions.dock.toggleViewAction()
+            assert toggle is not None
+            toggle.setText("&Comparison")
+            view.addAction(toggle)
 
     # Wiring
 
@@ -340,7 +343,7 @@ class MainWindow(QMainWindow):
         self._refresh_figures()
 
     def _show_pause(self, running: bool) -> None:
-        self._action("pause").setText("Pause" if running else "Play")
+        retitle(self._action("pause"), "Pause" if running else "Play")
         self._action("pause").setIcon(icon("pause" if running else "play"))
 
     def changeEvent(self, event: QEvent | None) -> None:
