@@ -21,6 +21,7 @@ from app.environment import PROGRAM
 from handdgp_core.errors import OutputError, UsageError
 from handdgp_core.files import write_text
 from handdgp_core.plain_files import parse_json, read_text
+from handdgp_core.privacy import without_secrets
 
 VERSION = 1
 ENVIRONMENT_VARIABLE = "HANDDGP_SETTINGS"
@@ -192,8 +193,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         return Settings(**{**dict(self), **values})
 
     def recent_with(self, spec: str) -> tuple[str, ...]:
-        """The recent sources with `spec` at their head, once."""
-        kept = [other for other in self.recent_sources if other != spec]
+        """The recent sources with `spec` at their head, once, without what opens a stream."""
+        spec = without_secrets(spec)
+        kept = [other for other in map(without_secrets, self.recent_sources) if other != spec]
         return (spec, *kept)[:RECENT_SOURCES_KEPT]
 
 

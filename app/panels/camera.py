@@ -16,6 +16,7 @@ from app.live.trust import CalibrationInUse, camera_trust
 from app.panels.badges import Badge, TrustBadge
 from app.panels.hand_chip import HandChip, chip_place
 from app.panels.picture import PictureView
+from handdgp_core.sources.urls import shown_url
 from handdgp_core.types import Hand
 
 FIGURES_EVERY_S = 0.12  # figures that change faster cannot be read
@@ -182,4 +183,6 @@ def short_name(spec: str) -> str:
     """What to call a source before it has told its own name."""
     if spec.isdigit():
         return f"webcam {spec}"
-    return spec if "://" in spec or spec == "demo" else spec.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    if "://" in spec:
+        return shown_url(spec)
+    return spec if spec == "demo" else spec.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 from app.live.frame_result import FrameResult
 from app.live.state import ModelPhase, Phase, Status
 from app.style.theme import figures_font
+from handdgp_core.sources.urls import shown_url
 
 
 class StatusLine(QStatusBar):
@@ -53,7 +54,7 @@ def _source_text(status: Status, result: FrameResult | None) -> str:
         return "No source"
     size = result.frame.image.shape[1::-1] if result is not None else status.size
     extent = f" · {size[0]} × {size[1]}" if size else ""
-    name = status.source_name or status.spec
+    name = status.source_name or shown_url(status.spec)
     state = "" if status.phase is Phase.RUNNING else f" · {status.phase.value}"
     return f"{name}{extent}{state}"
 
