@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QHelpEvent, QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
@@ -16,9 +17,9 @@ from handdgp_core.hands.keypoints import BONES, COUNT, FINGERS, NAMES, WRIST
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.types import Hand
 
-__all__ = ["FULL_SHARE", "WeightHand", "solve_shares"]
+__all__ = ["WeightHand", "share_colours", "solve_shares"]
 
-FULL_SHARE = 2.0 / COUNT  # twice an equal share has the brightest colour
+LEAST_SHARE, FULL_SHARE = 0.5 / COUNT, 1.5 / COUNT  # the darkest and the brightest colour; equal shares are between
 _MARGIN, _FOOT, _RADIUS = 14.0, 34.0, 8.0
 
 
@@ -38,6 +39,11 @@ def _flat_hand() -> Array:
     flat = np.stack([points[:, 0], -points[:, 1]], axis=1)
     low, high = flat.min(axis=0), flat.max(axis=0)
     return np.asarray((flat - 0.5 * (low + high)) / (high[1] - low[1]))
+
+
+def share_colours(shares: Array) -> NDArray[np.uint8]:
+    """(K, 3) uint8 RGB of shares (K,): those of a hand lie close together, so the scale does not begin at 0."""
+    return weight_colours(np.clip(shares - LEAST_SHARE, 0.0, None), FULL_SHARE - LEAST_SHARE)
 
 
 class WeightHand(QWidget):
@@ -134,7 +140,7 @@ class WeightHand(QWidget):
     def _paint_keypoints(self, painter: QPainter, places: list[QPointF]) -> None:
         colours = tones()
         shares = np.zeros(COUNT) if self._shares is None else self._shares
-        table = weight_colours(shares, FULL_SHARE)
+        table = share_colours(shares)
         for keypoint, place in enumerate(places):
             if keypoint in self._muted or self._shares is None:
                 painter.setPen(QPen(colours.faint_ink, 1.6))
@@ -163,8 +169,8 @@ class WeightHand(QWidget):
         below = bar.translated(0, 10)
         below.setHeight(14)
         for text, flag in (
-            ("0 %", Qt.AlignmentFlag.AlignLeft),
-            (f"share in the solve ({100 / COUNT:.1f} %: equal)", Qt.AlignmentFlag.AlignHCenter),
+            (f"{100 * LEAST_SHARE:.1f} %", Qt.AlignmentFlag.AlignLeft),
+            ("share in the solve", Qt.AlignmentFlag.AlignHCenter),
             (f"{100 * FULL_SHARE:.1f} %", Qt.AlignmentFlag.AlignRight),
         ):
             painter.drawText(below.adjusted(-24, 0, 24, 0), flag | Qt.AlignmentFlag.AlignVCenter, text)

@@ -100,6 +100,10 @@ COMMANDS: dict[str, Command] = {
         "Mirror", ("M",), "Mirror the picture. Results do not change.", "View", "mirror",
         checkable=True, in_tool_bar=True,
     ),
+    "ruler": Command(
+        "Ruler", ("D",), "Measure between thumb and index tip, or between two points of the hands that you click. The "
+        "hand's shape is off by about 1 cm on average.", "View", "ruler", checkable=True, in_tool_bar=True,
+    ),
     "full_screen": Command("Full screen", ("F", "F11"), "Toggle full screen.", "View", checkable=True),
     "panel_start": Command(
         "Start", ("Ctrl+1",), "Three steps to distances that you can trust.", "View", "steps", checkable=True

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 
-from app.panels.weight_hand import FULL_SHARE, WeightHand, solve_shares
+from app.panels.weight_hand import WeightHand, share_colours, solve_shares
 from app.panels.weights import WeightsPanel
-from handdgp_core.drawing.colours import weight_colours
 from tests.app.doubles import hand
 
 
@@ -32,7 +31,7 @@ def test_weights_that_differ_little_differ_in_colour(qtbot) -> None:
     drawn.show_hand(replace(hand(), weights=weights), frozenset())
     picture = drawn.grab().toImage()
     tip, other = (picture.pixelColor(drawn.places()[keypoint].toPoint()) for keypoint in (8, 12))
-    expected = weight_colours(solve_shares(replace(hand(), weights=weights)), FULL_SHARE)
+    expected = share_colours(solve_shares(replace(hand(), weights=weights)))
     assert (tip.red(), tip.green(), tip.blue()) == tuple(expected[8])
     assert sum(abs(a - b) for a, b in zip(tip.getRgb(), other.getRgb(), strict=True)) > 100
 
