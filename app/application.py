@@ -17,7 +17,8 @@ from typing import Any
 
 import cv2
 from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
-from PyQt6.QtWidgets import QApplication, QWidget
+from PyQt6.QtGui import QPainter, QPixmap
+from PyQt6.QtWidgets import QApplication, QSplashScreen, QWidget
 
 from app import logs
 from app.environment import PROGRAM
@@ -30,7 +31,8 @@ from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
 from app.sessions.session_tap import model_hash
 from app.settings import TYPED_PERCENT, Settings, load_settings
-from app.style.theme import apply_theme
+from app.style.icons import program_icon
+from app.style.theme import DARK, apply_theme, figures_font
 from app.window.main_window import MainWindow
 from handdgp_core.files import expanded
 from handdgp_core.sources import Source
@@ -148,8 +150,11 @@ def run_live(options: LiveOptions) -> int:
         exit code: 0 after an orderly end.
     """
     multiprocessing.freeze_support()
-    session = LiveSession(options)
+    application = make_application()
+    splash = show_splash()
+    session = LiveSession(options, application=application)
     session.start()
+    splash.finish(session.window)
     code = session.application.exec()
     session.finish()
     return code
@@ -165,7 +170,27 @@ def make_application() -> QApplication:
     application = QApplication(sys.argv[:1])
     application.setApplicationName(PROGRAM)
     application.setApplicationDisplayName("HandDGP Live")
+    application.setWindowIcon(program_icon())
     return application
+
+
+def show_splash() -> QSplashScreen:
+    """The program's icon and name while the window is made."""
+    picture = QPixmap(360, 200)
+    picture.fill(DARK.window)
+    painter = QPainter(picture)
+    painter.drawPixmap(28, 52, program_icon().pixmap(96, 96))
+    painter.setPen(DARK.ink)
+    painter.setFont(figures_font(19, bold=True))
+    painter.drawText(148, 98, "HandDGP Live")
+    painter.setPen(DARK.faint_ink)
+    painter.setFont(figures_font(10))
+    painter.drawText(148, 124, "Starting…")
+    painter.end()
+    splash = QSplashScreen(picture)
+    splash.show()
+    QApplication.processEvents()
+    return splash
 
 
 def load_estimator(settings: Settings) -> Estimator:
