@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,14 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QFileDialog, QInputDialog, QMessageBox
+from PyQt6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox
 
 from app.live.state import Phase
 from app.wizards.board_window import BoardWindow
 from app.wizards.calibration import BOARD, CAPTURE, REVIEW, CalibrationDialog
 from app.wizards.calibration_view import swap_sides
 from app.wizards.check import CheckDialog
-from calib.boards import DEFAULT_BOARD
+from calib.boards import DEFAULT_BOARD, Board
 from calib.poses import look_at
 from calib.profiles import ProfileStore, load_views, new_profile
 from handdgp_core.geometry.camera import Camera
@@ -88,6 +89,40 @@ def test_from_the_badge_to_a_saved_profile(rig, person):
     assert rig.controller.profile.match.kind == "exact"
     assert rig.window.form.calibration.placeholderText() == "stored for this camera"
     assert rig.controller.options.calibration.focal_px == profile.camera.focal_px
+
+
+def test_the_review_shows_figures_pictures_and_the_lens_that_can_be_chosen(rig, person):
+    dialog = opened(rig)
+    dialog.next.click()
+    follow(rig, dialog, person, 7)
+    dialog.next.click()
+    review = dialog.review
+    rig.until(lambda: review.views.topLevelItemCount() == 7)
+    assert review.save_button.isDefault() and not dialog.next.isDefault()
+    assert review.figures.text().startswith("fx ") and "k1 " in review.figures.text()
+    assert review.lens_note.text().startswith("Lens model plumb_bob: ")
+    assert dialog.left.currentWidget() is dialog.picture and dialog.picture.has_picture
+    worst = max(dialog._snapshot.taken, key=lambda view: view.rms_px)
+    assert dialog.picture._view is worst and worst.fit.far.shape == (len(worst.fit.view),)
+    review.views.setCurrentItem(review.views.topLevelItem(2))
+    assert dialog.picture._view is dialog._snapshot.taken[2]
+    dialog.picture.grab()
+    choose_lens(review, "fisheye")
+    rig.until(lambda: dialog._snapshot.solution.lens.name == "fisheye")
+    rig.until(lambda: "as you chose" in review.lens_note.text())
+    assert dialog.picture._view is dialog._snapshot.taken[2]
+    choose_lens(review, "automatic")
+    rig.until(lambda: dialog._snapshot.solution.lens.name == "plumb_bob")
+    dialog.show_step(CAPTURE)
+    assert dialog.left.currentWidget() is dialog.view and dialog.next.isDefault()
+    dialog._unsaved = False
+    dialog.close()
+
+
+def choose_lens(review, name):
+    index = next(i for i in range(review.lens.count()) if review.lens.itemText(i).startswith(name))
+    review.lens.setCurrentIndex(index)
+    review.lens.activated.emit(index)
 
 
 def test_undo_key_and_dropping_a_view(rig, person, monkeypatch):
@@ -226,12 +261,35 @@ def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch):
     grabbed = window.grab().toImage()
     assert grabbed.pixelColor(2, 2).lightness() > 250
     monkeypatch.setattr(QInputDialog, "getDouble", lambda *a: (208.0, True))
-    window.closed.connect(dialog.tools.ask_width)
     window.close()
-    assert dialog.boards.ruler.value() == pytest.approx(80.0)
+    dialog.boards.screen_requested.emit(0)
+    gc.collect()
+    (shown,) = [one for one in QApplication.topLevelWidgets() if isinstance(one, BoardWindow) and one is not window]
+    assert shown.isVisible() and dialog.boards.ruler.value() == 100.0, "nothing is asked while it can be measured"
+    QTest.keyClick(shown, Qt.Key.Key_Escape)
+    rig.until(lambda: dialog.boards.ruler.value() == pytest.approx(80.0))
     assert dialog.boards.chosen_board().size_mm[0] == pytest.approx(208.0)
     dialog.boards.board.setEditText("nonsense")
     assert not dialog.next.isEnabled() and not dialog.boards.problem.isHidden()
+    dialog.close()
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ("chessboard:9x6:25", "a chessboard with 9 × 6 inner corners"),
+        ("charuco:7x5:36:26:6x6_250", "a ChArUco board with 6x6 markers"),
+    ],
+)
+def test_another_board_than_the_chosen_one_is_named(rig, person, held, said):
+    board = Board.parse(held)
+    rig.sources["rendered"] = lambda: RenderedCamera(board, person)
+    dialog = opened(rig)
+    dialog.next.click()
+    rig.until(lambda: "Show the board" in dialog.capture.state.text())
+    person.pose = look_at(board, 0.45, 0.15, 0.8)
+    rig.until(lambda: said in dialog.capture.state.text())
+    dialog._unsaved = False
     dialog.close()
 
 
