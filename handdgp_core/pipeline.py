@@ -16,7 +16,7 @@ from handdgp_core.types import Frame, Hand
 if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import HandEstimator
 
-__all__ = ["EstimatedFrame", "estimated_frames"]
+__all__ = ["EstimatedFrame", "Follower", "camera_frames", "estimated_frames"]
 
 _SKIPPED_KEPT = 1000  # a long video must not grow without end
 
@@ -34,6 +34,60 @@ class EstimatedFrame:
         return self.frame.used_camera
 
 
+class Follower:
+    """Runs an estimator over the frames of a source. Tracking restarts where a frame does not follow the one before:
+    at each image of a folder, and where a video changes its size.
+
+    Args:
+        estimator: finds the hands; not closed here.
+    """
+
+    def __init__(self, estimator: HandEstimator) -> None:
+        self._estimator = estimator
+        self._size = (0, 0)
+
+    def estimate(self, frame: CameraFrame) -> EstimatedFrame:
+        """The hands of the next frame."""
+        if frame.name is not None or frame.image.shape[:2] != self._size:
+            self._estimator.reset()
+        self._size = frame.image.shape[:2]
+        return EstimatedFrame(frame, self._estimator.estimate(frame, frame.used_camera))
+
+
+def camera_frames(
+    source: Source,
+    cameras: CameraChooser,
+    *,
+    select: Callable[[Frame], bool] | None = None,
+    stop: threading.Event | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[CameraFrame]:
+    """The frames of a source, each with the camera that it is to be solved with.
+
+    Frames that the camera does not fit are skipped and listed in the source's `skipped`, unless it fits none.
+
+    Arguments and errors as in `estimated_frames`.
+    """
+    fitted = False
+    misfit: CameraError | None = None
+    for frame in frames(source, stop, on_wait):
+        if select is not None and not select(frame):
+            continue
+        try:
+            chosen = cameras.choose(frame)
+        except CameraError as error:
+            if not fitted and frame.name is None:
+                raise
+            misfit = misfit or error
+            if len(source.skipped) < _SKIPPED_KEPT:
+                source.skipped.append((frame.name or f"frame {frame.index}", error.problem.removesuffix(".")))
+            continue
+        fitted = True
+        yield chosen
+    if not fitted and misfit is not None:
+        raise misfit
+
+
 def estimated_frames(
     source: Source,
     estimator: HandEstimator,
@@ -44,10 +98,8 @@ def estimated_frames(
     stop: threading.Event | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[EstimatedFrame]:
-    """Run a source through an estimator.
-
-    Images of a folder need not follow one another, so tracking restarts at each, and where a video changes its size.
-    Frames that the camera does not fit are skipped and listed in the source's `skipped`, unless it fits none.
+    """Run a source through an estimator, see `Follower`. Frames that the camera does not fit are skipped as in
+    `camera_frames`.
 
     Args:
         source: read until it ends; not closed here.
@@ -61,27 +113,9 @@ def estimated_frames(
         SourceError: the source fails.
         CameraError: the camera does not fit the first frame of a video, or any image of a folder.
     """
-    cameras = cameras or CameraChooser()
-    done, size = 0, (0, 0)
-    misfit: CameraError | None = None
-    for frame in frames(source, stop, on_wait):
-        if select is not None and not select(frame):
-            continue
-        try:
-            chosen = cameras.choose(frame)
-        except CameraError as error:
-            if done == 0 and frame.name is None:
-                raise
-            misfit = misfit or error
-            if len(source.skipped) < _SKIPPED_KEPT:
-                source.skipped.append((frame.name or f"frame {frame.index}", error.problem.removesuffix(".")))
-            continue
-        if frame.name is not None or frame.image.shape[:2] != size:
-            estimator.reset()
-        size = frame.image.shape[:2]
-        yield EstimatedFrame(chosen, estimator.estimate(chosen, chosen.used_camera))
-        done += 1
+    chosen = camera_frames(source, cameras or CameraChooser(), select=select, stop=stop, on_wait=on_wait)
+    follower = Follower(estimator)
+    for done, frame in enumerate(chosen, start=1):
+        yield follower.estimate(frame)
         if done == limit:
             return
-    if done == 0 and misfit is not None:
-        raise misfit

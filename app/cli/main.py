@@ -33,6 +33,7 @@ COMMANDS = {
     "board": "A calibration board to print.",
     "check": "How far off hands are on your own desk.",
     "evaluate": "A model against labelled hands.",
+    "figures": "Draw hands by several methods side by side.",
     "bench": "Measure this machine.",
     "synth": "Render labelled images of hands for training.",
     "train": "Train a network.",

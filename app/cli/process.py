@@ -32,12 +32,15 @@ from app.cli.options import (
 from app.cli.source_losses import tell_losses, warn
 from app.environment import PROGRAM, version_of
 from app.notices import BEYOND_LENS_HINT, BEYOND_LENS_TITLE, IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
+from app.sessions.session_tap import model_hash
 from handdgp_core.errors import UsageError
+from handdgp_core.evaluation.side_by_side import OtherModel, SideBySide, short_names
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import locked_output, prepare_output, write_json
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
-from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.privacy import public_name
+from handdgp_core.sources.cameras import CameraChooser, CameraFrame
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import Source
 from handdgp_core.sources.session import SessionSource
@@ -66,6 +69,7 @@ class ProcessOptions:
     axes: str | None = None
     every: int = 1
     limit: int | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass
@@ -82,9 +86,12 @@ class RunCounts:
     tracks: set[int] = field(default_factory=set)
     stage_ms: dict[str, list[float]] = field(default_factory=dict)
     first_camera: Camera | None = None
+    mirrored: int = 0
 
-    def add(self, hands: Sequence[Hand], camera: Camera, stage_ms: dict[str, float], beyond_lens: int) -> None:
+    def add(self, frame: CameraFrame, hands: Sequence[Hand], stage_ms: dict[str, float], beyond_lens: int) -> None:
+        camera = frame.used_camera
         self.frames += 1
+        self.mirrored += frame.transform is not None and frame.transform.is_mirrored
         self.beyond_lens += beyond_lens
         self.frames_with_hands += bool(hands)
         self.hands += len(hands)
@@ -107,6 +114,7 @@ def process(options: ProcessOptions) -> bool:
     for name, value in (("--every", options.every), ("--limit", options.limit)):
         if value is not None and value < 1:
             raise UsageError(f"{name} cannot be {value}.", hint="Give 1 or more.")
+    short_names([options.model, *options.beside])
     with ExitStack() as held:
         return _process(options, held)
 
@@ -134,16 +142,38 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
                 faces=estimator.faces,
                 vertex_count=int(estimator.faces.max()) + 1,
             )
-            with open_exporters(["npz", *options.export], output, export) as exporters:
-                _run(source, estimator, chooser, exporters, counts, cancelled, options)
+            with ExitStack() as opened:
+                others = _others(options, length_m, output, opened)
+                exporters = opened.enter_context(open_exporters(["npz", *options.export], output, export))
+                _run(source, estimator, chooser, exporters, others, counts, cancelled, options)
         finally:
             estimator.close()
     elapsed_s = time.perf_counter() - loaded_s
     summary = _summary(options, source, estimator, counts, elapsed_s, loaded_s - started_s)
     summary["cancelled"] = cancelled.is_set()
+    if others.models:
+        others.write(output / "differences.csv")
+        summary["beside"] = others.summary()
     write_json(output / "summary.json", summary)
-    _tell(counts, summary, source, output)
+    _tell(counts, summary, source, options)
     return not cancelled.is_set()
+
+
+def _others(options: ProcessOptions, length_m: float | None, output: Path, opened: ExitStack) -> SideBySide:
+    """The models of `--beside`, each with a folder of its own."""
+    from handdgp_core.estimation.estimator import HandEstimator
+
+    names = short_names([options.model, *options.beside])[1:]
+    models = []
+    for name, model in zip(names, options.beside, strict=True):
+        estimator = HandEstimator.from_weights(
+            model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+        )
+        opened.callback(estimator.close)
+        export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)
+        exporters = open_exporters(["npz"], output / "beside" / name, export)
+        models.append(OtherModel(name, estimator, opened.enter_context(exporters)))
+    return SideBySide(models)
 
 
 def hand_length_for(source: Source, given_m: float | None) -> float | None:
@@ -160,6 +190,7 @@ def _run(
     estimator: HandEstimator,
     chooser: CameraChooser,
     exporters: ExporterGroup,
+    others: SideBySide,
     counts: RunCounts,
     cancelled: threading.Event,
     options: ProcessOptions,
@@ -177,7 +208,8 @@ def _run(
             if counts.frames == 0 and chooser.calibration and result.frame.camera is not None and not chooser.overrides:
                 bar.console.print("This source knows its own camera: the calibration given is not used.")
             exporters.add(result.frame, result.hands, result.camera)
-            counts.add(result.hands, result.camera, estimator.stage_ms, estimator.beyond_lens)
+            counts.add(result.frame, result.hands, estimator.stage_ms, estimator.beyond_lens)
+            others.add(result)
             bar.advance(bar.task_ids[0])
 
 
@@ -204,9 +236,11 @@ def _summary(
             "rendered": source.is_rendered,
             "warning": source.warning,
             "skipped": [list(entry) for entry in source.skipped],
+            "stored_mirrored": counts.mirrored,
         },
         "camera": camera_facts(counts.first_camera),
-        "model": Path(estimator.model_name).name,
+        "model": public_name(estimator.model_name),
+        "model_sha256": model_hash(options.model),
         "positioning": estimator.method,
         "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
         "hand_length_std": estimator.hand_length_std,
@@ -251,12 +285,13 @@ def camera_facts(camera: Camera | None) -> dict[str, object] | None:
     }
 
 
-def _tell(counts: RunCounts, summary: dict[str, object], source: Source, output: Path) -> None:
+def _tell(counts: RunCounts, summary: dict[str, object], source: Source, options: ProcessOptions) -> None:
     camera = summary["camera"]
     console.print(
         f"{count_of(counts.frames, 'frame')}, hands in {counts.frames_with_hands}, "
-        f"{summary['frames_per_s']:.1f} frames/s; written to {output}"
+        f"{summary['frames_per_s']:.1f} frames/s; written to {options.output}"
     )
+    _tell_beside(summary)
     worst = min(counts.in_view, default=1.0)
     if worst < LEAST_IN_VIEW:
         console.print(f"{in_view_title(worst)} {IN_VIEW_HINT} See hand_in_view in summary.json.", markup=False)
@@ -268,7 +303,24 @@ def _tell(counts: RunCounts, summary: dict[str, object], source: Source, output:
         width, height = camera["scaled_from"]
         size = f"{camera['width']}x{camera['height']}"
         warn(f"The calibration is for {width}x{height} and was scaled to {size}: right if the camera crops nothing.")
+    if counts.mirrored:
+        told, them = (
+            ("is stored mirrored and was", "it") if counts.mirrored == 1 else ("are stored mirrored and were", "them")
+        )
+        camera = "" if options.calibration is None else f"; the camera was mirrored with {them}"
+        warn(f"{count_of(counts.mirrored, 'picture')} {told} turned round{camera}.")
     tell_losses(source)
+
+
+def _tell_beside(summary: dict[str, object]) -> None:
+    others = summary.get("beside", {})
+    assert isinstance(others, dict)
+    for name, other in others.items():
+        line = f"{name}: {count_of(other['hands'], 'hand')}"
+        if other["compared"]:
+            root, shape = other["root_mm"], other["shape_mm"]
+            line += f"; root {root['median']:.1f} mm and shape {shape['median']:.1f} mm from the first model (medians)"
+        console.print(f"{line}. See differences.csv.", markup=False, soft_wrap=True)
 
 
 def command(
@@ -292,6 +344,10 @@ def command(
     ] = None,
     every: Annotated[int, typer.Option("--every", min=1, help="Every Nth frame.")] = 1,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many frames.")] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--beside", help="Another model on the same frames, into beside/NAME, with differences.csv."),
+    ] = None,
 ) -> int:
     """A source through the whole pipeline, without a display. Writes predictions.npz and summary.json."""
     hand = measured_hand(hand_length_mm, bone)
@@ -309,5 +365,6 @@ def command(
         axes=None if axes is None else axes.value,
         every=every,
         limit=limit,
+        beside=tuple(beside or ()),
     )
     return DONE if process(options) else CANCELLED

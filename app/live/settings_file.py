@@ -1,4 +1,7 @@
-"""Writes settings soon after they change, and only those that changed: a crash loses nothing, two windows agree."""
+"""Writes settings soon after they change, and only those that changed: a crash loses nothing, two windows agree.
+
+A disk may take its time, so the file is written in a thread of its own, one change after the other.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ from pathlib import Path
 from PyQt6.QtCore import QLockFile, QObject, QTimer, pyqtSignal
 
 from app.live.settings_store import SettingsStore
-from app.settings import default_path, save_changes
-from handdgp_core.errors import OutputError
+from app.live.workers import Event, JobFailed, JobWorker
+from app.settings import Settings, default_path, save_changes
 
 __all__ = ["SettingsFile"]
 
 log = logging.getLogger(__name__)
 SAVE_AFTER_MS = 400
 _LOCK_WAIT_MS = 200
+_LAST_WRITE_S = 10.0
 
 
 class SettingsFile(QObject):
@@ -26,7 +30,7 @@ class SettingsFile(QObject):
         path: the file; None for the user's own place.
 
     Signals:
-        failed(OutputError): they could not be written; told once, until it works again.
+        failed(Exception): they could not be written; told once, until it works again. Emitted in the thread.
     """
 
     failed = pyqtSignal(object)
@@ -34,20 +38,42 @@ class SettingsFile(QObject):
     def __init__(self, store: SettingsStore, path: Path | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store, self._path = store, path or default_path()
-        self._saved = store.saved
+        self._asked = store.saved  # what was last given to the thread
+        self._saved = store.saved  # what the file has; touched by the thread alone
         self._told = False
+        self._writer: JobWorker | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SAVE_AFTER_MS)
-        self._timer.timeout.connect(self.save)
+        self._timer.timeout.connect(self.begin)
         store.changed.connect(self._timer.start)
         if store.own != self._saved:  # e.g. given on the command line
             self._timer.start()
 
-    def save(self) -> None:
-        """Write what has changed since it was last written."""
+    def begin(self) -> None:
+        """Have written what has changed; returns at once."""
         self._timer.stop()
         own = self._store.own
+        if own == self._asked:
+            return
+        self._asked = own
+        if self._writer is None:
+            self._writer = JobWorker(self._report)
+            self._writer.start()
+        self._writer.submit("settings", lambda: self._write(own))
+
+    def save(self) -> None:
+        """Write what has changed and wait until it is on the disk: the program ends."""
+        self.begin()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.request_stop()
+            if not writer.join(_LAST_WRITE_S):
+                log.warning("the disk has not taken the settings")
+
+    # In the thread
+
+    def _write(self, own: Settings) -> None:
         changed = {name: value for name, value in own if value != getattr(self._saved, name)}
         if not changed:
             return
@@ -56,11 +82,17 @@ class SettingsFile(QObject):
         try:
             save_changes(changed, self._path)
             self._saved, self._told = own, False
-        except OutputError as error:
-            log.warning("settings not saved: %s", error.message)
-            if not self._told:
-                self._told = True
-                self.failed.emit(error)
         finally:
             if locked:
                 lock.unlock()
+
+    def _report(self, event: Event) -> None:
+        if not isinstance(event, JobFailed):
+            return
+        self._asked = self._saved  # so that these are tried again with the next change
+        if not self._told:
+            self._told = True
+            try:
+                self.failed.emit(event.error)
+            except RuntimeError:  # the window is gone
+                return

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PyQt6.QtCore import QEvent, Qt, pyqtSignal
-from PyQt6.QtGui import QImage, QPixmap, QResizeEvent
+from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QImage, QPixmap, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -22,12 +22,14 @@ from PyQt6.QtWidgets import (
 )
 
 from app.live.frame_result import FrameResult
-from app.live.replay_view import differences
 from app.sessions.rerun import QUANTITIES, SIDES, DifferenceTable, RerunProgress
 from app.style.theme import css, tones
+from handdgp_core.evaluation.differences import differences
 
 REDRAW_EVERY_S = 0.2
-PICTURE_EVERY_S = 0.5
+PICTURE_EVERY_MS = 300
+_NOT_BOTH = "no recorded result beside a re-run one."
+_NO_PAIR = "no hand that both results have."
 _EMPTY = "Open a recording and choose “Both” below the picture to see the differences here."
 
 
@@ -36,7 +38,7 @@ class ComparisonPanel(QWidget):
 
     Signals:
         run_requested(), cancel_requested(): the user wants all frames compared, or no longer.
-        picture_requested(FrameResult): asks for a picture of this frame; answer with `show_picture`.
+        picture_requested(FrameResult): asks for a picture of this frame; answer with `show_picture`, in any case.
         save_requested(): the picture is to be saved.
         sought(int): the user clicked on a frame in the plot.
     """
@@ -52,8 +54,14 @@ class ComparisonPanel(QWidget):
         self.table: DifferenceTable | None = None
         self.picture: NDArray[np.uint8] | None = None
         self._seconds = np.zeros(0)
-        self._drawn_s = self._asked_s = 0.0
-        self._asked = False
+        self._drawn_s = 0.0
+        self._wanted: FrameResult | None = None  # the newest frame, until its picture is asked for
+        self._asked: FrameResult | None = None  # whose picture is being made
+        self.frame: int | None = None  # of the picture
+        self._pictures = QTimer(self)
+        self._pictures.setSingleShot(True)
+        self._pictures.setInterval(PICTURE_EVERY_MS)
+        self._pictures.timeout.connect(self._ask_for_picture)
         self.quantity = QComboBox(self)
         for name, title in QUANTITIES.items():
             self.quantity.addItem(title, name)
@@ -74,6 +82,8 @@ class ComparisonPanel(QWidget):
         self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.plot = pg.PlotWidget(enableMenu=False)
         self.view = QLabel(self)
+        self.named = QLabel(self)
+        self.named.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._lay_out()
         self._make_plot()
         self.set_running(None)
@@ -95,7 +105,13 @@ class ComparisonPanel(QWidget):
         )
         parts = QSplitter(Qt.Orientation.Horizontal, self)
         parts.addWidget(self.plot)
-        parts.addWidget(self.view)
+        pictures = QWidget(self)
+        stack = QVBoxLayout(pictures)
+        stack.setContentsMargins(0, 0, 0, 0)
+        stack.setSpacing(2)
+        stack.addWidget(self.named)
+        stack.addWidget(self.view, 1)
+        parts.addWidget(pictures)
         parts.setSizes([420, 620])
         parts.setChildrenCollapsible(False)
         column = QVBoxLayout(self)
@@ -126,7 +142,8 @@ class ComparisonPanel(QWidget):
         self._seconds = np.zeros(0) if times_ns is None else (times_ns - times_ns[0]) / 1e9
         self.table = DifferenceTable(count) if count else None
         self.run.setEnabled(bool(count))
-        self.show_picture(None)
+        self._wanted = self._asked = None
+        self._put(None, "")
         self.plot.getPlotItem().setXRange(0.0, float(self._seconds[-1]) if count > 1 else 1.0, padding=0.01)
         self._draw()
 
@@ -137,10 +154,13 @@ class ComparisonPanel(QWidget):
             self._draw()
 
     def show_result(self, result: FrameResult) -> None:
-        """Take in a frame that was re-run; ask for its picture now and then."""
+        """Take in a frame that was re-run; ask for its picture, of several in a moment for that of the last."""
         if self.table is None or result.frame.index >= len(self._seconds):
             return
         self.here.setPos(float(self._seconds[result.frame.index]))
+        self._wanted = result
+        if not self._pictures.isActive() and self._asked is None:
+            self._pictures.start()
         if result.recorded is None:
             return
         self.table.put(result.frame.index, differences(result.recorded, result.raw_hands))
@@ -148,14 +168,32 @@ class ComparisonPanel(QWidget):
         if self.isVisible() and now_s - self._drawn_s > REDRAW_EVERY_S:
             self._drawn_s = now_s
             self._draw()
-        if self.isVisible() and not self._asked and now_s - self._asked_s > PICTURE_EVERY_S:
-            self._asked, self._asked_s = True, now_s
-            self.picture_requested.emit(result)
 
-    def show_picture(self, picture: NDArray[np.uint8] | None) -> None:
-        """The pictures of a frame, or none."""
-        self._asked = False
+    def _ask_for_picture(self) -> None:
+        wanted = self._wanted
+        if wanted is None or not self.isVisible():
+            return
+        self._wanted = None
+        if wanted.recorded is None:
+            self._put(None, f"Frame {wanted.frame.index}: {_NOT_BOTH}")
+            return
+        self._asked = wanted
+        self.picture_requested.emit(wanted)
+
+    def show_picture(self, result: FrameResult, picture: NDArray[np.uint8] | None) -> None:
+        """The pictures of a frame that was asked for; None where there is nothing to compare in it."""
+        if result is not self._asked:  # another recording was opened since
+            return
+        self._asked = None
+        self._put(picture, f"Frame {result.frame.index}" + ("" if picture is not None else f": {_NO_PAIR}"))
+        self.frame = result.frame.index
+        if self._wanted is not None:
+            self._pictures.start()
+
+    def _put(self, picture: NDArray[np.uint8] | None, name: str) -> None:
         self.picture = picture
+        self.frame = None
+        self.named.setText(name)
         self.save.setEnabled(picture is not None)
         self._fit_picture()
 
@@ -217,6 +255,10 @@ class ComparisonPanel(QWidget):
         pixmap.setDevicePixelRatio(ratio)
         self.view.setPixmap(pixmap)
 
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._pictures.start()
+
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         self._fit_picture()
@@ -228,7 +270,8 @@ class ComparisonPanel(QWidget):
 
     def _style(self) -> None:
         colours = tones()
-        self.caption.setStyleSheet(f"color: {css(colours.faint_ink)};")
+        for label in (self.caption, self.named):
+            label.setStyleSheet(f"color: {css(colours.faint_ink)};")
         self.plot.setBackground(colours.base)
         for side, curve in self.curves.items():
             curve.setPen(pg.mkPen(colours.hand(side), width=2))
@@ -241,5 +284,6 @@ class ComparisonPanel(QWidget):
 
     def shutdown(self) -> None:
         """Free the plot, whose hidden menus would outlive the window."""
+        self._pictures.stop()
         self.plot.close()
         self.plot.deleteLater()

@@ -17,9 +17,17 @@ from app.panels.seek_track import SeekPopup, SeekTrack
 from app.sessions.playback import Playback
 from app.sessions.thumbnails import ThumbnailWorker
 from app.style.theme import figures_font
+from handdgp_core.sessions import SessionReader
+from handdgp_core.sessions.recorder_status import held
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 POLL_MS = 100
+
+
+def completeness(session: SessionReader) -> str:
+    """What is in a recording of what there was, e.g. "268 of 366 frames; results for 22"."""
+    missed = session.closing.get("missed_by_source", "")
+    return held(session.frame_count, session.result_count, int(missed) if missed.isdecimal() else 0)
 
 
 class TransportBar(QWidget):
@@ -48,6 +56,10 @@ class TransportBar(QWidget):
         self.time = QLabel(self)
         self.time.setFont(figures_font(9))
         self.time.setToolTip("Time and number of the current frame, and total length.")
+        self.held = QLabel(self)
+        self.held.setToolTip(
+            "Frames in the recording, of those that the source had, and how many of them have a result."
+        )
         self.speed = QComboBox(self)
         for speed in SPEEDS:
             self.speed.addItem(f"{speed:g}×", speed)
@@ -93,7 +105,11 @@ class TransportBar(QWidget):
         row.addStretch(1)
         row.addWidget(self.time)
         row.addStretch(1)
-        for widget in (self.modes, self.speed):
+        row.addWidget(self.held)
+        self.complete = QToolButton(self)
+        self.complete.setDefaultAction(actions["complete"])
+        self.complete.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        for widget in (self.complete, self.modes, self.speed):
             row.addWidget(widget)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 2, 8, 4)
@@ -114,7 +130,10 @@ class TransportBar(QWidget):
         shown = playback.count > 1
         self.setVisible(shown)
         self.track.set_count(playback.count)
-        self.modes.setVisible(playback.session is not None)
+        session = playback.session
+        self.modes.setVisible(session is not None)
+        self.held.setText("" if session is None else completeness(session))
+        self.complete.setVisible(session is not None and session.result_count < session.frame_count)
         self.popup.hide()
         (self._timer.start if shown else self._timer.stop)()
         self._refresh()

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from app.live.frame_result import Estimator, PipelineOptions
-from app.live.replay_view import Difference, ReplayView, differences
+from app.live.replay_view import ReplayView
 from app.live.workers import Worker
 from app.notices import count_of
-from handdgp_core.arrays import Array
 from handdgp_core.drawing.examples import Example
 from handdgp_core.drawing.qualitative import draw_example
 from handdgp_core.errors import SourceError
+from handdgp_core.evaluation.differences import Difference, differences
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.types import Frame, Hand
 
@@ -150,29 +149,12 @@ def comparison_picture(
     pairs = [(old[hand.handedness], hand) for hand in rerun if hand.handedness in old and hand.degenerate is None]
     if not pairs:
         return None
-    image, keypoints = _without_lens(frame.image, camera)
     rows = []
     for before, after in pairs:
         same_mesh = len(before.vertices_m) == len(after.vertices_m) and np.array_equal(before.faces, after.faces)
         example = Example(
-            image, camera.matrix, after.faces, after.vertices_m, after.root_m, before.root_m,
-            keypoints(after.keypoints_px), after.weights, before.vertices_m if same_mesh else None,
+            frame.image, camera, after.faces, after.vertices_m, after.root_m, before.root_m,
+            after.keypoints_px, after.weights, before.vertices_m if same_mesh else None,
         )  # fmt: skip
         rows.append(draw_example(example, size, RECORDED))
     return np.concatenate(rows, axis=0)
-
-
-def _without_lens(image: NDArray[np.uint8], camera: Camera) -> tuple[NDArray[np.uint8], Callable[[Array], Array]]:
-    """The image of a pinhole camera of the same matrix, and the function that moves keypoints into it."""
-    if not camera.has_distortion:
-        return image, lambda pixels: pixels
-    pinhole = replace(camera, distortion=np.zeros(0), lens="opencv", std=None)
-    rays = pinhole.rays(np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), axis=-1))
-    source = np.nan_to_num(camera.project(rays), nan=-1e6).astype(np.float32)
-    straight = np.asarray(cv2.remap(image, source[..., 0], source[..., 1], cv2.INTER_LINEAR), dtype=np.uint8)
-
-    def bent_back(pixels: Array) -> Array:
-        plane = camera.rays(pixels)
-        return np.asarray((plane @ camera.matrix.T)[:, :2])
-
-    return straight, bent_back

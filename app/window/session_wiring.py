@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QDockWidget, QWidget
@@ -176,7 +175,7 @@ class SessionParts(QObject):
             title, path = f"{result.path.name}: {result.summary}.", result.path  # type: ignore[attr-defined]
             self._tell(Notice(severity, title, str(path), action=Action.REPLAY, path=path, topic=REPAIR))
         elif name == PICTURE:
-            self.comparison.show_picture(result if isinstance(result, np.ndarray) else None)
+            self.comparison.show_picture(*result)  # type: ignore[misc]
 
     def _offer_repair(self, paths: list[Path]) -> None:
         newest = paths[-1]
@@ -269,14 +268,16 @@ class SessionParts(QObject):
 
     def _make_picture(self, result: FrameResult) -> None:
         recorded, again = result.recorded or [], result.raw_hands
-        self._controller.submit(PICTURE, lambda: comparison_picture(result.frame, result.camera, recorded, again))
+        self._controller.submit(
+            PICTURE, lambda: (result, comparison_picture(result.frame, result.camera, recorded, again))
+        )
 
     def _save_picture(self) -> None:
         picture = self.comparison.picture
         if picture is None:
             return
         folder = self._saver.folder("snapshot_folder")
-        stem = f"{Path(self._controller.status.source_name).stem}-comparison-{self._here():06d}"
+        stem = f"{Path(self._controller.status.source_name).stem}-comparison-{self.comparison.frame or 0:06d}"
         self._controller.submit(SAVE_PICTURE, lambda: write_png(picture, folder, stem))
 
     def shutdown(self) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import QObject, QUrl
+from PyQt6.QtCore import QObject, Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices, QGuiApplication
-from PyQt6.QtWidgets import QApplication, QFileDialog, QInputDialog, QWidget
+from PyQt6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from app.wizards.board_page import BoardPage
 from app.wizards.board_window import BoardWindow
@@ -24,11 +24,16 @@ class BoardTools(QObject):
         window: the parent of the questions.
     """
 
+    _gone = pyqtSignal(float)
+
     def __init__(self, page: BoardPage, say: Callable[[str, bool], None], window: QWidget) -> None:
         super().__init__(window)
         self._page, self._say, self._window = page, say, window
+        self._shown: BoardWindow | None = None  # a window without a parent lives as long as somebody holds it
         page.print_requested.connect(self.print)
         page.screen_requested.connect(self.show)
+        # Queued: until the board's window is gone it would cover the question.
+        self._gone.connect(self.ask_width, type=Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
 
     def print(self, paper: str) -> None:
         """Ask where, write the PDF, and open it in the program for PDFs."""
@@ -48,14 +53,19 @@ class BoardTools(QObject):
         QDesktopServices.openUrl(QUrl.fromLocalFile(path))
 
     def show(self, number: int) -> None:
-        """The board over the screen of this number; how wide it was is asked for afterwards."""
+        """The board over the screen of this number; how wide it was is asked for once it is gone again."""
         board, screens = self._page.nominal_board(), QGuiApplication.screens()
         if board is None or number >= len(screens):
             return
-        window = BoardWindow(board, screens[number])
-        window.closed.connect(self.ask_width)
-        window.showFullScreen()
+        self.close()
+        self._shown = BoardWindow(board, screens[number])
+        self._shown.closed.connect(self._on_closed)
+        self._shown.showFullScreen()
         self._say("Measure the width of the board on that screen, from outer edge to outer edge.", False)
+
+    def _on_closed(self, likely_mm: float) -> None:
+        self._shown = None
+        self._gone.emit(likely_mm)
 
     def ask_width(self, likely_mm: float) -> None:
         """The screen's own word on its size is often wrong, so the user has the last one."""
@@ -71,7 +81,7 @@ class BoardTools(QObject):
 
     def close(self) -> None:
         """Take boards off the screens, without a question."""
-        for window in QApplication.topLevelWidgets():
-            if isinstance(window, BoardWindow):
-                window.closed.disconnect()
-                window.close()
+        window, self._shown = self._shown, None
+        if window is not None:
+            window.closed.disconnect()
+            window.close()

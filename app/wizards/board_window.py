@@ -66,7 +66,11 @@ class BoardWindow(QWidget):
         painter.setPen(QColor("#8a8f99"))
         painter.setFont(figures_font(9))
         foot = QRect(0, self.height() - 24, self.width(), 20)
-        painter.drawText(foot, int(Qt.AlignmentFlag.AlignCenter), "Press Esc or click to close")
+        painter.drawText(
+            foot,
+            int(Qt.AlignmentFlag.AlignCenter),
+            "Measure the board's width with a ruler, then press Esc or click: you are asked for it.",
+        )
         painter.end()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:

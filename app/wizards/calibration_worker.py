@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.live.mailbox import Mailbox
 from app.live.workers import Report, ResultReady, Worker
+from app.wizards.other_board import OtherBoard
 from calib.boards import Board
 from calib.check import CalibrationCheck, CheckResult
 from calib.detection import to_grey
@@ -93,6 +94,7 @@ class Snapshot:
         heat: (rows, columns) standard deviation of the projection, pixels; None before a solve.
         solution, verdict, error: of the views in use.
         check: result of a check, where one is made.
+        other_board: a sentence where another board than the chosen one is in the picture.
     """
 
     picture: NDArray[np.uint8] | None = None
@@ -110,6 +112,7 @@ class Snapshot:
     verdict: Verdict | None = None
     error: HandDGPError | None = None
     check: CheckResult | None = None
+    other_board: str = ""
 
 
 class CalibrationWorker(Worker):
@@ -132,7 +135,7 @@ class CalibrationWorker(Worker):
         super().__init__("calibration", report)
         self._frames = frames
         self._session = CalibrationSession(board)
-        self._check = check
+        self._check, self._others = check, OtherBoard(board)
         self._commands: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._states: Mailbox[Snapshot] = Mailbox()
         self._state = Snapshot()
@@ -203,7 +206,8 @@ class CalibrationWorker(Worker):
         self._last = (look, grey)
         taken = look.state is State.TAKEN and collecting
         self._flash += taken
-        state = replace(self._state, size=size, look=look, **_shown(image, look))
+        other = self._others.look(grey, look.state is not State.NO_BOARD)
+        state = replace(self._state, size=size, look=look, other_board=other, **_shown(image, look))
         if taken or not self._state.ghost_px.size or self._state.size != size:
             state = self._with_session(state)
         if self._check is not None:

@@ -119,6 +119,8 @@ class CapturePage(QWidget):
 def _state_text(snapshot: Snapshot) -> tuple[str, QColor]:
     if snapshot.error is not None:
         return snapshot.error.message, tones().error
+    if snapshot.other_board:
+        return snapshot.other_board, tones().warning
     look = snapshot.look
     if look is None:
         return "Waiting for the camera…", tones().faint_ink

@@ -40,7 +40,7 @@ class ViewPicture(PictureView):
         super().paintEvent(event)
         if self._view is None or self._image is None:
             return
-        target = self._target(self._image.size())
+        target = self.image_rect()
         scale = target.width() / self._view.view.size[0]
         fit, seen = self._view.fit, self._view.view.corners_px
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +25,8 @@ _TILE, _STEP = 0.4, 0.75
 _PLACE_REACH = 2.0
 # Grey values between these percentiles are stretched over the whole range.
 _DARK, _LIGHT = 1.0, 99.0
+# OpenCV's names of quarter turns; it turns a whole image in a quarter of NumPy's time.
+_TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Look:
         part = image[self.top : self.top + self.height, self.left : self.left + self.width]
         if self.stretched:
             part = _stretched(part)
-        return np.ascontiguousarray(np.rot90(part, self.quarter_turns))
+        turn = _TURNS[self.quarter_turns % 4]
+        return np.ascontiguousarray(part if turn is None else np.asarray(cv2.rotate(part, turn), np.uint8))
 
     def to_image(self, points_px: Array) -> Array:
         """Points (N, 2) in what the detector was given, as pixels of the whole image."""
@@ -90,4 +94,4 @@ def _starts(length: int, side: int) -> list[int]:
 def _stretched(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     dark, light = np.percentile(image[::4, ::4], (_DARK, _LIGHT))
     levels = (np.arange(256) - dark) * (255 / max(light - dark, 1.0))
-    return np.asarray(np.clip(levels, 0, 255).astype(np.uint8)[image])
+    return np.asarray(cv2.LUT(image, np.clip(levels, 0, 255).astype(np.uint8)), np.uint8)

@@ -10,8 +10,10 @@ Policy
   without a presence score). The next frame then searches: a detection at its place makes it followed again, else it is
   *lost*.
 - What a search of the whole image misses gets a second look (`looks.py`): a doubtful hand at its last place, at once;
-  and where there is room for another hand one look of the whole list in turn, once in `second_look_s`. After a reset
-  the first image, which may be the only one, gets them all until one finds a hand.
+  and where there is room for another hand one look of the whole list in turn. The wait for the next one doubles from
+  `second_look_s` while they find nothing, and begins anew when they do or a hand is lost. While a hand is followed they
+  take frames without a search. After a reset the first image, which may be the only one, gets them all until one finds
+  a hand.
 - A lost hand gives no crop. Found again near its place within `remember_s`, it keeps its number; then it is forgotten.
   A new hand that the network rejects at first sight is forgotten at once.
 - The image is searched when a hand is doubtful; when no hand is followed (every frame, and after `idle_after_s` in vain
@@ -21,7 +23,8 @@ Policy
   the older one stays.
 - A new hand begins with the votes on handedness of the hand that was lost nearest to it less than `side_memory_s` ago:
   it is most often the same one, and the other one outvotes them soon.
-- Handedness is voted over time with a hysteresis and is constant for a number: when the votes turn against it, the hand
+- Handedness is voted over time, views that show the hand clearly more than others, with a hysteresis, and is constant
+  for a number. The first view of a new hand may still give it the other side. When the votes turn against it, the hand
   goes on as the other one under a new number, and the image is searched.
 - When time runs backwards or jumps by more than `seek_s` (a seek, another recording), or the image's size changes, all
   is forgotten.
@@ -67,7 +70,9 @@ class TrackerOptions:
         look_again_max_s: longest such wait.
         idle_after_s: after so long without any hand the search slows down...
         idle_search_s: ... to one in this time.
-        second_look_s: least time from one second look to the next.
+        second_look_s: first wait from one second look to the next; doubles while they find nothing.
+        second_look_max_s: longest such wait while a hand is followed...
+        second_look_idle_s: ... and while none is.
         remember_s: how long a lost hand keeps its number.
         side_memory_s: how long the votes of a hand that was forgotten are there for a new one.
         confirm_s: a hand whose network gives no presence is looked for this often.
@@ -85,6 +90,8 @@ class TrackerOptions:
     idle_after_s: float = 1.0
     idle_search_s: float = 0.1
     second_look_s: float = 0.2
+    second_look_max_s: float = 3.2
+    second_look_idle_s: float = 0.8
     remember_s: float = 0.5
     side_memory_s: float = 5.0
     confirm_s: float = 1.0
@@ -146,6 +153,7 @@ class HandTracker:
         self._size = (0, 0)  # width, height
         self._searched_ns: int | None = None
         self._looked_ns: int | None = None
+        self._look_wait_s = self.options.second_look_s
         self._looks = 0  # second looks taken out of the list since then
         self._hand_ns: int | None = None  # when there last was a hand, or when the search for one began
         self._wait_s = self.options.look_again_s
@@ -170,9 +178,21 @@ class HandTracker:
         self._advance(stamp_ns, image.shape[1], image.shape[0])
         self.cost.frames += 1
         self.cost.last_ms = 0.0
+        start = time.perf_counter()
+        runs, looks = self.cost.runs, self.cost.looks
         if self._search_is_due(stamp_ns):
-            self._reconcile(self._search(image, stamp_ns), stamp_ns)
+            found = self._search(image, stamp_ns)
+        else:
+            found = self._look_in_turn(image, stamp_ns, []) if self._followed() else []
+        if (self.cost.runs, self.cost.looks) != (runs, looks):
+            self.cost.last_ms = (time.perf_counter() - start) * 1e3
+            self.cost.total_ms += self.cost.last_ms
+            self._reconcile(found, stamp_ns)
         return [track.crop(self.options.crop_factor) for track in self._followed()]
+
+    def remembers_side(self, track_id: int) -> bool:
+        """Whether the side of this hand rests on more than the detection that it began with."""
+        return any(track.side_known for track in self._tracks if track.track_id == track_id)
 
     def update(self, observations: Iterable[Observation]) -> set[int]:
         """Hear what the network saw in the crops of the latest frame; gives the numbers of the hands it believes in.
@@ -253,13 +273,11 @@ class HandTracker:
         return _seconds(self._searched_ns, stamp_ns) >= wait_s
 
     def _search(self, image: NDArray[np.uint8], stamp_ns: int) -> list[Detection]:
-        start = time.perf_counter()
         detections = self._finder.find(image)
         for look in self._doubtful_places(detections):
             self._look(image, look, detections)
-        self._look_in_turn(image, stamp_ns, detections)
-        self.cost.last_ms = (time.perf_counter() - start) * 1e3
-        self.cost.total_ms += self.cost.last_ms
+        if not self._followed():
+            self._look_in_turn(image, stamp_ns, detections)
         self.cost.runs += 1
         self._searched_ns = stamp_ns
         self._must_search = False
@@ -276,17 +294,22 @@ class HandTracker:
         ]
         return [look for look in places if look is not None]
 
-    def _look_in_turn(self, image: NDArray[np.uint8], stamp_ns: int, detections: list[Detection]) -> None:
-        """The next of all second looks, where room is left for what it may find; all of them at a first image."""
-        if _seconds(self._looked_ns, stamp_ns) < self.options.second_look_s or not self._room_for_more(detections):
-            return
-        looks = looks_at(*self._size)
+    def _look_in_turn(self, image: NDArray[np.uint8], stamp_ns: int, detections: list[Detection]) -> list[Detection]:
+        """Add what the next of all second looks finds, where there is room for it; all of them at a first image."""
+        longest_s = self.options.second_look_max_s if self._followed() else self.options.second_look_idle_s
+        wait_s = min(self._look_wait_s, longest_s)
+        if _seconds(self._looked_ns, stamp_ns) < wait_s or not self._room_for_more(detections):
+            return detections
+        self._look_wait_s = 2 * wait_s
+        known, looks = len(detections), looks_at(*self._size)
         for _ in looks if self._looked_ns is None and not detections else looks[:1]:
             self._look(image, looks[self._looks % len(looks)], detections)
             self._looks += 1
-            if detections:
+            if len(detections) > known:
+                self._look_wait_s = self.options.second_look_s
                 break
         self._looked_ns = stamp_ns
+        return detections
 
     def _room_for_more(self, detections: Sequence[Detection]) -> bool:
         """Whether fewer hands are known, those just found included, than are followed at most."""
@@ -310,6 +333,7 @@ class HandTracker:
             detection = _take(free, track, DOUBTFUL_REACH)
             if detection is None:
                 track.state = TrackState.LOST
+                self._look_wait_s = self.options.second_look_s
                 self._hand_over_votes(track)
             else:
                 track.renew(detection, stamp_ns)
@@ -342,12 +366,13 @@ class HandTracker:
             self._tracks.append(Track.begin(self._new_id(), detection, stamp_ns, self._past_votes(detection)))
 
     def _past_votes(self, detection: Detection) -> float:
-        """Take the votes of the hand that was lost nearest to a new one."""
-        if not self._past:
+        """Take the votes of the hand that was lost nearest to a new one, as many as may soon be outvoted."""
+        lost = self._past + [track for track in self._lost() if track.votes]
+        if not lost:
             return 0.0
-        nearest = min(self._past, key=lambda track: keypoint_distance(detection.keypoints_px, track.keypoints_px))
-        self._past.remove(nearest)
-        return nearest.votes
+        nearest = min(lost, key=lambda track: keypoint_distance(detection.keypoints_px, track.keypoints_px))
+        self._past = [track for track in self._past if track is not nearest]
+        return nearest.take_votes()
 
     def _lost(self) -> list[Track]:
         return [track for track in self._tracks if track.state is TrackState.LOST]

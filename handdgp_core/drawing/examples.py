@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.types import Hand
 
 __all__ = ["Example", "Examples", "example_of"]
@@ -19,7 +20,7 @@ class Example:
 
     Attributes:
         image: (height, width, 3) uint8 RGB.
-        matrix: (3, 3) camera matrix.
+        camera: of the image, lens included.
         faces: (F, 3) of the predicted mesh, outward normals.
         vertices_m: (V, 3) predicted.
         root_m: (3,) predicted.
@@ -31,7 +32,7 @@ class Example:
     """
 
     image: NDArray[np.uint8]
-    matrix: Array
+    camera: Camera
     faces: NDArray[np.int32]
     vertices_m: Array
     root_m: Array
@@ -65,8 +66,8 @@ class Examples:
             self.kept.append(example)
 
 
-def example_of(image: NDArray[np.uint8], matrix: Array, hand: Hand, true_root_m: Array, name: str) -> Example:
+def example_of(image: NDArray[np.uint8], camera: Camera, hand: Hand, true_root_m: Array, name: str) -> Example:
     """From a hand that the estimator found."""
     return Example(
-        image, matrix, hand.faces, hand.vertices_m, hand.root_m, true_root_m, hand.keypoints_px, hand.weights, name=name
+        image, camera, hand.faces, hand.vertices_m, hand.root_m, true_root_m, hand.keypoints_px, hand.weights, name=name
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from handdgp_core.arrays import Array
 from handdgp_core.drawing.raster import ProjectedMesh, paint_mesh
 
-__all__ = ["Colour", "Item", "Viewpoint", "draw_scene", "sphere"]
+__all__ = ["Colour", "Extent", "Item", "Viewpoint", "draw_scene", "tube"]
 
 Colour = tuple[int, int, int]
 _BACKGROUND, _GRID = (250, 250, 252), (214, 217, 224)
@@ -19,6 +19,8 @@ _SUPERSAMPLE = 2
 _GRID_STEP_M = 0.05
 _GRID_LINES = 5  # to each side of the middle
 _FLOOR_M = 0.11  # below the middle of the scene
+_LEAST_REACH_M = 0.16  # a hand fills the picture
+_MARK = 1 / 18  # radius of a mark, of the reach: to be seen beside a hand and beside a body at 5 m
 
 
 @dataclass(frozen=True)
@@ -55,18 +57,42 @@ class Viewpoint:
     title: str
 
 
-def draw_scene(
-    items: list[Item], middle_m: Array, viewpoint: Viewpoint, size: int, reach_m: float = 0.2
-) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Extent:
+    """What a scene's pictures show.
+
+    Attributes:
+        middle_m: (3,) what the eye looks at.
+        reach_m: what fits into half of the picture's side at the middle.
+    """
+
+    middle_m: Array
+    reach_m: float
+
+    @classmethod
+    def of(cls, *points_m: Array) -> Extent:
+        """Room for all points (N, 3) that are finite, at least one of them."""
+        everything = np.concatenate(points_m)
+        everything = everything[np.isfinite(everything).all(axis=1)]
+        low, high = everything.min(axis=0), everything.max(axis=0)
+        return cls(0.5 * (low + high), max(_LEAST_REACH_M, 0.62 * float((high - low).max())))
+
+    def mark(self, center_m: Array, colour: Colour) -> Item:
+        """A ball that is always to be seen, whatever the size of the scene."""
+        vertices, faces = _unit_sphere(16, 24)
+        return Item(center_m + self.reach_m * _MARK * vertices, faces, colour, on_top=True)
+
+
+def draw_scene(items: list[Item], extent: Extent, viewpoint: Viewpoint, size: int) -> NDArray[np.uint8]:
     """(size, size, 3) uint8 RGB of the scene.
 
     Args:
         items: what to paint; the farther first.
-        middle_m: (3,) what the eye looks at.
+        extent: what the picture shows.
         viewpoint: from where.
         size: side of the picture, pixels.
-        reach_m: what fits into half of the picture's side at the middle.
     """
+    middle_m, reach_m = extent.middle_m, extent.reach_m
     side = size * _SUPERSAMPLE
     image = np.full((side, side, 3), _BACKGROUND, dtype=np.uint8)
     turn = _eye_from_camera(viewpoint)
@@ -84,10 +110,19 @@ def draw_scene(
     return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def sphere(center_m: Array, radius_m: float, colour: Colour) -> Item:
-    """A ball that is always to be seen."""
-    vertices, faces = _unit_sphere(16, 24)
-    return Item(center_m + radius_m * vertices, faces, colour, on_top=True)
+def tube(start_m: Array, end_m: Array, radius_m: float, colour: Colour, sides: int = 8) -> Item:
+    """A bone from one point (3,) to another, for hands without a surface."""
+    along = (end_m - start_m) / max(float(np.linalg.norm(end_m - start_m)), 1e-9)
+    across = np.cross(along, np.eye(3)[np.abs(along).argmin()])
+    across /= np.linalg.norm(across)
+    angles = np.linspace(0, 2 * np.pi, sides, endpoint=False)[:, None]
+    ring = radius_m * (np.cos(angles) * across + np.sin(angles) * np.cross(along, across))
+    this = np.arange(sides)
+    after = (this + 1) % sides
+    faces = np.concatenate(
+        [np.stack([this, after, this + sides], 1), np.stack([after, after + sides, this + sides], 1)]
+    )
+    return Item(np.concatenate([start_m + ring, end_m + ring]), faces.astype(np.int32), colour)
 
 
 def _unit_sphere(rows: int, columns: int) -> tuple[Array, NDArray[np.int32]]:

@@ -119,15 +119,19 @@ def evaluate_estimator(
         if cancelled is not None and cancelled.is_set():
             break
         sample = hands[index]
-        camera = Camera(sample.image.shape[1], sample.image.shape[0], sample.matrix)
+        camera = _camera(sample)
         estimator.reset()
         found = estimator.estimate(Frame(sample.image, index, index, sample.name), camera)
         hand = max(found, key=lambda hand: hand.score, default=None)
         pairs.add(*_compared(sample, hand))
         if hand is not None and examples is not None and examples.wants(index, len(hands)):
-            examples.add(example_of(sample.image, sample.matrix, hand, sample.keypoints_m[0], sample.name))
+            examples.add(example_of(sample.image, camera, hand, sample.keypoints_m[0], sample.name))
         progress(index + 1, len(hands))
     return pairs
+
+
+def _camera(sample: LabelledHand) -> Camera:
+    return Camera(sample.image.shape[1], sample.image.shape[0], sample.matrix)
 
 
 class _SameMesh:
@@ -190,7 +194,7 @@ def _keep(
         examples.add(
             Example(
                 sample.image,
-                sample.matrix,
+                _camera(sample),
                 np.ascontiguousarray(faces, dtype=np.int32),
                 _array(output.vertices_m)[row] @ turn[row],
                 _array(output.root_m)[row] @ turn[row],

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from handdgp_core.drawing.examples import Examples, example_of
 from handdgp_core.errors import SourceError
-from handdgp_core.evaluation.matching import Label, Match, Matches, match_hands
+from handdgp_core.evaluation.matching import Match, Matches, match_hands
+from handdgp_core.evaluation.truth import demo_labels, folder_labels
 from handdgp_core.pipeline import EstimatedFrame, estimated_frames
 from handdgp_core.sources.annotations import load_annotations
 from handdgp_core.sources.demo import DemoSource
@@ -44,14 +43,7 @@ def evaluate_folder(
             f"Could not evaluate on {root}: its annotations.npz has no keypoints_m.",
             hint="Check --root: evaluation needs known hands.",
         )
-    labels: dict[str, list[Label]] = {}
-    for name, rows in truth.rows.items():
-        sides = [None if truth.handedness is None else truth.handedness[row] for row in rows]
-        labels[name] = [
-            Label(truth.keypoints_m[row], side, name)
-            for row, side in zip(rows, sides, strict=True)
-            if np.isfinite(truth.keypoints_m[row]).all(axis=1).any()
-        ]
+    labels = folder_labels(truth)
 
     def labelled(frame: Frame) -> bool:
         return frame.camera is not None and bool(labels.get(frame.name or ""))
@@ -79,8 +71,7 @@ def evaluate_demo(
         for result in estimated_frames(source, estimator, stop=cancelled):  # the demo knows its camera
             index = result.frame.index
             rows = truth.rows_of(index)
-            labels = [Label(truth.keypoints_m[row], truth.handedness[row], f"frame {index}") for row in rows]
-            matched = match_hands(labels, result.hands, result.camera)
+            matched = match_hands(demo_labels(truth, index), result.hands, result.camera)
             counts = [truth.fully_visible is None or bool(truth.fully_visible[row]) for row in rows]
             _record(found, matched, result, count, examples, counts)
             progress(index + 1, count)
@@ -103,5 +94,5 @@ def _record(
             continue
         found.hands.append(match)
         if match.hand is not None and examples is not None and examples.wants(frame.index, frame_count):
-            root_m, matrix = match.label.keypoints_m[0], result.camera.matrix
-            examples.add(example_of(frame.image, matrix, match.hand, root_m, match.label.name))
+            root_m = match.label.keypoints_m[0]
+            examples.add(example_of(frame.image, result.camera, match.hand, root_m, match.label.name))

@@ -23,6 +23,7 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.pixels import resized_matrix
 
 __all__ = [
+    "WIDEST_PIXEL",
     "PictureTransform",
     "camera_of_picture",
     "orientation_of_matrix",
@@ -33,6 +34,7 @@ __all__ = [
     "transform_of",
 ]
 
+WIDEST_PIXEL = 4.0  # times as wide as high, or as high as wide: more is an error of the file
 _TRANSPOSES = (5, 6, 7, 8)
 _FLIPS_X = (2, 3, 6, 7)  # after transposing
 _FLIPS_Y = (3, 4, 7, 8)
@@ -52,11 +54,13 @@ class PictureTransform:
         stored_size: (width, height) of the picture as the sensor, or the file, has it.
         pixel_aspect: width of a stored pixel over its height.
         orientation: EXIF's, 1 to 8.
+        is_known: False where nobody can tell, as in recordings of older versions: no calibration fits such a picture.
     """
 
     stored_size: tuple[int, int]
     pixel_aspect: float = 1.0
     orientation: int = 1
+    is_known: bool = True
 
     @property
     def square_size(self) -> tuple[int, int]:
@@ -137,10 +141,16 @@ def camera_of_picture(calibration: Camera, transform: PictureTransform | None, w
 
     Raises:
         CameraError: the calibration fits neither; its pixels are not those that the source states; a lens with a
-            sensor tilted about both axes, which cannot be turned.
+            sensor tilted about both axes, which cannot be turned; nobody knows how the picture was turned.
     """
     if transform is None:
         return calibration.scaled_to(width, height)
+    if not transform.is_known:
+        raise CameraError(
+            "The calibration cannot be used for this recording: an older version of the program made it from a file, "
+            "and it does not tell how its pictures were turned or stretched.",
+            hint="Give the calibration with the file that was recorded, or record that file again.",
+        )
     try:
         sensor = calibration.scaled_to(*transform.stored_size)
     except CameraError as error:

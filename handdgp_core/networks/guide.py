@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handdgp_core.geometry.positioning import position_published
-from handdgp_core.geometry.rotations import rotation_from_vector
+from handdgp_core.geometry.rotations import best_rotation, rotation_from_vector
 from handdgp_core.hands.keypoints import FINGERS, WRIST
 from handdgp_core.hands.measure import KNUCKLE_CHAIN
 from handdgp_core.hands.topology.template import Template
@@ -159,10 +159,7 @@ def _palm_frame(template_points: Tensor, world: Tensor) -> Tensor:
         theirs = world[:, list(_PALM)].double()
         ours = template_points[list(_PALM)].double()
         spread = (theirs - theirs.mean(1, keepdim=True)).transpose(1, 2) @ (ours - ours.mean(0))
-        left, _, right = torch.linalg.svd(spread)
-        flip = torch.ones_like(left[:, 0])
-        flip[:, 2] = torch.det(left @ right).sign()
-        return (left * flip[:, None] @ right).to(world.dtype)
+        return best_rotation(spread).to(world.dtype)
 
 
 def chain_length(points: Tensor) -> Tensor:

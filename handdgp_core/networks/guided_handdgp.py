@@ -11,6 +11,7 @@ The network of `handdgp` with three changes, all of them for heads that learn fr
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -111,7 +112,14 @@ class _GuidedMeshHead(nn.Module):
         """The mesh, moved along `pull` so that its keypoints are `points`."""
         with torch.autocast(mesh.device.type, enabled=False):
             off = points.to(mesh.dtype) - torch.einsum("kv,bvc->bkc", self.regressor, mesh)
+            if torch.jit.is_tracing():
+                return mesh + self._fixed_pull() @ off
             return mesh + self.pull @ torch.linalg.solve(self.regressor @ self.pull, off)
+
+    def _fixed_pull(self) -> Tensor:
+        """pull (regressor pull)^-1 as a constant (V, K): an engine whose weights stay need not solve every time."""
+        pull, regressor = (part.detach().cpu().double().numpy() for part in (self.pull, self.regressor))
+        return torch.from_numpy(pull @ np.linalg.inv(regressor @ pull)).to(self.pull)
 
 
 def make_network(config: NetworkConfig, template: Template) -> HandDGP:

@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.picture_transform import WIDEST_PIXEL, PictureTransform
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.sessions.schema import FrameMessage, HandsMessage, MeshMessage
 from handdgp_core.types import Frame, Hand
 
 __all__ = [
-    "FrameFacts", "RecordedHands", "camera_from", "frame_facts", "frame_message", "hands_from", "hands_message",
-    "mesh_faces", "mesh_id", "mesh_message",
+    "UNKNOWN", "FrameFacts", "RecordedHands", "camera_from", "frame_facts", "frame_message", "hands_from",
+    "hands_message", "mesh_faces", "mesh_id", "mesh_message",
 ]  # fmt: skip
+
+
+UNKNOWN = PictureTransform((0, 0), is_known=False)
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,14 @@ class FrameFacts:
         stamp_ns: as in `Frame`.
         name: as in `Frame`.
         camera: the camera that was in use for it, or None.
+        transform: as in `Frame`, or one that changes nothing; `UNKNOWN` in recordings before format 2.
     """
 
     index: int
     stamp_ns: int
     name: str | None
     camera: Camera | None
+    transform: PictureTransform | None = None
 
 
 @dataclass(frozen=True)
@@ -87,13 +93,27 @@ def frame_message(frame: Frame, camera: Camera | None) -> Any:
     message = FrameMessage(index=frame.index, stamp_ns=frame.stamp_ns, name=frame.name or "")
     if camera is not None:
         _put_camera(message.camera, camera)
+    height, width = frame.image.shape[:2]
+    transform = frame.transform or PictureTransform((width, height))
+    if transform.is_known:
+        picture = message.picture
+        picture.stored_width, picture.stored_height = transform.stored_size
+        picture.pixel_aspect, picture.orientation = transform.pixel_aspect, transform.orientation
     return message
 
 
 def frame_facts(message: Any) -> FrameFacts:
     """The reverse of `frame_message`; raises ValueError or CameraError for what is no frame."""
     camera = camera_from(message.camera) if message.HasField("camera") else None
-    return FrameFacts(message.index, message.stamp_ns, message.name or None, camera)
+    transform = _transform(message.picture) if message.HasField("picture") else UNKNOWN
+    return FrameFacts(message.index, message.stamp_ns, message.name or None, camera, transform)
+
+
+def _transform(message: Any) -> PictureTransform:
+    size, aspect, orientation = (message.stored_width, message.stored_height), message.pixel_aspect, message.orientation
+    if not (min(size) > 0 and 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL and 1 <= orientation <= 8):
+        raise ValueError("a picture turned or stretched in a way that cannot be")
+    return PictureTransform(size, aspect, orientation)
 
 
 def hands_message(frame: Frame | FrameFacts, recorded: RecordedHands, mesh_ids: Sequence[str]) -> Any:

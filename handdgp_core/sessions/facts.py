@@ -27,7 +27,7 @@ class SessionFacts(BaseModel):
 
     Attributes:
         format_version: None where none is stated.
-        is_rendered: whether the recorded source was made by a renderer.
+        is_live, is_rendered: whether the recorded source was a camera, and whether it was made by a renderer.
         hand_length_mm: the user's own hand when the recording began.
         settings: of the program when the recording began.
     """
@@ -35,6 +35,7 @@ class SessionFacts(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     format_version: Lenient[int] = None
+    is_live: Lenient[bool] = None
     is_rendered: Lenient[bool] = None
     hand_length_mm: Lenient[Annotated[float, Field(gt=0)]] = None
     settings: Lenient[Json[dict[str, Any]]] = None

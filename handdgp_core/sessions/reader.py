@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from handdgp_core.errors import CameraError, SourceError
 from handdgp_core.files import MIB
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.geometry.picture_transform import PictureTransform
 from handdgp_core.sessions import codec, foxglove, schema
 from handdgp_core.sessions.attachments import attachment_data
 from handdgp_core.sessions.calibrations import Calibrations
@@ -140,7 +141,8 @@ class SessionReader:
         """Frame `number` (from 0) without its picture. Raises DamagedFrame."""
         time_ns, place = int(self._times_ns[number]), self._frames[number].facts
         if place is None:
-            return codec.FrameFacts(number, time_ns, None, self._calibration_at(time_ns))
+            transform = codec.UNKNOWN if self._is_own else None  # another program's pictures are taken as they are
+            return codec.FrameFacts(number, time_ns, None, self._calibration_at(time_ns), transform)
         return self._decoded(number, place, schema.FrameMessage, codec.frame_facts)
 
     def picture(self, number: int) -> NDArray[np.uint8]:
@@ -165,7 +167,8 @@ class SessionReader:
         """
         facts = self.facts_of(number)
         stamp_ns = int(self._times_ns[number] - self._times_ns[0])
-        return Frame(self.picture(number), stamp_ns, number, facts.name, facts.camera)
+        image = self.picture(number)
+        return Frame(image, stamp_ns, number, facts.name, facts.camera, self._transform(number, image, facts))
 
     def hands(self, number: int) -> codec.RecordedHands | None:
         """What the model predicted for frame `number`; None where it was never asked. Raises DamagedFrame."""
@@ -401,6 +404,19 @@ class SessionReader:
                 self._settings.append(content)
         if not self._settings:
             self._settings_times, self._settings = [0], [self._known_facts.settings or {}]
+
+    def _transform(self, number: int, image: NDArray[np.uint8], facts: codec.FrameFacts) -> PictureTransform | None:
+        """As in `Frame`. Versions that do not tell turned no pictures of webcams and of the demo."""
+        size, transform = (image.shape[1], image.shape[0]), facts.transform
+        if transform is codec.UNKNOWN:
+            is_webcam = self._known_facts.is_live and "://" not in self.facts.get("source", "")
+            return None if is_webcam or self.is_rendered else PictureTransform(size, is_known=False)
+        if transform is None or transform == PictureTransform(size):
+            return None
+        if transform.shown_size != size:
+            stated = "x".join(map(str, transform.shown_size))
+            raise DamagedFrame(f"Frame {number} of {self.path.name} is damaged: it is not {stated}, as it says.")
+        return transform
 
     def _calibration_at(self, time_ns: int) -> Camera | None:
         """From Foxglove's calibration message, for recordings of other programs."""

@@ -84,5 +84,10 @@ class RecorderStatus:
     @property
     def completeness(self) -> str:
         """What is in the file of what there was, e.g. "268 of 366 frames; results for 22"."""
-        frames = f"{self.frames} of {self.frames + self.missed} frames" if self.missed else f"{self.frames} frames"
-        return frames if self.results == self.frames else f"{frames}; results for {self.results}"
+        return held(self.frames, self.results, self.missed)
+
+
+def held(frames: int, results: int, missed: int) -> str:
+    """What a recording holds: frames of those that the source had, and results where a frame has none."""
+    text = f"{frames} of {frames + missed} frames" if missed else f"{frames} frames"
+    return text if results == frames else f"{text}; results for {results}"

@@ -42,7 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 PROFILE = "handdgp-session"
-VERSION = 1
+VERSION = 2  # 2: frames tell how their pictures came from the sensor's pixels
 
 FRAME = "/session/frame"
 SETTINGS = "/session/settings"
@@ -76,7 +76,19 @@ _MESSAGES: dict[str, list[tuple[str, str]]] = {
         ("derived_from", "uint32*"),
         ("lens", "string"),
     ],
-    "Frame": [("index", "sint64"), ("stamp_ns", "sint64"), ("name", "string"), ("camera", "Camera")],
+    "Frame": [
+        ("index", "sint64"),
+        ("stamp_ns", "sint64"),
+        ("name", "string"),
+        ("camera", "Camera"),
+        ("picture", "Picture"),
+    ],
+    "Picture": [
+        ("stored_width", "uint32"),
+        ("stored_height", "uint32"),
+        ("pixel_aspect", "double"),
+        ("orientation", "uint32"),
+    ],
     "Hand": [
         ("handedness", "string"),
         ("score", "double"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,4 +121,4 @@ class SessionSource(BaseSource):
         height, width = frame.image.shape[:2]
         self._size = (width, height)
         stamp_ns = frame.stamp_ns + self._lap_ns
-        return Frame(frame.image, stamp_ns, frame.index, frame.name, frame.camera)
+        return replace(frame, stamp_ns=stamp_ns)

@@ -16,17 +16,17 @@ from typing import BinaryIO, Protocol, cast
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
-from handdgp_core.geometry.picture_transform import orientation_of_matrix
+from handdgp_core.geometry.picture_transform import WIDEST_PIXEL, orientation_of_matrix
 from handdgp_core.sources.images import MAX_PIXELS
 from handdgp_core.sources.urls import is_url
 
 __all__ = ["Decoder", "DecoderFactory", "StoredPicture", "VideoDecoder"]
 
 URL_TIMEOUT_S = 5.0
-_WIDEST = 4.0  # a pixel that is stated to be wider or narrower than this is an error of the file
 # What a file may be. FFmpeg knows hundreds more, some of which are texts that name other files or addresses.
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,mjpeg,ogg,asf,flv,mxf,"
@@ -114,6 +114,7 @@ class VideoDecoder:
             raise
         self._frames: Iterator[VideoFrame] = self._container.decode(self._stream)
         self._frame: VideoFrame | None = None
+        self._to_rgb = VideoReformatter()  # a frame's own would start threads for every frame
         self._orientation = 1
         self._first_aspect = self._stream.sample_aspect_ratio
         self._aspects: dict[tuple[int, int], Fraction | None] = {}
@@ -141,7 +142,7 @@ class VideoDecoder:
         if frame is None or not 0 < frame.width * frame.height <= MAX_PIXELS:
             return None
         try:
-            image = frame.to_ndarray(format="rgb24")
+            image = self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
         except (av.FFmpegError, ValueError):
             return None
         whole = np.ascontiguousarray(image, dtype=np.uint8)  # PyAV leaves gaps between rows of some widths
@@ -183,7 +184,7 @@ class VideoDecoder:
             self._aspects.setdefault(size, context.sample_aspect_ratio)
         stated = self._aspects.get(size, self._first_aspect)
         aspect = float(stated) if stated else 1.0
-        if not 1 / _WIDEST <= aspect <= _WIDEST:
+        if not 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL:
             raise SourceError(
                 f"The video states pixels {aspect:.3g} times as wide as high.", hint="Set its aspect ratio with ffmpeg."
             )

@@ -1,7 +1,7 @@
 """Files of a run: Lightning's checkpoint to resume from, and networks to use.
 
 RUN/config.yaml               the whole configuration
-RUN/last.ckpt                 to resume from: tensors and plain values alone, it loads with weights_only=True
+RUN/last.ckpt                 to resume from: tensors and plain values alone
 RUN/best.safetensors, .yaml   the network with the lowest validation error so far, to use
 RUN/last.safetensors, .yaml   the network at the end
 RUN/pictures/                 predictions for the first validation samples
@@ -16,18 +16,46 @@ from typing import Any
 import cv2
 import torch
 import yaml
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from handdgp_core.drawing.training_pictures import draw_batch
+from handdgp_core.errors import WeightsError
 from handdgp_core.files import name_part, part_of, write_text
+from handdgp_core.networks.checkpoints.foreign_weights import read_torch_file
+from handdgp_core.networks.checkpoints.torch_file import Skipped
 from handdgp_core.networks.checkpoints.weights import save_network
 from handdgp_core.training.module import HandModule
 
-__all__ = ["LAST", "NetworkExport", "PredictionPictures", "ResumePoints"]
+__all__ = ["LAST", "NetworkExport", "PlainCheckpoints", "PredictionPictures", "ResumePoints"]
 
 LAST = "last.ckpt"
+
+
+class PlainCheckpoints(TorchCheckpointIO):
+    """Reads checkpoints by the project's own reader, which runs nothing of the file."""
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """The checkpoint, on the CPU.
+
+        Raises:
+            WeightsError: it is damaged, or holds more than tensors and plain values.
+        """
+        hint = "Start the run again without --resume, under another name."
+        content = read_torch_file(Path(path), hint)
+        if not isinstance(content, dict) or _has_skipped(content):
+            raise WeightsError(f"Could not resume from {path}: it holds more than tensors and numbers.", hint=hint)
+        return content
+
+
+def _has_skipped(values: Any) -> bool:
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, list | tuple):
+        return isinstance(values, Skipped)
+    return any(map(_has_skipped, values))
 
 
 class ResumePoints(Checkpoint):
@@ -116,7 +144,7 @@ class NetworkExport(Checkpoint):
         notes = {"run": module.config.name, "step": str(module.global_step), "stage": module.curriculum.stage}
         errors = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("validation/")}
         half = module.config.output.half_precision
-        save_network(module.network, self._folder / f"{name}.safetensors", notes, half)
+        save_network(module.result, self._folder / f"{name}.safetensors", notes, half)
         text = yaml.safe_dump({**notes, **errors, "config": module.config.to_plain()}, sort_keys=False)
         write_text(self._folder / f"{name}.yaml", text)
 

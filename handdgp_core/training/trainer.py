@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from handdgp_core.errors import UsageError
 from handdgp_core.files import expanded, write_text
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
-from handdgp_core.training.checkpoints import LAST, NetworkExport, PredictionPictures, ResumePoints
+from handdgp_core.training.checkpoints import LAST, NetworkExport, PlainCheckpoints, PredictionPictures, ResumePoints
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
 from handdgp_core.training.distillation import DistillationData, Loading, start_guide
@@ -93,7 +94,7 @@ def train(
         write_text(folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
     if isinstance(loaders, DistillationData) and isinstance(network, GuidedHandDGP) and checkpoint is None:
         start_guide(network, loaders.training, config, trainer.is_global_zero, loading)
-    trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint)
     errors = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
     return RunResult(folder, trainer.global_step, module.curriculum.state.finished, errors)
 
@@ -133,6 +134,7 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
     several = count * hardware.nodes > 1
     watchers = [PredictionPictures(folder, output.pictures)] if output.pictures else []
     return Trainer(
+        plugins=[PlainCheckpoints()],
         accelerator=hardware.accelerator,
         devices=count,
         num_nodes=hardware.nodes,
@@ -154,6 +156,7 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
         accumulate_grad_batches=config.optimiser.accumulate,
         num_sanity_val_steps=0,
         check_val_every_n_epoch=config.data.validate_every_epochs,
+        sync_batchnorm=hardware.sync_batchnorm,
         use_distributed_sampler=False,  # the order of samples knows about processes itself
         deterministic=hardware.deterministic or None,
         benchmark=False if hardware.deterministic else None,
@@ -191,6 +194,9 @@ def _device_count(hardware: HardwareConfig) -> int:
     if hardware.accelerator == "gpu" and not torch.cuda.is_available():
         hint = "Use --set hardware.accelerator=cpu, or install the GPU's driver and a CUDA build of PyTorch."
         raise UsageError("hardware.accelerator: there is no GPU that this PyTorch can use.", hint=hint)
+    if hardware.compile and not on_gpu and not (shutil.which("g++") or shutil.which("clang++")):
+        hint = "Install g++, or use --set hardware.compile=false."
+        raise UsageError("hardware.compile: PyTorch needs a C++ compiler for this on a CPU.", hint=hint)
     if on_gpu and hardware.devices > present:
         raise UsageError(f"hardware.devices: {hardware.devices} GPUs asked for, {present} present.")
     return hardware.devices or present

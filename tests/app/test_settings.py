@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app import logs
+from app.live import settings_file
 from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.settings import (
@@ -30,6 +33,7 @@ from app.settings import (
 from handdgp_core.errors import OutputError, UsageError
 from tests.places import TESTS
 
+STREAM = "rtsp://me:s3cret@door.lan/live?token=s3cret"
 VERSION_1 = TESTS / "data" / "settings" / "version_1.json"
 
 
@@ -164,6 +168,11 @@ def test_recent_sources_are_unique_newest_first_and_few() -> None:
     assert recent[:2] == ("15", "19") and len(set(recent)) == RECENT_SOURCES_KEPT
 
 
+def test_what_opens_a_stream_is_not_kept() -> None:
+    settings = Settings(recent_sources=("rtsp://door.lan/live", "0", "http://a:s3cret@b/c"))
+    assert settings.recent_with(STREAM) == ("rtsp://door.lan/live", "0", "http://b/c")
+
+
 def test_a_change_replaces_the_value_and_tells_once() -> None:
     store, told = SettingsStore(Settings()), list[Settings]()
     store.changed.connect(lambda: told.append(store.current))
@@ -224,8 +233,30 @@ def test_a_change_is_written_soon_and_survives_a_kill(qtbot, tmp_path: Path) -> 
     store.change(max_hands=1)
     store.change(hand_length_mm=187.256)
     qtbot.waitUntil(lambda: load_settings(path)[0] == Settings(max_hands=1, hand_length_mm=187.256), timeout=60_000)
+    file.save()
     assert list(tmp_path.iterdir()) == [path], "nothing is left beside it"
-    del file
+
+
+def test_a_slow_disk_never_holds_the_window_and_changes_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, written = threading.Event(), list[tuple[str, dict[str, object]]]()
+
+    def slow(changed: dict[str, object], path: Path) -> None:
+        disk.wait()
+        written.append((threading.current_thread().name, dict(changed)))
+
+    monkeypatch.setattr(settings_file, "save_changes", slow)
+    store = SettingsStore(Settings())
+    file = SettingsFile(store, tmp_path / "s.json")
+    for steadiness in (60, 70, 80):
+        store.change(steadiness=steadiness)
+        file.begin()  # returns though the disk takes nothing
+    assert not written
+    disk.set()
+    file.save()
+    assert [changed for _, changed in written] == [{"steadiness": value} for value in (60, 70, 80)]
+    assert threading.main_thread().name not in {name for name, _ in written}
 
 
 def test_two_windows_keep_each_others_changes(tmp_path: Path) -> None:
@@ -267,15 +298,16 @@ def test_what_the_command_line_gave_is_written_at_once(tmp_path: Path) -> None:
     assert load_settings(path)[0] == Settings(model="landmarks")
 
 
-def test_settings_that_cannot_be_written_are_told_once_and_tried_again(tmp_path: Path) -> None:
+def test_settings_that_cannot_be_written_are_told_once_and_tried_again(qtbot, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    store, told = SettingsStore(Settings()), list[OutputError]()
+    store, told = SettingsStore(Settings()), list[Exception]()
     file = SettingsFile(store, tmp_path / "file" / "s.json")
     file.failed.connect(told.append)
     for count in (1, 2, 1):
         store.change(max_hands=count)
         file.save()
-    assert len(told) == 1
+    qtbot.waitUntil(lambda: len(told) > 0)
+    assert len(told) == 1 and isinstance(told[0], OutputError)
     (tmp_path / "file").unlink()
     file.save()
     assert load_settings(tmp_path / "file" / "s.json")[0] == Settings(max_hands=1)
@@ -328,8 +360,11 @@ def test_a_folder_or_a_pipe_under_its_name_is_left_alone(tmp_path: Path) -> None
 
 def test_settings_and_logs_are_for_their_owner_alone(tmp_path: Path) -> None:
     save_settings(Settings(), tmp_path / "settings.json")
+    save_changes({"max_hands": 1}, tmp_path / "settings.json")
     handler = logs.start_logging(tmp_path)
+    logging.getLogger("app").warning("lost %s", STREAM)
     assert handler is not None
     logs.stop_logging(handler)
     for name in ("settings.json", "handdgp.log"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    assert (tmp_path / "handdgp.log").read_text().endswith("lost rtsp://door.lan/live\n")

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSettings
 from handdgp_core.datasets.shards import Shards
+from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.landmarks import landmarks_from
 from handdgp_core.estimation.refined_landmarks import evidence_of, teacher_fit, teacher_fitter
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks.backbones.mediapipe_landmarks import MediaPipeLandmarks
+from handdgp_core.networks.checkpoints.foreign_weights import read_torch_file
 from handdgp_core.networks.pose_refiner import Evidence
 from handdgp_core.training.cached_views import Progress, cache_folder, cached_files, rendered_batches
 
@@ -134,5 +136,14 @@ def _save(path: Path, part: RefinerSet) -> None:
 
 
 def _load(path: Path) -> RefinerSet:
-    content = torch.load(path, weights_only=True)
-    return RefinerSet(Evidence(**content["evidence"]), content["labels"], content["sample"])
+    """Raises WeightsError for a file that is damaged or of another kind."""
+    hint = "Delete it: it is computed again."
+    content = read_torch_file(path, hint)
+    try:
+        part = RefinerSet(Evidence(**content["evidence"]), dict(content["labels"]), content["sample"])
+        counts = {len(values) for values in (*part.evidence, *part.labels.values(), part.sample)}
+    except (TypeError, KeyError, ValueError) as error:
+        raise WeightsError(f"Could not read {path}: it holds no views of a refiner.", hint=hint) from error
+    if len(counts) != 1:
+        raise WeightsError(f"Could not read {path}: its tensors are of different lengths.", hint=hint)
+    return part

@@ -12,10 +12,11 @@ from PyQt6.QtCore import QPoint, Qt
 
 from app.live.frame_result import PipelineOptions
 from app.live.pipeline import HandPipeline
-from app.live.replay_view import ReplayMode, ReplayView, differences
+from app.live.replay_view import ReplayMode, ReplayView
 from app.live.state import Phase
 from app.sessions.rerun import DifferenceTable, RerunWorker, comparison_picture
 from app.settings import load_settings, save_settings
+from handdgp_core.evaluation.differences import differences
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionReader, SessionWriter
 from handdgp_core.sources.pacing import PacedSource
@@ -160,6 +161,15 @@ def test_both_are_in_the_picture_the_scene_and_the_plot(player) -> None:
     window.sessions.comparison.save.click()
     player.until(lambda: window.notices.notice is not None and window.notices.notice.title == "Comparison saved.")
     assert (Path(player.settings.snapshot_folder) / "take-comparison-000012.png").read_bytes().startswith(b"\x89PNG")
+    panel = window.sessions.comparison
+    assert panel.named.text() == "Frame 12"
+    for index in (14, 15, 17):  # faster than pictures are made
+        show_frame(player, window, index)
+    player.until(lambda: panel.named.text() == "Frame 17" and panel.picture is not None)
+    assert panel.frame == 17
+    show_frame(player, window, 19)
+    player.until(lambda: panel.named.text() == "Frame 19: no recorded result beside a re-run one.")
+    assert panel.picture is None and not panel.save.isEnabled(), "nothing of another frame is left"
 
 
 def test_the_form_shows_the_settings_of_the_time_of_capture_and_gives_ones_own_back(player) -> None:

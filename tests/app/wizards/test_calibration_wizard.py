@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,14 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QFileDialog, QInputDialog, QMessageBox
+from PyQt6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox
 
 from app.live.state import Phase
 from app.wizards.board_window import BoardWindow
 from app.wizards.calibration import BOARD, CAPTURE, REVIEW, CalibrationDialog
 from app.wizards.calibration_view import swap_sides
 from app.wizards.check import CheckDialog
-from calib.boards import DEFAULT_BOARD
+from calib.boards import DEFAULT_BOARD, Board
 from calib.poses import look_at
 from calib.profiles import ProfileStore, load_views, new_profile
 from handdgp_core.geometry.camera import Camera
@@ -260,12 +261,35 @@ def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch):
     grabbed = window.grab().toImage()
     assert grabbed.pixelColor(2, 2).lightness() > 250
     monkeypatch.setattr(QInputDialog, "getDouble", lambda *a: (208.0, True))
-    window.closed.connect(dialog.tools.ask_width)
     window.close()
-    assert dialog.boards.ruler.value() == pytest.approx(80.0)
+    dialog.boards.screen_requested.emit(0)
+    gc.collect()
+    (shown,) = [one for one in QApplication.topLevelWidgets() if isinstance(one, BoardWindow) and one is not window]
+    assert shown.isVisible() and dialog.boards.ruler.value() == 100.0, "nothing is asked while it can be measured"
+    QTest.keyClick(shown, Qt.Key.Key_Escape)
+    rig.until(lambda: dialog.boards.ruler.value() == pytest.approx(80.0))
     assert dialog.boards.chosen_board().size_mm[0] == pytest.approx(208.0)
     dialog.boards.board.setEditText("nonsense")
     assert not dialog.next.isEnabled() and not dialog.boards.problem.isHidden()
+    dialog.close()
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ("chessboard:9x6:25", "a chessboard with 9 × 6 inner corners"),
+        ("charuco:7x5:36:26:6x6_250", "a ChArUco board with 6x6 markers"),
+    ],
+)
+def test_another_board_than_the_chosen_one_is_named(rig, person, held, said):
+    board = Board.parse(held)
+    rig.sources["rendered"] = lambda: RenderedCamera(board, person)
+    dialog = opened(rig)
+    dialog.next.click()
+    rig.until(lambda: "Show the board" in dialog.capture.state.text())
+    person.pose = look_at(board, 0.45, 0.15, 0.8)
+    rig.until(lambda: said in dialog.capture.state.text())
+    dialog._unsaved = False
     dialog.close()
 
 

@@ -338,6 +338,28 @@ def test_a_hand_that_jumps_to_where_it_looks_like_the_other_one_keeps_its_side()
     assert [crop.handedness for crop in scene.look()] == ["right"]
 
 
+def test_a_hand_that_is_lost_and_found_again_as_the_other_one_keeps_its_side() -> None:
+    scene = Scene(detection(300, "right"))
+    scene.steps(20, right=0.98)
+    scene.finder.hands = ()
+    scene.step(presence=0.0)
+    scene.step()
+    scene.finder.hands = (detection(310, "left", 0.95),)
+    assert [crop.handedness for crop in scene.look_until_found()] == ["right"]
+
+
+def test_a_new_hand_takes_the_side_that_its_first_view_gives_it_and_later_ones_cannot() -> None:
+    scene = Scene(detection(300, "left", 0.99))
+    (crop,) = scene.look()
+    seen = Observation(crop.track_id, hand_at(300), 0.9, 0.9, "right")
+    assert not scene.tracker.remembers_side(crop.track_id)
+    scene.tracker.update([seen])
+    assert scene.tracker.remembers_side(crop.track_id)
+    assert [(crop.track_id, crop.handedness) for crop in scene.look()] == [(0, "right")]
+    scene.tracker.update([replace(seen, right=None, handedness="left")])
+    assert [(crop.track_id, crop.handedness) for crop in scene.look()] == [(0, "right")]
+
+
 def test_after_long_a_hand_is_what_the_detector_says() -> None:
     scene = Scene(detection(300), side_memory_s=2.0)
     scene.steps(10, right=0.99)
@@ -385,13 +407,35 @@ def test_a_first_image_gets_every_second_look_until_one_finds_a_hand() -> None:
 
 
 def test_second_looks_take_turns_and_keep_their_distance() -> None:
-    scene = Scene(second_look_s=0.2)
+    scene = Scene(second_look_s=0.2, second_look_idle_s=0.8)
     scene.step()
     every = scene.finder.looks.copy()
     scene.finder.looks.clear()
-    scene.steps(120)  # four seconds, of which the search runs in every frame only at first
+    scene.steps(360)  # twelve seconds: 0.4 s, then 0.8 s from one to the next
     assert scene.finder.looks[: len(every)] == every
-    assert len(every) <= len(scene.finder.looks) <= 21
+    assert len(every) <= len(scene.finder.looks) <= 16
+
+
+def test_second_looks_beside_a_followed_hand_become_rare_and_take_frames_without_a_search() -> None:
+    scene = Scene(detection(150), max_hands=2, second_look_s=0.2, second_look_max_s=3.2)
+    asked = []
+    for _ in range(600):  # twenty seconds
+        before = scene.finder.runs, len(scene.finder.looks)
+        scene.step()
+        asked.append((scene.finder.runs - before[0], len(scene.finder.looks) - before[1]))
+    assert max(sum(frame) for frame in asked[1:]) == 1
+    assert 6 <= len(scene.finder.looks) <= 10  # after 0.2, 0.4, 0.8, 1.6 and then every 3.2 s
+
+
+def test_second_looks_begin_anew_when_a_hand_is_lost() -> None:
+    scene = Scene(detection(150), max_hands=1)
+    scene.steps(3)
+    scene.finder.hands = ()
+    scene.step(presence=0.1)
+    scene.step()
+    scene.finder.looks.clear()
+    scene.steps(20)
+    assert len(scene.finder.looks) >= 2
 
 
 def test_a_hand_that_only_a_second_look_finds_joins_the_one_that_is_followed() -> None:
@@ -402,7 +446,7 @@ def test_a_hand_that_only_a_second_look_finds_joins_the_one_that_is_followed() -
     scene.finder.shows = lambda look: look == every[2]
     scene.steps(120)
     assert ids(scene.step()) == [0, 1]
-    assert len(scene.finder.looks) == 3  # at the first image, and then with each search until the room is taken
+    assert len(scene.finder.looks) == 3  # one after the other until the room is taken
 
 
 def test_with_all_hands_followed_there_is_no_second_look() -> None:

@@ -17,6 +17,7 @@ from handdgp_core.errors import OutputError, ShapeError
 from handdgp_core.evaluation.report import write_report
 from handdgp_core.evaluation.stand_ins import with_stand_ins
 from handdgp_core.evaluation.summary import Pairs, summarise
+from handdgp_core.geometry.camera import Camera
 from tests.meshes import ball
 
 BLUE, RED = 2, 0
@@ -38,7 +39,7 @@ def example(true_root_m: np.ndarray | None = None) -> Example:
     pixels = np.full((21, 2), 100.0) + np.arange(42).reshape(21, 2)
     return Example(
         np.full((240, 320, 3), 90, np.uint8),
-        np.array([[400.0, 0, 159.5], [0, 400, 119.5], [0, 0, 1]]),
+        Camera(320, 240, np.array([[400.0, 0, 159.5], [0, 400, 119.5], [0, 0, 1]])),
         faces,
         vertices + root,
         root,

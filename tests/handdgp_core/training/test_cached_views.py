@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSettings
-from handdgp_core.errors import OutputError
+from handdgp_core.errors import OutputError, WeightsError
 from handdgp_core.training.cached_views import cache_folder, cached_files
+from handdgp_core.training.checkpoints import PlainCheckpoints
 from handdgp_core.training.distillation.teacher_outputs import cached_outputs
-from handdgp_core.training.teacher.data import load_set
+from handdgp_core.training.teacher.data import _load, load_set
 from tests.handdgp_core.training.test_refiner import views
 
 ORIGIN = "drawn with seed 1"
@@ -25,6 +26,11 @@ TEACHER_FOLDER, DISTILLED_FOLDER = "433b3c0faa7e", "a81f025253f1"
 
 def _pairs() -> Any:
     return ViewPairs([None] * 5, 10, VIEWS, APPEARANCE, 2, 3)
+
+
+def _content() -> dict[str, Any]:
+    given = views(2, 1)
+    return {"evidence": given.evidence._asdict(), "labels": dict(given.labels), "sample": given.sample}
 
 
 def _silent(done: int, total: int) -> None:
@@ -69,11 +75,50 @@ def test_the_teachers_cache_of_an_earlier_version_is_found(tmp_path: Path) -> No
     key = {"seed": 3, "origin": ORIGIN, "views": asdict(VIEWS), "appearance": asdict(APPEARANCE)}
     assert cache_folder(tmp_path, key) == tmp_path / TEACHER_FOLDER
     (tmp_path / TEACHER_FOLDER).mkdir()
-    content = {"evidence": given.evidence._asdict(), "labels": dict(given.labels), "sample": given.sample}
-    torch.save(content, tmp_path / TEACHER_FOLDER / "shard-00000-view-0.pt")
+    torch.save(_content(), tmp_path / TEACHER_FOLDER / "shard-00000-view-0.pt")
     shards: Any = SimpleNamespace(lengths=[2], info=SimpleNamespace(origin=ORIGIN, vertices=10))
     found = load_set(shards, tmp_path, 1, 3, VIEWS, APPEARANCE, _silent)
     assert torch.equal(found.evidence.pixels, given.evidence.pixels) and len(found) == 2
+
+
+class _Runs:
+    def __reduce__(self) -> Any:
+        return print, ("it ran",)
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ([1], "no views of a refiner"),
+        ({"evidence": {}, "labels": {}, "sample": torch.zeros(2)}, "no views of a refiner"),
+        ({**_content(), "sample": torch.zeros(3)}, "different lengths"),
+        ({**_content(), "sample": _Runs()}, "must not be read|no views"),
+    ],
+)
+def test_a_cached_view_that_is_none_is_refused_and_runs_nothing(
+    content: Any, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match=said):
+        _load(tmp_path / "a.pt")
+    assert "it ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x80\x02."])
+def test_a_damaged_checkpoint_is_told_in_one_sentence(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"last\.ckpt"):
+        PlainCheckpoints().load_checkpoint(tmp_path / "last.ckpt")
+
+
+def test_a_checkpoint_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    path, good = tmp_path / "last.ckpt", {"state": {"a": torch.arange(3)}, "numbers": [1, 2.5, None, "x", (True,)]}
+    torch.save(good, path)
+    found = PlainCheckpoints().load_checkpoint(path)
+    assert torch.equal(found["state"].pop("a"), torch.arange(3)) and found["numbers"] == good["numbers"]
+    torch.save({**good, "numbers": [Path("x")]}, path)
+    with pytest.raises(WeightsError, match="more than tensors"):
+        PlainCheckpoints().load_checkpoint(path)
 
 
 def test_distilled_views_of_an_earlier_version_are_found(tmp_path: Path) -> None:
