@@ -23,11 +23,13 @@ class Loader:
         file: name of the file that is damaged, in a folder of its own.
         make: writes that file, and what belongs to it, into the folder; a number chooses among several.
         load: reads it, given the file.
+        head: bytes at its beginning that are damaged, where the rest is numbers alone; 0 for all.
     """
 
     file: str
     make: Callable[[Path, int], None]
     load: Load
+    head: int = 0
 
 
 def _pickle(folder: Path, number: int) -> None:
@@ -148,11 +150,11 @@ def _load_profile(file: Path) -> object:
 
 
 def _people(folder: Path, number: int) -> None:
-    from calib.people import PeopleStore
+    from calib.people import KeptMeasurement, PeopleStore
 
     store = PeopleStore(folder / "people.json")
-    store.save("Ada", 181.0, 2.0, "board")
-    store.save("Zoë", 170.5, 3.0, "ruler")
+    store.save("Ada", 181.0, 2.0, (KeptMeasurement("board", 181.0, 4.0, 1.0),))
+    store.save("Zoë", 170.5, 3.0, ())
 
 
 def _load_people(file: Path) -> object:
@@ -327,7 +329,7 @@ LOADERS: dict[str, Loader] = {
     "pickle": Loader("m.pkl", _pickle, _load_pickle),
     "model": Loader("m.pkl", _model, _load_model),
     "checkpoint": Loader("c.ckpt", _checkpoint, _load_checkpoint),
-    "network": Loader("n.safetensors", _network, _load_network),
+    "network": Loader("n.safetensors", _network, _load_network, head=1 << 15),
     "refiner": Loader("r.safetensors", _refiner, _load_refiner),
     "open hand": Loader("o.npz", _open_hand, _load_open_hand),
     "profile": Loader("profile.json", _views, _load_profile),
