@@ -37,6 +37,15 @@ Fov = Annotated[
     float,
     typer.Option("--fov", min=20.0, max=150.0, help="Field of view of the longer side, where no calibration is given."),
 ]
+FovOfSource = Annotated[
+    float | None,
+    typer.Option(
+        "--fov",
+        min=20.0,
+        max=150.0,
+        help="Field of view of the longer side, where no calibration is given. Default: 60, or as recorded.",
+    ),
+]
 Model = Annotated[
     str, typer.Option("--model", help="open (trained), landmarks (its baseline), or a .safetensors file.")
 ]

@@ -23,7 +23,7 @@ from app.cli.options import (
     Calibration,
     Device,
     DeviceOption,
-    Fov,
+    FovOfSource,
     HandLength,
     Model,
     exports_help,
@@ -44,7 +44,7 @@ from handdgp_core.privacy import public_name
 from handdgp_core.sources.cameras import CameraChooser, CameraFrame
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import Source
-from handdgp_core.sources.session import SessionSource
+from handdgp_core.sources.session import SessionSource, cameras_of
 from handdgp_core.types import Hand
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ProcessOptions:
     source: str
     output: Path
     calibration: Path | None = None
-    horizontal_fov_deg: float = 60.0
+    horizontal_fov_deg: float | None = None
     model: str = "open"
     device: str = "auto"
     hand_length_m: float | None = None
@@ -129,7 +129,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     calibration = Camera.load(options.calibration) if options.calibration else None
     counts, started_s = RunCounts(), time.perf_counter()
     with open_source(options.source) as source, cancellable() as cancelled:
-        chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(source, SessionSource))
+        chooser = cameras_of(source, calibration, options.horizontal_fov_deg)
         output = held.enter_context(locked_output(prepare_output(options.output)))
         length = hand_length_for(source, options.hand_length_m, options.hand_length_std)
         estimator = HandEstimator.from_weights(
@@ -330,7 +330,7 @@ def command(
     ],
     output: Annotated[Path, typer.Option("--output", help="Folder for the results.")],
     calibration: Calibration = None,
-    fov: Fov = 60.0,
+    fov: FovOfSource = None,
     model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,

@@ -19,7 +19,7 @@ from app.cli.options import (
     Calibration,
     Device,
     DeviceOption,
-    Fov,
+    FovOfSource,
     HandLength,
     Model,
     measured_hand,
@@ -37,7 +37,7 @@ from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.pacing import PacedSource
 from handdgp_core.sources.protocol import Source
-from handdgp_core.sources.session import SessionSource
+from handdgp_core.sources.session import cameras_of
 from handdgp_core.types import Frame
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class StreamOptions:
     source: str
     to: tuple[str, ...]
     calibration: Path | None = None
-    horizontal_fov_deg: float = 60.0
+    horizontal_fov_deg: float | None = None
     model: str = "open"
     device: str = "auto"
     hand_length_m: float | None = None
@@ -80,7 +80,7 @@ def stream(options: StreamOptions) -> bool:
     with ExitStack() as stack:
         cancelled = stack.enter_context(cancellable())
         opened = stack.enter_context(open_source(options.source))
-        chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(opened, SessionSource))
+        chooser = cameras_of(opened, calibration, options.horizontal_fov_deg)
         sinks = open_sinks(options.to)
         for sink in sinks:
             stack.callback(sink.close)
@@ -152,7 +152,7 @@ def command(
         ),
     ] = None,
     calibration: Calibration = None,
-    fov: Fov = 60.0,
+    fov: FovOfSource = None,
     model: Model = "open",
     device: DeviceOption = Device.auto,
     hand_length_mm: HandLength = None,
