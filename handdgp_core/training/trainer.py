@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import logging
 import shutil
 import sys
 from dataclasses import dataclass
@@ -25,8 +24,8 @@ from handdgp_core.training.checkpoints import LAST, NetworkExport, PlainCheckpoi
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
 from handdgp_core.training.distillation import DistillationData, Loading, start_guide
+from handdgp_core.training.lightning_trainer import fit, lightning_trainer, quieten
 from handdgp_core.training.module import HandModule
-from handdgp_core.training.termination import Termination
 
 __all__ = ["RunResult", "make_trainer", "train"]
 
@@ -94,7 +93,7 @@ def train(
         write_text(folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
     if isinstance(loaders, DistillationData) and isinstance(network, GuidedHandDGP) and checkpoint is None:
         start_guide(network, loaders.training, config, trainer.is_global_zero, loading)
-    trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint)
+    fit(trainer, module, datamodule=loaders, ckpt_path=checkpoint)
     errors = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
     return RunResult(folder, trainer.global_step, module.curriculum.state.finished, errors)
 
@@ -133,28 +132,21 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
     count = _device_count(hardware)
     several = count * hardware.nodes > 1
     watchers = [PredictionPictures(folder, output.pictures)] if output.pictures else []
-    return Trainer(
+    return lightning_trainer(
+        [*watchers, *callbacks, NetworkExport(folder), ResumePoints(folder, output.checkpoint_every_steps)],
         plugins=[PlainCheckpoints()],
         accelerator=hardware.accelerator,
         devices=count,
         num_nodes=hardware.nodes,
         strategy=_DDP if several and hardware.strategy == "auto" else hardware.strategy,
-        precision=_PRECISION[hardware.precision],  # type: ignore[arg-type]
+        precision=_PRECISION[hardware.precision],
         max_epochs=config.curriculum.relative.epochs + config.curriculum.all.epochs,
-        callbacks=[
-            *watchers,
-            *callbacks,
-            NetworkExport(folder),
-            ResumePoints(folder, output.checkpoint_every_steps),
-            Termination(),
-        ],
         logger=[
             TensorBoardLogger(folder, name="tensorboard", version=""),
             CSVLogger(folder, name="csv"),  # a restart writes a file of its own: csv/version_1, and so on
         ],
         log_every_n_steps=output.log_every_steps,
         accumulate_grad_batches=config.optimiser.accumulate,
-        num_sanity_val_steps=0,
         check_val_every_n_epoch=config.data.validate_every_epochs,
         sync_batchnorm=hardware.sync_batchnorm,
         use_distributed_sampler=False,  # the order of samples knows about processes itself
@@ -164,15 +156,6 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
         enable_progress_bar=progress,
         enable_model_summary=progress,
     )
-
-
-def quieten() -> None:
-    """Lightning's warnings come once, by the program's own way; its advertisements and notes on every file do not."""
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
-        logger.setLevel(logging.WARNING)
 
 
 def _checkpoint(folder: Path, resume: bool) -> Path | None:
