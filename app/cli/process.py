@@ -23,6 +23,8 @@ from app.cli.options import (
     Calibration,
     Device,
     DeviceOption,
+    Engine,
+    EngineOption,
     Fov,
     HandLength,
     Model,
@@ -60,6 +62,7 @@ class ProcessOptions:
     horizontal_fov_deg: float = 60.0
     model: str = "open"
     device: str = "auto"
+    engine: str = "auto"
     hand_length_m: float | None = None
     hand_length_std: float = 0.0
     max_hands: int = 2
@@ -125,7 +128,12 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
         output = held.enter_context(locked_output(prepare_output(options.output)))
         length_m = hand_length_for(source, options.hand_length_m)
         estimator = HandEstimator.from_weights(
-            options.model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            options.model,
+            options.device,
+            length_m,
+            options.max_hands,
+            hand_length_std=options.hand_length_std,
+            engine=options.engine,
         )
         loaded_s = time.perf_counter()
         try:
@@ -223,7 +231,9 @@ def _summary(
 ) -> dict[str, object]:
     return {
         "program": {"name": PROGRAM, "version": version_of(), "python": platform.python_version()},
-        "parts": {name: version_of(name) for name in ("torch", "mediapipe", "opencv-contrib-python", "numpy")},
+        "parts": {
+            name: version_of(name) for name in ("torch", "onnxruntime", "mediapipe", "opencv-contrib-python", "numpy")
+        },
         "source": {
             "name": source.name,
             "rendered": source.is_rendered,
@@ -232,6 +242,7 @@ def _summary(
         },
         "camera": camera_facts(counts.first_camera),
         "model": Path(estimator.model_name).name,
+        "engine": estimator.engine,
         "positioning": estimator.method,
         "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
         "hand_length_std": estimator.hand_length_std,
@@ -314,6 +325,7 @@ def command(
     fov: Fov = 60.0,
     model: Model = "open",
     device: DeviceOption = Device.auto,
+    engine: EngineOption = Engine.auto,
     hand_length_mm: HandLength = None,
     bone: Bone = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
@@ -340,6 +352,7 @@ def command(
         horizontal_fov_deg=fov,
         model=model,
         device=device.value,
+        engine=engine.value,
         hand_length_m=hand.length_m,
         hand_length_std=hand.std,
         max_hands=max_hands,

@@ -1,8 +1,6 @@
-"""The status bar: source, rates, skipped frames, model and device, and the 3D renderer."""
+"""The status bar: source, rates, skipped frames, model and engine, and the 3D renderer."""
 
 from __future__ import annotations
-
-from functools import cache
 
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
@@ -21,7 +19,7 @@ class StatusLine(QStatusBar):
         self.rates = self._field("Frames per second: received from the source, shown on screen")
         self.inference = self._field("Inference time per frame")
         self.skipped = self._field("Frames skipped because a newer one had already arrived")
-        self.model = self._field("Model and device")
+        self.model = self._field("Model, and what runs it where")
         self.stream = self._field("Hands are being sent to other programs (File > Stream to other programs…)")
         self.scene = self._field("3D renderer")
 
@@ -32,16 +30,14 @@ class StatusLine(QStatusBar):
         self.addPermanentWidget(label, stretch)
         return label
 
-    def show_status(
-        self, status: Status, rates: Rates, shown_fps: float, result: FrameResult | None, device: str
-    ) -> None:
+    def show_status(self, status: Status, rates: Rates, shown_fps: float, result: FrameResult | None) -> None:
         """Show the figures of this moment."""
         _set(self.source, _source_text(status, result))
         running = status.phase is Phase.RUNNING
         _set(self.rates, f"{rates.captured_fps:.0f} fps in, {shown_fps:.0f} fps shown" if running else "")
         _set(self.inference, _inference_text(result))
         _set(self.skipped, f"{rates.skipped} skipped" if rates.skipped else "")
-        _set(self.model, _model_text(status, device))
+        _set(self.model, _model_text(status))
 
     def show_stream(self, text: str) -> None:
         """Show that hands are being sent; empty where they are not."""
@@ -70,20 +66,12 @@ def _source_text(status: Status, result: FrameResult | None) -> str:
     return f"{name}{extent}{state}"
 
 
-def _model_text(status: Status, device: str) -> str:
-    """`device` as in the settings: "auto" is shown as what it stands for on this machine."""
+def _model_text(status: Status) -> str:
     if status.model_phase is ModelPhase.LOADING:
         return "Loading the model…"
     if status.model_phase is ModelPhase.FAILED:
         return "No model"
-    return f"Model: {status.model_name}, {_auto_device() if device == 'auto' else device.upper()}"
-
-
-@cache
-def _auto_device() -> str:
-    from handdgp_core.estimation.models import choose_device  # brings PyTorch, which the loaded model has anyway
-
-    return choose_device("auto").type.upper()
+    return f"Model: {status.model_name}, {status.engine}"
 
 
 def _set(label: QLabel, text: str) -> None:

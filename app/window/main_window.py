@@ -327,7 +327,7 @@ class MainWindow(QMainWindow):
                 self._playback.note_standstill()
         told = status.phase is Phase.ENDED or (status.phase is Phase.RUNNING and not rates.waiting)
         self._tell_source_warning(rates.warning if told else "")
-        self.status_line.show_status(status, rates, shown_fps, self._result, self._settings.current.device)
+        self.status_line.show_status(status, rates, shown_fps, self._result)
 
     def _tell_source_warning(self, warning: str) -> None:
         """What the source complains about is shown as long as it lasts, unless it was dismissed."""
