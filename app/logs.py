@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from app.environment import PROGRAM
+from handdgp_core.privacy import without_secrets
 
 ENVIRONMENT_VARIABLE = "HANDDGP_LOGS"
 _FORMAT = "%(asctime)s %(levelname)-7s %(threadName)s %(name)s: %(message)s"
@@ -33,12 +34,19 @@ def start_logging(folder: Path) -> logging.Handler | None:
         handler = _PrivateHandler(folder / "handdgp.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8")
     except OSError:
         return None
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(_PublicFormatter(_FORMAT))
     root = logging.getLogger()
     root.addHandler(handler)
     for name in ("app", "handdgp_core"):
         logging.getLogger(name).setLevel(logging.INFO)
     return handler
+
+
+class _PublicFormatter(logging.Formatter):
+    """Logs are shown to others for help: what opens a stream stays out of them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return str(without_secrets(super().format(record)))
 
 
 class _PrivateHandler(RotatingFileHandler):

@@ -21,6 +21,7 @@ from app.environment import PROGRAM
 from handdgp_core.errors import OutputError, UsageError
 from handdgp_core.files import write_text
 from handdgp_core.plain_files import parse_json, read_text
+from handdgp_core.privacy import without_secrets
 
 VERSION = 1
 ENVIRONMENT_VARIABLE = "HANDDGP_SETTINGS"
@@ -37,8 +38,14 @@ def _recent(value: Any) -> Any:
     return tuple(value[:RECENT_SOURCES_KEPT]) if isinstance(value, list | tuple) else value
 
 
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 Recent = Annotated[tuple[str, ...], BeforeValidator(_recent)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_tuple)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 
 
 def _setting(
@@ -159,6 +166,21 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         5, "Burst", "Length of a lossless burst. At 1280 × 720 it takes about 40 MB a second.", low=1, high=30, unit="s"
     )
     theme: Literal["system", "light", "dark"] = _setting("system", "Theme", "Light, dark, or the one of the desktop.")
+    panel: Literal["", "start", "weights", "motion", "performance", "settings"] = _setting(
+        "start", "Panel", "The panel that is open beside the picture."
+    )
+    panel_width: Whole = _setting(400, "Panel width", "How wide that panel is.", low=200, high=1200, unit="px")
+    show_scene: bool = _setting(True, "3D view", "Show the 3D view beside the picture.")
+    scene_share: float = _setting(0.42, "3D view", "Its share of the width beside the picture.", low=0.1, high=0.9)
+    had_camera: bool = _setting(False, "Camera opened", "First step: a camera was opened.")
+    had_calibration: bool = _setting(False, "Camera calibrated", "Second step: a camera was calibrated.")
+    had_hand: bool = _setting(False, "Hand measured", "Third step: a hand was measured.")
+    scene_view: Numbers = _setting(
+        (),
+        "Viewpoint",
+        "Of the 3D view: target x, y, z, azimuth, elevation, distance, field of view. Empty: automatic.",
+    )
+    scene_hidden: Names = _setting(("raw_root",), "Hidden parts", "What the 3D view does not show.")
     window_geometry: str = _setting("", "Window place", "Place and size of the window (base64).")
     window_layout: str = _setting("", "Window layout", "Where the panels are (base64).")
 
@@ -174,8 +196,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         return Settings(**{**dict(self), **values})
 
     def recent_with(self, spec: str) -> tuple[str, ...]:
-        """The recent sources with `spec` at their head, once."""
-        kept = [other for other in self.recent_sources if other != spec]
+        """The recent sources with `spec` at their head, once, without what opens a stream."""
+        spec = without_secrets(spec)
+        kept = [other for other in map(without_secrets, self.recent_sources) if other != spec]
         return (spec, *kept)[:RECENT_SOURCES_KEPT]
 
 

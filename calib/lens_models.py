@@ -77,6 +77,18 @@ class LensModel:
         Returns:
             (N, 2) pixels, (N, 2, 4 + count) derivatives by the camera, (N, 2, 6) by the pose.
         """
+        return self._project(points, pose, shared)
+
+    def project_seen(self, points: Array, shared: Array) -> tuple[Array, Array, Array]:
+        """Pixels of points (N, 3) that are in the camera's frame already.
+
+        Returns:
+            (N, 2) pixels, (N, 2, 4 + count) derivatives by the camera, (N, 2, 3) by the points.
+        """
+        pixels, by_camera, by_pose = self._project(points, np.zeros(_POSE), shared)
+        return pixels, by_camera, by_pose[:, :, 3:]
+
+    def _project(self, points: Array, pose: Array, shared: Array) -> tuple[Array, Array, Array]:
         matrix, lens = _matrix(shared), np.ascontiguousarray(shared[4 : self.intrinsics])
         if self.lens == "fisheye":
             around = np.ascontiguousarray(points[:, None])

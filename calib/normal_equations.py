@@ -15,11 +15,11 @@ import numpy as np
 from calib.board_shape import shaped_points_and_jacobian
 from calib.boards import Board
 from calib.lens_models import PLUMB_BOB, LensModel
-from calib.rotation import matrix_of
+from calib.rotation import left_jacobians, matrices_of, matrix_of
 from calib.views import View
 from handdgp_core.arrays import Array
 
-__all__ = ["NormalEquations", "normal_equations", "project_view"]
+__all__ = ["Linearised", "NormalEquations", "normal_equations", "project_view"]
 
 _POSE = 6
 
@@ -106,52 +106,78 @@ def project_view(
     return pixels, np.concatenate([by_camera, by_point @ by_shape], axis=2), by_pose
 
 
-def normal_equations(
-    board: Board,
-    views: Sequence[View],
-    shared: Array,
-    poses: Array,
-    weights: Sequence[Array] | None = None,
-    lens: LensModel = PLUMB_BOB,
-) -> tuple[NormalEquations, list[Array]]:
-    """Everything for one step, and the residuals.
+class Linearised:
+    """Residuals of all views and their derivatives at one place; equations follow for any weights of the corners.
 
     Args:
         board: the flat one.
         views: V of them.
         shared: (K,).
         poses: (V, 6).
-        weights: (N,) for the corners of each view, multiplying the squares; None for ones.
         lens: of the shared parameters.
 
-    Returns:
-        The equations, and (N, 2) projected minus seen for each view, without weights.
+    Attributes:
+        residuals: (N, 2) projected minus seen for each view, without weights.
     """
-    points, by_shape = shaped_points_and_jacobian(board, shared[lens.intrinsics :])
-    count, size = len(views), lens.shared
-    shared_block, gradient = np.zeros((count, size, size)), np.zeros((count, size))
-    coupling, pose_block = np.zeros((count, size, _POSE)), np.zeros((count, _POSE, _POSE))
-    pose_gradient, residuals, cost = np.zeros((count, _POSE)), [], 0.0
-    for index, view in enumerate(views):
-        pixels, by_shared, by_pose = project_view(points[view.ids], by_shape[view.ids], poses[index], shared, lens)
-        residual = pixels - view.corners_px
-        residuals.append(residual)
-        root = np.ones(len(view)) if weights is None else np.sqrt(weights[index])
-        a = (by_shared * root[:, None, None]).reshape(-1, size)
-        b = (by_pose * root[:, None, None]).reshape(-1, _POSE)
-        r = (residual * root[:, None]).ravel()
-        shared_block[index], gradient[index] = a.T @ a, a.T @ r
-        coupling[index], pose_block[index] = a.T @ b, b.T @ b
-        pose_gradient[index] = b.T @ r
-        cost += 0.5 * float(r @ r)
-    equations = NormalEquations(
-        shared_block.sum(axis=0),
-        coupling,
-        pose_block,
-        gradient.sum(axis=0),
-        pose_gradient,
-        cost,
-        shared_block,
-        gradient,
-    )
-    return equations, residuals
+
+    def __init__(
+        self, board: Board, views: Sequence[View], shared: Array, poses: Array, lens: LensModel = PLUMB_BOB
+    ) -> None:
+        points, by_shape = shaped_points_and_jacobian(board, shared[lens.intrinsics :])
+        counts = [len(view) for view in views]
+        # Views side by side, padded to the longest: (V, N, ...), and one call of OpenCV for all of them.
+        self._seen = np.arange(max(counts)) < np.array(counts)[:, None]
+        ids, corners = np.zeros(self._seen.shape, dtype=np.int32), np.zeros((*self._seen.shape, 2))
+        ids[self._seen] = np.concatenate([view.ids for view in views])
+        corners[self._seen] = np.concatenate([view.corners_px for view in views])
+        turn, shape = matrices_of(poses[:, :3]), self._seen.shape
+        turned = points[ids] @ np.swapaxes(turn, 1, 2)
+        in_camera = (turned + poses[:, None, 3:]).reshape(-1, 3)
+        pixels, by_camera, by_point = lens.project_seen(in_camera, shared)
+        by_point = by_point.reshape(*shape, 2, 3)
+        by_turn = np.cross(turned[:, :, None], by_point).reshape(len(views), -1, 3) @ left_jacobians(poses[:, :3])
+        on_board = (by_point.reshape(len(views), -1, 3) @ turn).reshape(*shape, 2, 3)
+        off = pixels.reshape(*shape, 2) - corners
+        columns = (
+            by_camera.reshape(*shape, 2, -1), on_board @ by_shape[ids], by_turn.reshape(*shape, 2, 3), by_point,
+            off[..., None],
+        )  # fmt: skip
+        # (V, N, 2, K + 6 + 1) derivatives and residual.
+        self._rows = np.concatenate(columns, axis=3) * self._seen[:, :, None, None]
+        self.residuals: list[Array] = [one[:count] for one, count in zip(off, counts, strict=True)]
+
+    def cost(self, weights: Sequence[Array] | None = None) -> float:
+        """Half the weighted sum of squares."""
+        weights = weights or [np.ones(len(one)) for one in self.residuals]
+        return 0.5 * float(
+            sum(weight @ (one * one).sum(1) for weight, one in zip(weights, self.residuals, strict=True))
+        )
+
+    def equations(self, weights: Sequence[Array] | None = None) -> NormalEquations:
+        """The normal equations; weights (N,) for the corners of each view multiply the squares, None is ones."""
+        rows, size = self._rows, self._rows.shape[3] - _POSE - 1
+        if weights is not None:
+            root = np.zeros(self._seen.shape)
+            root[self._seen] = np.sqrt(np.concatenate(weights))
+            rows = rows * root[:, :, None, None]
+        rows = rows.reshape(len(rows), -1, rows.shape[3])
+        products = np.swapaxes(rows, 1, 2) @ rows
+        shared, pose = slice(0, size), slice(size, size + _POSE)
+        return NormalEquations(
+            products[:, shared, shared].sum(axis=0),
+            products[:, shared, pose],
+            products[:, pose, pose],
+            products[:, shared, -1].sum(axis=0),
+            products[:, pose, -1],
+            0.5 * float(products[:, -1, -1].sum()),
+            products[:, shared, shared],
+            products[:, shared, -1],
+        )
+
+
+def normal_equations(
+    board: Board, views: Sequence[View], shared: Array, poses: Array, lens: LensModel = PLUMB_BOB
+) -> tuple[NormalEquations, list[Array]]:
+    """Everything for one step, and the residuals; arguments as those of `Linearised`."""
+    there = Linearised(board, views, shared, poses, lens)
+    return there.equations(), there.residuals

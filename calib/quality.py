@@ -14,12 +14,12 @@ from calib.consistency import SplitHalf, split_half
 from calib.guidance import FOCAL_GOAL, MAP_GOAL_PX, VIEWS_GOAL
 from calib.lens_models import LensModel
 from calib.poses import appearance
-from calib.solve import MIN_VIEWS, Solution, solve
+from calib.solve import ENOUGH_TO_CHOOSE, MIN_VIEWS, Solution, solve
 from calib.uncertainty import UncertaintyMap
 from calib.views import View
 from handdgp_core.arrays import Array
 
-__all__ = ["Verdict", "calibrate", "judge", "outlier_views", "tilts_rad"]
+__all__ = ["Verdict", "calibrate", "judge", "lens_reason", "outlier_views", "tilts_rad"]
 
 Grade = Literal["excellent", "good", "fair", "rough", "refused"]
 
@@ -36,6 +36,7 @@ _OUTLIER_FACTOR, _OUTLIER_LEAST_PX = 3.0, 0.25
 _BENT_MM = 0.3
 _STRETCHED = 0.003
 _FAIR_MAP_PX = 3 * MAP_GOAL_PX
+_UNKNOWN = 0.1  # of the picture's width: a standard deviation at its edge of which the figure itself means nothing
 _TOLD_BLIND = 0.005  # of the picture
 _UNDETERMINED = 10.0  # times the usual model's error: then the views do not determine a model at all
 _HALF_METRE_MM = 500.0
@@ -55,7 +56,8 @@ class Verdict:
         notes: worth knowing, no fault.
         focal_percent: two standard deviations of the focal length, in percent.
         depth_mm: the same as depth at half a metre.
-        worst_px: largest standard deviation of a projection over the image; NaN where the lens model fails in a corner.
+        worst_px: largest standard deviation of a projection over the image; NaN where the lens model fails in a corner,
+            or says next to nothing there.
         outliers: indices of views that do not fit the others.
         halves: the worst contradiction between some of the views and the rest, or None with too few views.
         enough: whether more views would help no more.
@@ -90,7 +92,7 @@ def calibrate(
 def judge(solution: Solution) -> Verdict:
     """The verdict on a solution."""
     halves = split_half(solution)
-    worst = float(np.max(UncertaintyMap(solution.camera).std_px(solution.covariance)))
+    worst = _worst_px(solution)
     outliers = outlier_views(solution)
     reasons, advice = _objections(solution, halves, outliers)
     percent = 200.0 * _honest_focal_std(solution, halves)
@@ -120,6 +122,13 @@ def outlier_views(solution: Solution) -> tuple[int, ...]:
 def tilts_rad(solution: Solution) -> Array:
     """(V,) angle between the board's normal and the line of sight in each view."""
     return np.array([appearance(solution.board, pose, solution.camera).tilt_rad for pose in solution.poses])
+
+
+def _worst_px(solution: Solution) -> float:
+    """Of the middles of all cells; a lens may run away between them and the edges, where no board was."""
+    maps = [UncertaintyMap(solution.camera, to_edges=to_edges) for to_edges in (False, True)]
+    inside, at_edges = (float(np.max(one.std_px(solution.covariance))) for one in maps)
+    return inside if at_edges <= _UNKNOWN * solution.camera.width else float("nan")
 
 
 def _honest_focal_std(solution: Solution, halves: SplitHalf | None) -> float:
@@ -191,11 +200,16 @@ def _notes(solution: Solution, halves: SplitHalf | None, outliers: tuple[int, ..
             f"{halves.parts.capitalize()} differ by {halves.words}, more than noise explains: the board bent between "
             "views, or the camera refocused."
         )
-    notes += _lens(solution) + _repeated(solution) + _not_square(solution)
+    if solution.trials and solution.lens is not solution.trials[0].model:
+        notes.append(lens_reason(solution))
+    notes += _repeated(solution) + _not_square(solution)
     if halves is None:
         notes.append(f"Too few views to check one half against the other: {2 * MIN_VIEWS} distinct ones are needed.")
     if not np.isfinite(worst_px):
-        notes.append("The lens model does not hold out to the corners of the picture: show the board there.")
+        notes.append(
+            "The lens is not known in the corners of the picture: show the board there. Until then hands in the "
+            "corners are missing or misplaced."
+        )
     elif worst_px > MAP_GOAL_PX:
         notes.append(
             f"Towards the corners of the picture the lens is known to ±{2 * worst_px:.1f} px: show the board there."
@@ -205,17 +219,22 @@ def _notes(solution: Solution, halves: SplitHalf | None, outliers: tuple[int, ..
     return notes
 
 
-def _lens(solution: Solution) -> list[str]:
-    """The lens model that was chosen, where it is not the usual one, and what the others would give."""
-    if not solution.trials or solution.lens is solution.trials[0].model:
-        return []
+def lens_reason(solution: Solution) -> str:
+    """Why this lens model, in one sentence."""
+    name = solution.lens.name
+    if solution.trials is None:
+        return f"Lens model {name}, as you chose."
+    if not solution.trials:
+        few = solution.distinct_count < ENOUGH_TO_CHOOSE
+        why = f"fewer than {ENOUGH_TO_CHOOSE} distinct views cannot compare others" if few else "others promise no gain"
+        return f"Lens model {name}: {why}."
     told = [
         f"{trial.model.name} {trial.held_out_px:.2f} px"
         + (f" and no answer for {100 * trial.blind:.0f} % of the picture" if trial.blind > _TOLD_BLIND else "")
         for trial in solution.trials
         if trial.held_out_px < _UNDETERMINED * solution.trials[0].held_out_px
     ]
-    return [f"Lens model {solution.lens.name}, by how far off corners of views left out are: {'; '.join(told)}."]
+    return f"Lens model {name}, by how far off corners of views left out are: {'; '.join(told)}."
 
 
 def _repeated(solution: Solution) -> list[str]:

@@ -6,29 +6,35 @@ that is off by far more than the others is weighted down first (Huber), then dro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calib.board_shape import SHAPES
 from calib.boards import Board
 from calib.initial import board_poses, initial_estimate
 from calib.jackknife import Witnesses
-from calib.lens_choice import LensTrial, best_trial, blind_share, held_out_costs
-from calib.lens_models import LENS_MODELS, RATIONAL, LensModel, as_rational
-from calib.normal_equations import NormalEquations, normal_equations
+from calib.lens_choice import LensTrial, best_trial, blind_share
+from calib.lens_models import LENS_MODELS, PLUMB_BOB, RATIONAL, LensModel, as_rational
+from calib.normal_equations import Linearised, NormalEquations
 from calib.poses import appearance, distinct_labels
 from calib.views import MIN_CORNERS, View, common_size
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError
 from handdgp_core.geometry.camera import Camera
 
-__all__ = ["MIN_VIEWS", "Solution", "solve"]
+__all__ = ["ENOUGH_TO_CHOOSE", "MIN_VIEWS", "Solution", "solve"]
 
 MIN_VIEWS = 3
 _MAX_STEPS = 60
 _DONE = 1e-9  # of the cost
+_ROUGHLY = 1e-5  # the same, where models are compared
+_FIRST_STEPS = 8  # from each of several starts
+_CALM = 1.2  # times the noise of the calmest model so far
+_PARTS, _HELD_OUT_STEPS, _POSE_STEPS = 5, 8, 3  # of the views, to hold one out in turn
+_WORTH_A_TRIAL = 0.01  # part of the cost that another lens must promise to save; half of what makes it better
 _HUBER = 2.5  # in standard deviations
 _OUTLIER = 5.0
 _NOISE_PX = 0.1  # what the priors are weighed against
@@ -44,7 +50,7 @@ _NOT_SQUARE = 0.008
 # Lenses wider than this, or unknown, are also tried as fisheyes of these fields of view along the picture's width.
 _WIDE_RAD = np.deg2rad(75.0)
 _FISHEYE_FOVS_RAD = np.deg2rad([90.0, 125.0, 170.0])
-_ENOUGH_TO_CHOOSE = 6  # distinct views; with fewer another model must be clearly calmer than the usual one
+ENOUGH_TO_CHOOSE = 6  # distinct views; with fewer another model must be clearly calmer than the usual one
 _CLEARLY_CALMER = 0.5
 
 
@@ -68,7 +74,8 @@ class Solution:
         by_view: what each view contributes to the shared parameters.
         labels: (V,) a number for each distinct view, the same for views that look alike.
         dropped: (view index, corner id) of single corners that did not fit.
-        trials: the lens models that were tried, where there was a choice.
+        trials: the lens models that were compared; empty where nothing spoke for another than the usual one, or the
+            views were too few; None where a model was asked for.
     """
 
     board: Board
@@ -87,7 +94,7 @@ class Solution:
     by_view: Witnesses
     labels: NDArray[np.intp]
     dropped: tuple[tuple[int, int], ...] = ()
-    trials: tuple[LensTrial, ...] = ()
+    trials: tuple[LensTrial, ...] | None = ()
 
     @property
     def shape(self) -> Array:
@@ -152,10 +159,8 @@ def solve(
     camera, poses = initial_estimate(board, views)
     if start is not None and camera.source == "assumed" and start.camera.lens == "opencv":
         camera = start.camera
-    # The rational model finds its way from the others alone.
-    models = list(LENS_MODELS.values()) if lens in (None, RATIONAL) else [lens]
-    fits = _fits(board, views, (camera, poses), bent, [model for model in models if model is not None])
-    fit, trials = _chosen(fits) if lens is None else (fits[-1], ())
+    fits = _fits(board, views, (camera, poses), bent, lens)
+    fit, trials = _chosen(fits) if lens is None else (fits[-1], None)
     problem, shared, poses = fit.problem, fit.shared, fit.poses
     dropped = problem.drop_outliers(shared, poses)
     if abs(shared[0] / shared[1] - 1.0) > _NOT_SQUARE:
@@ -178,20 +183,54 @@ class _Fit:
     def noise_px(self) -> float:
         return _noise(self.residuals)
 
+    @property
+    def camera(self) -> Camera:
+        return self.problem.lens.camera(self.problem.views[0].size, self.shared)
+
 
 def _fits(
-    board: Board, views: Sequence[View], start: tuple[Camera, Array], bent: bool, models: Sequence[LensModel]
+    board: Board, views: Sequence[View], start: tuple[Camera, Array], bent: bool, lens: LensModel | None
 ) -> list[_Fit]:
+    """One fit where a lens is asked for or the usual one leaves nothing to be wished for; else one for each model."""
+    # The rational model finds its way from the others alone.
+    models = list(LENS_MODELS.values()) if lens in (None, RATIONAL) else [lens]
     fits: list[_Fit] = []
     failure: CalibrationError | None = None
     for model in models:
+        if model is None:
+            continue
         try:
             fits.append(_fit(board, views, start, bent, model, fits))
         except CalibrationError as error:
             failure = failure or error
+        else:
+            if lens is None and model is PLUMB_BOB and not _asks_for_more(fits[0], start[0]):
+                return fits
     if not fits and failure is not None:
         raise failure
     return fits
+
+
+def _asks_for_more(usual: _Fit, first_guess: Camera) -> bool:
+    """Whether anything speaks for another lens than the usual one.
+
+    A wide view, a part of the picture without an answer, or residuals that three more coefficients would lower: by one
+    Gauss-Newton step of the rational model, of which the usual one is a special case.
+    """
+    camera = usual.camera
+    if first_guess.source == "assumed" or camera.horizontal_fov_rad > _WIDE_RAD or blind_share(camera) > 0.0:
+        return True
+    wider = replace(usual.problem, lens=RATIONAL, prior=usual.problem.prior.padded(RATIONAL))
+    shared = _padded(usual.shared, usual.problem.lens, RATIONAL)
+    there = wider.linearised(shared, usual.poses)
+    equations = wider.prior.added_to(there.equations(_huber(there.residuals)), shared)
+    matrix, right = equations.reduced()
+    return bool(0.5 * right @ np.linalg.solve(matrix, right) > _WORTH_A_TRIAL * equations.cost)
+
+
+def _padded(shared: Array, lens: LensModel, wider: LensModel) -> Array:
+    """The same camera and board with the further coefficients of a wider model, which are 0."""
+    return np.insert(shared, lens.intrinsics, np.zeros(wider.count - lens.count))
 
 
 def _fit(
@@ -202,8 +241,13 @@ def _fit(
     model: LensModel,
     before: Sequence[_Fit],
 ) -> _Fit:
-    """The best of a model's fits from several starts: the plain estimate, the fit of another model, wider lenses."""
+    """The best of a model's fits from several starts: the plain estimate, the fit of another model, wider lenses.
+
+    Each goes a few steps; that which then lies lowest goes on. A fisheye that is as calm as the other models needs no
+    other start.
+    """
     tried: list[tuple[float, int, _Fit]] = []
+    calm = _CALM * min((fit.noise_px for fit in before), default=0.0)
     for camera, poses in _starts(board, views, start, model, before):
         problem = _Problem(board, list(views), _Prior.around(camera, board, bent, model, square=True), model)
         shared = np.zeros(model.shared)
@@ -212,59 +256,77 @@ def _fit(
             count = min(model.count, camera.distortion.size)
             shared[4 : 4 + count] = camera.distortion[:count]
         try:
-            shared, poses = problem.minimise(shared, poses, robust=True)
+            fit = problem.fitted(shared, poses, _FIRST_STEPS)
         except CalibrationError:
             continue
-        fit = _Fit(problem, shared, poses, problem.equations(shared, poses, None)[1])
         tried.append((fit.noise_px, len(tried), fit))
+        if model.lens == "fisheye" and fit.noise_px <= calm:
+            break
     if not tried:
         raise CalibrationError(
             "Could not calibrate the camera: the solve diverged.",
             hint="Take other views, and check that they show the board that was named.",
         )
-    return min(tried)[2]
+    best = min(tried)[2]
+    return best.problem.fitted(best.shared, best.poses, _MAX_STEPS)
 
 
 def _starts(
     board: Board, views: Sequence[View], start: tuple[Camera, Array], model: LensModel, before: Sequence[_Fit]
-) -> list[tuple[Camera, Array]]:
+) -> Iterator[tuple[Camera, Array]]:
     camera, poses = start
     if model.lens != "fisheye":
-        return [_as_opencv(fit, camera.size) for fit in before] or [start]
-    round_ = [Camera(*camera.size, camera.matrix, np.zeros(4), lens="fisheye")]
+        yield from [_as_opencv(fit) for fit in before] or [start]
+        return
+    yield Camera(*camera.size, camera.matrix, np.zeros(4), lens="fisheye"), poses
     if camera.source == "assumed" or camera.horizontal_fov_rad > _WIDE_RAD:
         for fov in _FISHEYE_FOVS_RAD:
             focal, (width, height) = camera.width / fov, camera.size
             matrix = np.array([[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1]])
-            round_.append(Camera(width, height, matrix, np.zeros(4), lens="fisheye"))
-    return [(one, poses if one is round_[0] else board_poses(board, views, one)) for one in round_]
+            wide = Camera(width, height, matrix, np.zeros(4), lens="fisheye")
+            yield wide, board_poses(board, views, wide)
 
 
-def _as_opencv(fit: _Fit, size: tuple[int, int]) -> tuple[Camera, Array]:
-    found = fit.problem.lens.camera(size, fit.shared)
-    return (as_rational(found) if found.lens == "fisheye" else found), fit.poses
+def _as_opencv(fit: _Fit) -> tuple[Camera, Array]:
+    return (as_rational(fit.camera) if fit.camera.lens == "fisheye" else fit.camera), fit.poses
 
 
 def _chosen(fits: Sequence[_Fit]) -> tuple[_Fit, tuple[LensTrial, ...]]:
     """The fit that predicts held-out views best, where there are views enough to tell."""
+    if len(fits) == 1:
+        return fits[0], ()
     calmest = min(fits, key=lambda fit: fit.noise_px)
-    board, size = calmest.problem.board, calmest.problem.views[0].size
-    camera = calmest.problem.lens.camera(size, calmest.shared)
-    labels = distinct_labels([appearance(board, pose, camera) for pose in calmest.poses])
-    if labels.max() + 1 < _ENOUGH_TO_CHOOSE:
+    labels = distinct_labels([appearance(calmest.problem.board, pose, calmest.camera) for pose in calmest.poses])
+    if labels.max() + 1 < ENOUGH_TO_CHOOSE:
         clear = calmest.noise_px < _CLEARLY_CALMER * fits[0].noise_px
         return (calmest if clear else fits[0]), ()
     trials = []
     for fit in fits:
-        weights = _huber(fit.residuals, calmest.noise_px)
-        equations, residuals = fit.problem.equations(fit.shared, fit.poses, weights)
-        costs = np.array([0.5 * np.sum(w * np.sum(r**2, axis=1)) for w, r in zip(weights, residuals, strict=True)])
-        witnesses = _by_view(fit.problem.prior, equations, fit.shared, calmest.noise_px)
-        blind = blind_share(fit.problem.lens.camera(size, fit.shared))
-        held_out = held_out_costs(witnesses, costs, labels)
-        trials.append(LensTrial(fit.problem.lens, held_out, sum(map(len, residuals)), blind))
+        costs, corners = _held_out_costs(fit, labels, calmest.noise_px), sum(map(len, fit.residuals))
+        trials.append(LensTrial(fit.problem.lens, costs, corners, blind_share(fit.camera)))
     best = best_trial(trials)
     return next(fit for fit, trial in zip(fits, trials, strict=True) if trial is best), tuple(trials)
+
+
+def _held_out_costs(fit: _Fit, labels: NDArray[np.intp], noise_px: float) -> Array:
+    """(W,) half the robust sum of squares of each distinct view, by the camera that the other parts' views give.
+
+    The views are dealt out to a few parts; views that look alike are dealt together.
+    """
+    costs = np.zeros(int(labels.max()) + 1)
+    for part in range(_PARTS):
+        held = labels % _PARTS == part
+        if not held.any():
+            continue
+        rest = fit.problem.of(~held)
+        try:
+            shared, _ = rest.minimise(fit.shared, fit.poses[~held], True, _HELD_OUT_STEPS, _ROUGHLY)
+        except CalibrationError:
+            return np.full(len(costs), np.inf)
+        residuals = fit.problem.of(held).residuals_of_poses(shared, fit.poses[held], noise_px)
+        for label, residual, weight in zip(labels[held], residuals, _huber(residuals, noise_px), strict=True):
+            costs[label] += 0.5 * float(np.sum(weight * np.sum(residual**2, axis=1)))
+    return costs
 
 
 @dataclass(frozen=True)
@@ -287,14 +349,27 @@ class _Prior:
             mean[:2] = mean[:2].mean()
         return cls(mean, precision)
 
+    def padded(self, lens: LensModel) -> _Prior:
+        """The same with the further coefficients of a wider lens."""
+        more = lens.shared - len(self.mean)
+        at = [len(self.mean) - SHAPES] * more
+        precision = np.insert(np.insert(self.precision, at, 0.0, axis=0), at, 0.0, axis=1)
+        new = np.arange(at[0], at[0] + more)
+        precision[new, new] = (_NOISE_PX / np.array(lens.prior[-more:])) ** 2
+        return _Prior(np.insert(self.mean, at, 0.0), precision)
+
     def added_to(self, equations: NormalEquations, shared: Array) -> NormalEquations:
         away = shared - self.mean
         return replace(
             equations,
             shared=equations.shared + self.precision,
             gradient=equations.gradient + self.precision @ away,
-            cost=equations.cost + 0.5 * float(away @ self.precision @ away),
+            cost=equations.cost + self.cost(shared),
         )
+
+    def cost(self, shared: Array) -> float:
+        away = shared - self.mean
+        return 0.5 * float(away @ self.precision @ away)
 
 
 @dataclass
@@ -304,29 +379,43 @@ class _Problem:
     prior: _Prior
     lens: LensModel
 
-    def equations(
-        self, shared: Array, poses: Array, weights: list[Array] | None
-    ) -> tuple[NormalEquations, list[Array]]:
-        equations, residuals = normal_equations(self.board, self.views, shared, poses, weights, self.lens)
-        return self.prior.added_to(equations, shared), residuals
+    def of(self, chosen: NDArray[np.bool_]) -> _Problem:
+        """The same with some of the views (V,) alone."""
+        return replace(self, views=[view for view, taken in zip(self.views, chosen, strict=True) if taken])
 
-    def minimise(self, shared: Array, poses: Array, robust: bool) -> tuple[Array, Array]:
+    def fitted(self, shared: Array, poses: Array, steps: int) -> _Fit:
+        shared, poses = self.minimise(shared, poses, True, steps, _ROUGHLY)
+        return _Fit(self, shared, poses, self.linearised(shared, poses).residuals)
+
+    def residuals_of_poses(self, shared: Array, poses: Array, noise_px: float) -> list[Array]:
+        """(N, 2) for each view, its pose fitted to a camera that stays."""
+        for _ in range(_POSE_STEPS):
+            there = self.linearised(shared, poses)
+            poses = poses + there.equations(_huber(there.residuals, noise_px)).pose_steps(np.zeros_like(shared))
+        return self.linearised(shared, poses).residuals
+
+    def linearised(self, shared: Array, poses: Array) -> Linearised:
+        return Linearised(self.board, self.views, shared, poses, self.lens)
+
+    def equations(self, shared: Array, poses: Array) -> tuple[NormalEquations, list[Array]]:
+        there = self.linearised(shared, poses)
+        return self.prior.added_to(there.equations(), shared), there.residuals
+
+    def minimise(
+        self, shared: Array, poses: Array, robust: bool, steps: int = _MAX_STEPS, done: float = _DONE
+    ) -> tuple[Array, Array]:
         """Levenberg-Marquardt; with `robust` the weights follow the residuals from step to step."""
-        weights: list[Array] | None = None
         damping = 1e-4
-        equations, residuals = self.equations(shared, poses, weights)
-        for _ in range(_MAX_STEPS):
-            if robust:
-                weights = _huber(residuals)
-                equations, residuals = self.equations(shared, poses, weights)
+        here = self.linearised(shared, poses)
+        for _ in range(steps):
+            weights = _huber(here.residuals) if robust else None
+            equations = self.prior.added_to(here.equations(weights), shared)
             step, pose_steps = equations.step(damping)
-            trial, residuals_there = self.equations(shared + step, poses + pose_steps, weights)
-            if np.isfinite(trial.cost) and trial.cost <= equations.cost:
-                gain = equations.cost - trial.cost
-                shared, poses, residuals = shared + step, poses + pose_steps, residuals_there
-                done = gain <= _DONE * equations.cost
-                equations, damping = trial, max(1e-9, damping * 0.1)
-                if done:
+            there = self.linearised(shared + step, poses + pose_steps)
+            cost = there.cost(weights) + self.prior.cost(shared + step)
+            if np.isfinite(cost) and cost <= equations.cost:
+                shared, poses, here, damping = shared + step, poses + pose_steps, there, max(1e-9, damping * 0.1)
+                if equations.cost - cost <= done * equations.cost:
                     break
             else:
                 damping *= 10.0
@@ -341,7 +430,7 @@ class _Problem:
 
     def drop_outliers(self, shared: Array, poses: Array) -> tuple[tuple[int, int], ...]:
         """Leave out corners far beyond the noise, where enough others of the view stay."""
-        _, residuals = self.equations(shared, poses, None)
+        _, residuals = self.equations(shared, poses)
         limit = _OUTLIER * _noise(residuals)
         dropped: list[tuple[int, int]] = []
         for index, (view, residual) in enumerate(zip(self.views, residuals, strict=True)):
@@ -359,10 +448,10 @@ def _solution(
     shared: Array,
     poses: Array,
     dropped: tuple[tuple[int, int], ...],
-    trials: tuple[LensTrial, ...],
+    trials: tuple[LensTrial, ...] | None,
 ) -> Solution:
     lens = problem.lens
-    equations, residuals = problem.equations(shared, poses, None)
+    equations, residuals = problem.equations(shared, poses)
     information = equations.reduced()[0]
     count = 2 * sum(len(view) for view in problem.views)
     freedom = max(1, count - lens.shared - 6 * len(problem.views))

@@ -22,12 +22,15 @@ class UncertaintyMap:
     Args:
         camera: about which the uncertainty is linearised.
         columns, rows: cells of the grid; each is judged in its middle.
+        to_edges: the grid is one of places instead, of which the outermost lie on the edges of the picture.
     """
 
-    def __init__(self, camera: Camera, columns: int = 16, rows: int = 9) -> None:
+    def __init__(self, camera: Camera, columns: int = 16, rows: int = 9, to_edges: bool = False) -> None:
         self.columns, self.rows = columns, rows
         across = (np.arange(columns) + 0.5) * camera.width / columns - 0.5
         down = (np.arange(rows) + 0.5) * camera.height / rows - 0.5
+        if to_edges:
+            across, down = np.linspace(0, camera.width - 1, columns), np.linspace(0, camera.height - 1, rows)
         self.nodes_px = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
         rays = camera.rays(self.nodes_px)
         self._known = np.asarray(np.isfinite(rays).all(axis=1))

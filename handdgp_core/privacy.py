@@ -1,13 +1,25 @@
-"""What must not be shown or stored: the user's access to streams."""
+"""What must not be shown or stored: the user's access to streams, and where things lie on this computer."""
 
 from __future__ import annotations
 
 import re
+from pathlib import PureWindowsPath
 from typing import Any
+from urllib.parse import urlsplit
 
-__all__ = ["without_secrets"]
+__all__ = ["public_name", "without_secrets"]
 
 _URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<rest>\S*)", re.IGNORECASE)
+
+
+def public_name(spec: str) -> str:
+    """What others may learn of a model or a nameless source: the name of a file without its folder, the host of a URL.
+
+    The name of a built-in model or the number of a webcam stays as it is.
+    """
+    if "://" in spec:
+        return urlsplit(spec).hostname or ""
+    return PureWindowsPath(spec).name or spec  # knows both kinds of slashes
 
 
 def without_secrets(value: Any) -> Any:

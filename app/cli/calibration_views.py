@@ -40,6 +40,7 @@ class Collected:
     Attributes:
         views: of the board, all of one picture size once `keep_one_size` has run.
         frames: how many pictures were looked at.
+        mirrored: names of those that were stored mirrored, which are skipped.
         without: names of those in which the board was not found.
         blank: some of these.
         examples: some pictures in which it was found.
@@ -49,6 +50,7 @@ class Collected:
 
     views: list[View] = field(default_factory=list)
     frames: int = 0
+    mirrored: list[str] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
     blank: list[Grey] = field(default_factory=list)
     examples: list[tuple[Grey, View]] = field(default_factory=list)
@@ -80,7 +82,6 @@ def collect(source: Source, board: Board, every: int, cancelled: threading.Event
     take: Callable[..., None] = _from_photographs(board, found) if photographs else _from_stream(board, found)
     total = source.frame_count
     turned: list[str] = []
-    mirrored: list[str] = []
     unknown: list[str] = []
     with progress_bar("calibrate", None if total is None else -(-total // every)) as bar:
         for frame in frames(source, cancelled):
@@ -90,7 +91,7 @@ def collect(source: Source, board: Board, every: int, cancelled: threading.Event
             name = frame.name or f"frame {frame.index}"
             grey = _sensor_grey(frame)
             if grey is None:
-                mirrored.append(name)
+                found.mirrored.append(name)
                 continue
             if frame.transform is not None and not frame.transform.is_known:
                 unknown.append(name)
@@ -104,8 +105,8 @@ def collect(source: Source, board: Board, every: int, cancelled: threading.Event
         found.remarks.append(
             f"The recording does not tell how its pictures were turned: taken as shown: {some(unknown)}."
         )
-    if mirrored:
-        found.remarks.append(f"Skipped, because they are stored mirrored: {some(mirrored)}.")
+    if found.mirrored:
+        found.remarks.append(f"Skipped, because they are stored mirrored: {some(found.mirrored)}.")
     if isinstance(source, ImageFolderSource):
         _remark_damaged(source, found)
     _keep_one_size(found)
@@ -121,6 +122,11 @@ def explain_few(board: Board, found: Collected) -> None:
     Raises:
         CalibrationError: no picture at all, another board, a mirror, or no view.
     """
+    if found.mirrored and len(found.mirrored) == found.frames:
+        raise CalibrationError(
+            f"All {count_of(found.frames, 'picture')} are stored mirrored, so they do not show the sensor's pixels.",
+            hint="Switch mirroring off in the camera's settings, and take them again.",
+        )
     if found.frames == 0:
         raise CalibrationError("There are no pictures.", hint="Give a folder of images or a video.")
     likely = likely_board(board, found.blank)
@@ -128,7 +134,7 @@ def explain_few(board: Board, found: Collected) -> None:
         raise _other_board(board, likely, len(found.blank))
     if found.views:
         return
-    if len(found.without) < found.frames:
+    if len(found.without) + len(found.mirrored) < found.frames:
         raise CalibrationError(
             f"The board is sharp and still for a moment in none of {found.frames} frames.",
             hint="Hold it still at every place for half a second.",

@@ -22,6 +22,7 @@ from calib.boards import DEFAULT_BOARD, Board
 from handdgp_core.errors import CalibrationError, UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
+from handdgp_core.privacy import public_name
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.session import SessionSource
@@ -88,7 +89,7 @@ def check(options: CheckOptions) -> Card:
             program=f"{PROGRAM} {version_of()}",
             source=source.name,
             camera=checker.camera,
-            model=options.model,
+            model=public_name(options.model),
             hand_length_m=length_m,
             hand_length_std=options.hand_length_std,
             board=board.spec,

@@ -35,6 +35,7 @@ from handdgp_core.evaluation.matching import Matches
 from handdgp_core.evaluation.protocols import Progress, evaluate_demo, evaluate_folder
 from handdgp_core.evaluation.summary import Pairs, summarise, without_nan
 from handdgp_core.files import write_json
+from handdgp_core.privacy import public_name
 
 if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import HandEstimator
@@ -107,7 +108,7 @@ def evaluate(options: EvaluateOptions) -> bool:
             return False
     several, skipped = len(options.roots) > 1, options.skipped_joints
     results = {name: summarise(pairs, skipped) for name, pairs in found.items()}
-    content: dict[str, Any] = {"dataset": options.dataset, "model": options.model}
+    content: dict[str, Any] = {"dataset": options.dataset, "model": public_name(options.model)}
     content["roots" if several else "positioning"] = results
     if matches:
         names = list(matches) if several else [method]
@@ -140,7 +141,9 @@ def _break_down(options: EvaluateOptions) -> bool:
             tables = break_down(Shards(options.roots[0]), model, progress)
     except KeyboardInterrupt:
         return False
-    write_json(options.output, {"dataset": options.dataset, "model": options.model, "tables": without_nan(tables)})
+    write_json(
+        options.output, {"dataset": options.dataset, "model": public_name(options.model), "tables": without_nan(tables)}
+    )
     table = Table("hands", "followed", "camera space", "length given", "length given, uniform weights")
     for name, row in _rows(tables):
         cells = (_spread(row, key) for key in ("joint_mm", "sized_mm", "uniform_mm"))
@@ -350,7 +353,7 @@ def _report(options: EvaluateOptions, folder: Path, results: dict[str, dict[str,
             f"--report needs {error.name}, which is not installed.", hint=f"Install it: pip install {error.name}."
         ) from error
     pictures: Sequence[Any] = [(example.name, draw_example(example)) for example in examples.kept]
-    path = write_report(folder, {"dataset": options.dataset, "model": options.model}, results, pictures)
+    path = write_report(folder, {"dataset": options.dataset, "model": public_name(options.model)}, results, pictures)
     console.print(f"Report: {path}", markup=False)
 
 

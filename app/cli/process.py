@@ -34,13 +34,15 @@ from app.cli.options import (
 from app.cli.source_losses import tell_losses, warn
 from app.environment import PROGRAM, version_of
 from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
+from app.sessions.session_tap import model_hash
 from handdgp_core.errors import UsageError
 from handdgp_core.evaluation.side_by_side import OtherModel, SideBySide, short_names
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import locked_output, prepare_output, write_json
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
-from handdgp_core.sources.cameras import CameraChooser
+from handdgp_core.privacy import public_name
+from handdgp_core.sources.cameras import CameraChooser, CameraFrame
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import Source
 from handdgp_core.sources.session import SessionSource
@@ -86,9 +88,12 @@ class RunCounts:
     tracks: set[int] = field(default_factory=set)
     stage_ms: dict[str, list[float]] = field(default_factory=dict)
     first_camera: Camera | None = None
+    mirrored: int = 0
 
-    def add(self, hands: Sequence[Hand], camera: Camera, stage_ms: dict[str, float]) -> None:
+    def add(self, frame: CameraFrame, hands: Sequence[Hand], stage_ms: dict[str, float]) -> None:
+        camera = frame.used_camera
         self.frames += 1
+        self.mirrored += frame.transform is not None and frame.transform.is_mirrored
         self.frames_with_hands += bool(hands)
         self.hands += len(hands)
         self.first_camera = self.first_camera or camera
@@ -156,7 +161,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
         others.write(output / "differences.csv")
         summary["beside"] = others.summary()
     write_json(output / "summary.json", summary)
-    _tell(counts, summary, source, output)
+    _tell(counts, summary, source, options)
     return not cancelled.is_set()
 
 
@@ -168,7 +173,12 @@ def _others(options: ProcessOptions, length_m: float | None, output: Path, opene
     models = []
     for name, model in zip(names, options.beside, strict=True):
         estimator = HandEstimator.from_weights(
-            model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            model,
+            options.device,
+            length_m,
+            options.max_hands,
+            hand_length_std=options.hand_length_std,
+            engine="auto",  # a model that ONNX Runtime does not run may stand beside one that it does
         )
         opened.callback(estimator.close)
         export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)
@@ -209,7 +219,7 @@ def _run(
             if counts.frames == 0 and chooser.calibration and result.frame.camera is not None and not chooser.overrides:
                 bar.console.print("This source knows its own camera: the calibration given is not used.")
             exporters.add(result.frame, result.hands, result.camera)
-            counts.add(result.hands, result.camera, estimator.stage_ms)
+            counts.add(result.frame, result.hands, estimator.stage_ms)
             others.add(result)
             bar.advance(bar.task_ids[0])
 
@@ -239,9 +249,11 @@ def _summary(
             "rendered": source.is_rendered,
             "warning": source.warning,
             "skipped": [list(entry) for entry in source.skipped],
+            "stored_mirrored": counts.mirrored,
         },
         "camera": camera_facts(counts.first_camera),
-        "model": Path(estimator.model_name).name,
+        "model": public_name(estimator.model_name),
+        "model_sha256": model_hash(options.model),
         "engine": estimator.engine,
         "positioning": estimator.method,
         "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
@@ -286,11 +298,11 @@ def camera_facts(camera: Camera | None) -> dict[str, object] | None:
     }
 
 
-def _tell(counts: RunCounts, summary: dict[str, object], source: Source, output: Path) -> None:
+def _tell(counts: RunCounts, summary: dict[str, object], source: Source, options: ProcessOptions) -> None:
     camera = summary["camera"]
     console.print(
         f"{count_of(counts.frames, 'frame')}, hands in {counts.frames_with_hands}, "
-        f"{summary['frames_per_s']:.1f} frames/s; written to {output}"
+        f"{summary['frames_per_s']:.1f} frames/s; written to {options.output}"
     )
     _tell_beside(summary)
     worst = min(counts.in_view, default=1.0)
@@ -302,6 +314,12 @@ def _tell(counts: RunCounts, summary: dict[str, object], source: Source, output:
         width, height = camera["scaled_from"]
         size = f"{camera['width']}x{camera['height']}"
         warn(f"The calibration is for {width}x{height} and was scaled to {size}: right if the camera crops nothing.")
+    if counts.mirrored:
+        told, them = (
+            ("is stored mirrored and was", "it") if counts.mirrored == 1 else ("are stored mirrored and were", "them")
+        )
+        camera = "" if options.calibration is None else f"; the camera was mirrored with {them}"
+        warn(f"{count_of(counts.mirrored, 'picture')} {told} turned round{camera}.")
     tell_losses(source)
 
 

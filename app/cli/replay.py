@@ -15,12 +15,14 @@ def command(session: Annotated[Path, typer.Argument(help="A recorded session (.m
     """The window on a recording: play, step, repeat a part; recorded results beside those of any model re-run on it."""
     from handdgp_core.sessions import SessionReader
     from handdgp_core.sources.names import local_path
+    from handdgp_core.sources.open import split_topic
 
     if not has_display():
         problem = "Could not open the window: there is no display, for neither DISPLAY nor WAYLAND_DISPLAY is set."
         raise UsageError(problem, hint="Use `process SESSION` or `export SESSION`, which need none.")
-    path = local_path(session)
-    SessionReader(path).close()  # raises before a window opens where it cannot be read
+    name, topic = split_topic(str(session))
+    path = local_path(name)
+    SessionReader(path, topic).close()  # raises before a window opens where it cannot be read
     from app.application import LiveOptions, run_live
 
-    return run_live(LiveOptions(source=str(path.absolute())))
+    return run_live(LiveOptions(source=f"{path.absolute()}{'' if topic is None else f'#{topic}'}"))

@@ -34,6 +34,7 @@ from app.streams.sinks import SCHEMES, SinkThread, open_sinks
 from handdgp_core.errors import UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
+from handdgp_core.privacy import public_name
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.pacing import PacedSource
@@ -114,7 +115,7 @@ def _run(
     options: StreamOptions,
 ) -> None:
     length_mm = None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3
-    maker = StreamMaker(StreamFacts(source.name, estimator.model_name, length_mm))
+    maker = StreamMaker(StreamFacts(source.name, public_name(estimator.model_name), length_mm))
     rate, is_live, captured_unix_ns = RateLimit(options.rate_hz), not source.is_seekable, 0
     frames, hands, reported_s = 0, 0, time.monotonic()
 

@@ -41,12 +41,6 @@ def palm_distance(hand: Hand) -> Distance | None:
     return Distance(meters, SIGMAS * distance_std_m(hand), complete=bool(np.isfinite(hand.distance_std)))
 
 
-def depth_error_m(hand: Hand) -> float:
-    """Two standard deviations of the root's depth (z)."""
-    variance = float(hand.covariance_at(hand.root_m)[2, 2])
-    return SIGMAS * float(np.sqrt(variance)) if variance >= 0.0 else float("nan")
-
-
 def mute_shift_mm(hand: Hand) -> tuple[float, float, float] | None:
     """How far (x, y, z) the muted keypoints move the root; None where none is muted or there is no root."""
     if hand.root_unmuted_m is None or hand.degenerate is not None:

@@ -1,39 +1,49 @@
-"""Plots of the last seconds: root position, depth with its error band, and milliseconds per stage."""
+"""How far both hands are, over the last seconds, and how the root of one of them moved."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QEvent, QPointF, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QColor, QHideEvent, QPainterPath, QPen, QPolygonF, QShowEvent
-from PyQt6.QtWidgets import QComboBox, QGraphicsItem, QGraphicsPathItem, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QHideEvent, QPainterPath, QPen, QShowEvent
+from PyQt6.QtWidgets import QComboBox, QGraphicsPathItem, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.live.frame_result import FrameResult
-from app.panels.motion_history import RAW_X, RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, X, Z
+from app.panels.hand_chip import signed
+from app.panels.motion_history import (
+    DISTANCE,
+    DISTANCE_ERROR,
+    FRAME,
+    RAW_DISTANCE,
+    RAW_X,
+    TIME,
+    MotionHistory,
+    X,
+)
+from app.panels.time_plot import SPANS_S, TimePlot, band_path, clear_curves, faded
 from app.style.theme import css, figures_font, tones
 from handdgp_core.arrays import Array
 
-REDRAW_MS = 50  # one of the three plots each time, so that no single turn is long
+REDRAW_MS = 60  # one of the two plots each time, so that no single turn is long
 STAYS_NS = 1_000_000_000  # a hand that was missed for less is still the one that is shown
-SPANS_S = (5, 10, 30, 60)
-_SIDES = {"Auto": "auto", "Right hand": "right", "Left hand": "left"}
-# Distinguishable for people who confuse red and green, on white and on black.
-_STAGE_COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#999999")
-_STAGE_NAMES = (*STAGES, "other")
+SIDES = ("right", "left")
+_CHOICES = {"Auto": "auto", "Right hand": "right", "Left hand": "left"}
 
 
 class MotionPanel(QWidget):
-    """Collects results at any rate and redraws each plot seven times a second, and only while it can be seen.
+    """Collects results at any rate and redraws each plot eight times a second, and only while it can be seen.
 
     Signals:
         span_changed(int): the user chose another time span, in seconds.
         side_changed(str): the user chose "auto", "right" or "left".
+        sought(int): the user clicked on the time of this frame.
     """
 
     span_changed = pyqtSignal(int)
     side_changed = pyqtSignal(str)
+    sought = pyqtSignal(int)
 
     def __init__(self, span_s: int = 10, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,20 +57,27 @@ class MotionPanel(QWidget):
             self.span.addItem(f"{seconds} s", seconds)
         self.span.setCurrentIndex(min(range(len(SPANS_S)), key=lambda i: abs(SPANS_S[i] - span_s)))
         self.span.setToolTip("Time span of the plots.")
+        self.span.setAccessibleName("Time span")
         self.span.currentIndexChanged.connect(lambda: self.span_changed.emit(self.span.currentData()))
         self.span.currentIndexChanged.connect(self._mark)
         self.side = QComboBox(self)
-        for title, side in _SIDES.items():
+        for title, side in _CHOICES.items():
             self.side.addItem(title, side)
+        self.side.setAccessibleName("Hand")
         self.side.setToolTip(
-            "Which hand the plots and the weights show. Auto: the hand that came first, for as long as it is there."
+            "Which hand's root is plotted, and whose weights are shown. Auto: the hand that came first, for as long as "
+            "it is there."
         )
         self.side.currentIndexChanged.connect(self._mark)  # first: whoever hears of the change asks for `shown_side`
         self.side.currentIndexChanged.connect(lambda: self.side_changed.emit(self.side.currentData()))
         self.caption = QLabel(self)
+        self.caption.setTextFormat(Qt.TextFormat.RichText)
+        self.caption.setFont(figures_font(10))
+        self.caption.setWordWrap(True)
+        self.caption.setMinimumHeight(2 * self.caption.fontMetrics().lineSpacing() + 2)
+        self._distance = _DistancePlot(self._caption, self.sought.emit)
+        self._distance.widget.installEventFilter(self)
         self._root = _RootPlot()
-        self._depth = _DepthPlot()
-        self._timing = _TimingPlot()
         self._lay_out()
         self._timer = QTimer(self)
         self._timer.setInterval(REDRAW_MS)
@@ -69,21 +86,18 @@ class MotionPanel(QWidget):
 
     def _lay_out(self) -> None:
         head = QHBoxLayout()
-        head.setContentsMargins(8, 4, 8, 0)
+        head.setContentsMargins(10, 2, 10, 0)
         head.addWidget(self.side)
         head.addWidget(self.span)
-        head.addWidget(self.caption, 1)
-        plots = QHBoxLayout()
-        plots.setContentsMargins(2, 0, 6, 4)
-        plots.setSpacing(2)
-        for plot in (self._root, self._depth, self._timing):
-            plots.addWidget(plot.widget, 1)
-        plots.addWidget(self._timing.legend)
+        head.addStretch(1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(2, 0, 2, 6)
         column.setSpacing(2)
         column.addLayout(head)
-        column.addLayout(plots, 1)
+        self.caption.setContentsMargins(10, 2, 10, 0)
+        column.addWidget(self.caption)
+        column.addWidget(self._distance.widget, 3)
+        column.addWidget(self._root.widget, 2)
 
     def add(self, result: FrameResult) -> None:
         """Take in a result."""
@@ -116,10 +130,14 @@ class MotionPanel(QWidget):
         self._seen_ns = None
         self._changed = True
 
+    def allow_seeking(self, on: bool) -> None:
+        """Whether a click leads to the frame of that time."""
+        self._distance.allow_seeking(on)
+
     def shutdown(self) -> None:
         """Stop drawing and free the plots, whose hidden menus would outlive the window."""
         self._timer.stop()
-        for plot in (self._root, self._depth, self._timing):
+        for plot in (self._root, self._distance):
             plot.widget.close()
             plot.widget.deleteLater()
 
@@ -134,18 +152,22 @@ class MotionPanel(QWidget):
         span_s = float(self.span.currentData())
         if self._turn == 0:
             self._changed = False
+            self._distance.show({side: self.history.motion[side].last(span_s) for side in SIDES}, span_s)
             self._caption()
-            self._root.show(self.history.motion[self._shown_side].last(span_s), span_s)
-        elif self._turn == 1:
-            self._depth.show(self.history.motion[self._shown_side].last(span_s), span_s)
         else:
-            self._timing.show(self.history.timing.last(span_s), span_s)
-        self._turn = (self._turn + 1) % 3
+            self._root.show(self.history.motion[self._shown_side].last(span_s), span_s, self._shown_side)
+        self._turn = (self._turn + 1) % 2
 
     def _caption(self) -> None:
-        text = f"<b>{self._shown_side.capitalize()} hand</b> · thin: raw, bold: smoothed, band: 2 σ"
+        """The distances at the cursor, or the newest ones."""
+        text = self._distance.values()
         if text != self.caption.text():
             self.caption.setText(text)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.Leave:
+            self._distance.point(None)
+        return super().eventFilter(watched, event)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         self._changed = True
@@ -162,73 +184,129 @@ class MotionPanel(QWidget):
         super().changeEvent(event)
 
     def _style(self) -> None:
-        self.caption.setStyleSheet(f"color: {css(tones().faint_ink)};")
-        for plot in (self._root, self._depth, self._timing):
+        for plot in (self._root, self._distance):
             plot.style()
         self._changed = True
 
 
-class _Plot:
-    """One plot over time: 0 at the right edge, seconds ago to the left."""
+class _DistancePlot(TimePlot):
+    """Distance of both palms with their ±; a cursor follows the pointer.
 
-    title = ""
+    Args:
+        pointed: called when the cursor is somewhere else.
+        clicked: called with the frame of the time that was clicked on.
+    """
 
-    def __init__(self) -> None:
-        self.widget = pg.PlotWidget(enableMenu=False)
-        self.widget.setMouseEnabled(x=False, y=False)
-        self.widget.hideButtons()
-        self.widget.setMinimumSize(150, 100)
-        self.widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.item = self.widget.getPlotItem()
-        self.item.setClipToView(False)
-        self._range = (0.0, 0.0, 0.0)
-        self.item.getAxis("left").setWidth(46)
-        self.item.getAxis("bottom").setHeight(22)
-        for name in ("left", "bottom"):
-            # Laying out the figures of an axis costs more than its curves: keep it as a picture until it changes.
-            self.item.getAxis(name).setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
-        # One range for all curves, set with the data: pyqtgraph's own search would go over every curve each time.
-        self.item.disableAutoRange()
-        self.set_ranges(float(SPANS_S[1]), np.zeros(0), least=10.0, floor=0.0)
+    title = "Distance of the palm (cm)"
+
+    def __init__(self, pointed: Callable[[], None], clicked: Callable[[int], None]) -> None:
+        super().__init__()
+        self._pointed, self._clicked = pointed, clicked
+        self._rows: dict[str, Array] = {}
+        self._at_s: float | None = None  # seconds before the newest row
+        self._seeks = False
+        self.bands = {side: QGraphicsPathItem() for side in SIDES}
+        for band in self.bands.values():
+            self.item.addItem(band)
+        self.raw = {side: self.item.plot() for side in SIDES}
+        self.smooth = {side: self.item.plot() for side in SIDES}
+        self.cursor = pg.InfiniteLine(angle=90, movable=False)
+        self.cursor.hide()
+        self.item.addItem(self.cursor)
+        self.widget.scene().sigMouseMoved.connect(self._on_move)
+        self.widget.scene().sigMouseClicked.connect(self._on_click)
+        self.widget.setAccessibleName("Plot of the distance of both hands")
+        self.allow_seeking(False)
+
+    def allow_seeking(self, on: bool) -> None:
+        """Whether a click leads to the frame of that time."""
+        self._seeks = on
+        seek = " Click to go to that frame." if on else ""
+        self.widget.setToolTip(
+            f"Bold: smoothed; thin: raw; band: ± two standard deviations. Point at a time to read its values.{seek}"
+        )
 
     def style(self) -> None:
-        """Take over the colours of the theme."""
+        super().style()
         colours = tones()
-        self.widget.setBackground(colours.base)
-        self.item.setTitle(f"<span style='font-size:9pt'>{self.title}</span>", color=colours.ink)
-        for name in ("left", "bottom"):
-            axis = self.item.getAxis(name)
-            axis.setPen(pg.mkPen(colours.line))
-            axis.setTextPen(pg.mkPen(colours.faint_ink))
-            axis.setStyle(tickLength=-4)
-        self.item.showGrid(x=False, y=True, alpha=0.18)
+        for side in SIDES:
+            colour = colours.hand(side)
+            self.bands[side].setBrush(pg.mkBrush(faded(colour, 55)))
+            self.bands[side].setPen(QPen(Qt.PenStyle.NoPen))
+            self.raw[side].setPen(pg.mkPen(faded(colour, 140), width=1))
+            self.smooth[side].setPen(pg.mkPen(colour, width=2))
+        self.cursor.setPen(pg.mkPen(colours.faint_ink, width=1))
 
-    def set_ranges(self, span_s: float, values: Array, least: float, floor: float | None = None) -> None:
-        """x: the span; y: all finite values with a margin, at least `least` high, from `floor` where one is given.
+    def show(self, rows: dict[str, Array], span_s: float) -> None:
+        """Draw the rows of both hands; both have the same times."""
+        self._rows = rows
+        shown = []
+        for side in SIDES:
+            known = rows[side]
+            if not len(known) or not np.isfinite(known[:, DISTANCE]).any():
+                self.bands[side].setPath(QPainterPath())
+                clear_curves([self.raw[side], self.smooth[side]])
+                continue
+            ago = known[:, TIME] - known[-1, TIME]
+            error = np.nan_to_num(known[:, DISTANCE_ERROR])
+            low, high = known[:, DISTANCE] - error, known[:, DISTANCE] + error
+            self.raw[side].setData(ago, known[:, RAW_DISTANCE], connect="finite")
+            self.smooth[side].setData(ago, known[:, DISTANCE], connect="finite")
+            self.bands[side].setPath(band_path(ago, low, high))
+            shown += [low, high, known[:, RAW_DISTANCE]]
+        if shown:
+            self.set_ranges(span_s, np.concatenate(shown), least=4.0)
 
-        A range that still fits is kept: axes that stand still are easier to read, and need no new drawing.
-        """
-        finite = values[np.isfinite(values)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, least)
-        missing = max(0.0, least - (high - low)) / 2
-        low, high = low - missing if floor is None else floor, high + missing
-        if self._still_fits(span_s, low, high):
-            return
-        margin = 0.15 * (high - low)
-        self._range = (span_s, low - margin if floor is None else floor, high + margin)
-        self.item.getViewBox().setRange(xRange=(-span_s, 0.0), yRange=self._range[1:], padding=0, update=False)
+    def values(self) -> str:
+        """The distances at the cursor, or the newest, as rich text."""
+        index = self._row()
+        if index is None:
+            return "No hand yet."
+        rows = self._rows[SIDES[0]]
+        when = "now" if self._at_s is None else f"{signed(rows[index, TIME] - rows[-1, TIME], 1)} s"
+        parts = []
+        for side in SIDES:
+            distance, error = self._rows[side][index, DISTANCE], self._rows[side][index, DISTANCE_ERROR]
+            figure = "–" if not np.isfinite(distance) else f"<b>{distance:.1f}</b> ± {error:.1f} cm"
+            parts.append(f"<span style='color:{css(tones().hand(side))}'>●</span> {side.capitalize()} {figure}")
+        return f"{' &nbsp; '.join(parts)}<br><span style='color:{css(tones().faint_ink)}'>{when}</span>"
 
-    def _still_fits(self, span_s: float, low: float, high: float) -> bool:
-        old_span_s, old_low, old_high = self._range
-        inside = old_low <= low and high <= old_high
-        return span_s == old_span_s and inside and old_high - old_low < 2.0 * (high - low)
+    def _row(self) -> int | None:
+        rows = self._rows.get(SIDES[0])
+        if rows is None or not len(rows):
+            return None
+        if self._at_s is None:
+            return len(rows) - 1
+        return int(np.abs(rows[:, TIME] - rows[-1, TIME] - self._at_s).argmin())
+
+    def _seconds_at(self, place: QPointF) -> float:
+        return min(0.0, float(self.item.getViewBox().mapSceneToView(place).x()))
+
+    def _on_move(self, place: QPointF) -> None:
+        self.point(self._seconds_at(place))
+
+    def point(self, at_s: float | None) -> None:
+        """Put the cursor so many seconds before the newest row; None takes it away."""
+        self._at_s = at_s
+        self.cursor.setVisible(at_s is not None)
+        if at_s is not None:
+            self.cursor.setPos(at_s)
+        self._pointed()
+
+    def _on_click(self, event: object) -> None:
+        self.point(self._seconds_at(event.scenePos()))  # type: ignore[attr-defined]
+        index = self._row()
+        if self._seeks and index is not None:
+            self._clicked(int(self._rows[SIDES[0]][index, FRAME]))
 
 
-class _RootPlot(_Plot):
+class _RootPlot(TimePlot):
     title = "Root x, y, z (cm)"
 
     def __init__(self) -> None:
         super().__init__()
+        self._side = "right"
+        self.widget.setAccessibleName("Plot of the root of one hand")
         self.widget.setToolTip("Root position in the camera frame, each axis relative to its mean over the time shown.")
         self.raw = [self.item.plot() for _ in range(3)]
         self.smooth = [self.item.plot() for _ in range(3)]
@@ -239,14 +317,17 @@ class _RootPlot(_Plot):
         for axis, colour in enumerate(tones().axes):
             names.append(f"<span style='color:{css(colour)}'>{'xyz'[axis]}</span>")
             self.smooth[axis].setPen(pg.mkPen(colour, width=2))
-            self.raw[axis].setPen(pg.mkPen(_faded(colour), width=1))
-        title = f"Root {', '.join(names)} (cm)"
+            self.raw[axis].setPen(pg.mkPen(faded(colour), width=1))
+        title = f"{self._side.capitalize()} root {', '.join(names)} (cm)"
         self.item.setTitle(f"<span style='font-size:9pt'>{title}</span>", color=tones().ink)
 
-    def show(self, rows: Array, span_s: float) -> None:
-        """Draw the rows of the motion history."""
+    def show(self, rows: Array, span_s: float, side: str) -> None:
+        """Draw the rows of one hand."""
+        if side != self._side:
+            self._side = side
+            self.style()
         if not len(rows):
-            return _clear(self.raw + self.smooth)
+            return clear_curves(self.raw + self.smooth)
         ago = rows[:, TIME] - rows[-1, TIME]
         smooth, raw = rows[:, X : X + 3], rows[:, RAW_X : RAW_X + 3]
         known = np.isfinite(smooth).all(axis=1)
@@ -255,106 +336,3 @@ class _RootPlot(_Plot):
             self.raw[axis].setData(ago, raw[:, axis] - mean[axis], connect="finite", skipFiniteCheck=False)
             self.smooth[axis].setData(ago, smooth[:, axis] - mean[axis], connect="finite", skipFiniteCheck=False)
         return self.set_ranges(span_s, smooth - mean, least=4.0)
-
-
-class _DepthPlot(_Plot):
-    title = "Depth of the root (cm)"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.widget.setToolTip("z of the root. Thin: raw; bold: smoothed; band: two standard deviations.")
-        self.band = QGraphicsPathItem()
-        self.item.addItem(self.band)
-        self.raw, self.smooth = self.item.plot(), self.item.plot()
-
-    def style(self) -> None:
-        super().style()
-        colour = tones().axes[2]
-        self.band.setBrush(pg.mkBrush(_faded(colour, 60)))
-        self.band.setPen(QPen(Qt.PenStyle.NoPen))
-        self.raw.setPen(pg.mkPen(_faded(tones().ink, 130), width=1))
-        self.smooth.setPen(pg.mkPen(colour, width=2))
-
-    def show(self, rows: Array, span_s: float) -> None:
-        """Draw the rows of the motion history."""
-        known = rows[np.isfinite(rows[:, Z])] if len(rows) else rows
-        if not len(known):
-            self.band.setPath(QPainterPath())
-            return _clear([self.raw, self.smooth])
-        ago = rows[:, TIME] - rows[-1, TIME]
-        low, high = (rows[:, Z] + sign * np.nan_to_num(rows[:, Z_ERROR]) for sign in (-1, 1))
-        self.raw.setData(ago, rows[:, RAW_Z], connect="finite")
-        self.smooth.setData(ago, rows[:, Z], connect="finite")
-        self.band.setPath(_band(ago, low, high))
-        values = np.concatenate([low, high, rows[:, RAW_Z]])
-        return self.set_ranges(span_s, values, least=4.0)
-
-
-class _TimingPlot(_Plot):
-    title = "Time per frame (ms)"
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Stacked: every area reaches from zero to its upper edge, the tallest drawn first.
-        self.areas = [self.item.plot() for _ in _STAGE_NAMES]
-        self.legend = QLabel()
-        self.legend.setTextFormat(Qt.TextFormat.RichText)
-        self.legend.setToolTip("Median time of each stage over the time shown, in milliseconds.")
-        self.legend.setAlignment(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
-        self.legend.setFont(figures_font(8))
-
-    def style(self) -> None:
-        super().style()
-        for area, colour in zip(reversed(self.areas), _STAGE_COLOURS, strict=True):
-            area.setPen(pg.mkPen(colour, width=1))
-            area.setFillLevel(0.0)
-            area.setBrush(pg.mkBrush(colour))
-
-    def show(self, rows: Array, span_s: float) -> None:
-        """Draw the rows of the timing history."""
-        if not len(rows):
-            return _clear(self.areas)
-        ago = rows[:, 0] - rows[-1, 0]
-        upper = np.cumsum(rows[:, 1:], axis=1)
-        for area, stage in zip(self.areas, range(upper.shape[1] - 1, -1, -1), strict=True):
-            area.setData(ago, upper[:, stage])
-        self.legend.setText(_legend(np.median(rows[:, 1:], axis=0)))
-        typical = np.percentile(upper[:, -1], 98) if len(upper) else 0.0
-        return self.set_ranges(span_s, np.array([0.0, typical * 1.15]), least=10.0, floor=0.0)
-
-
-def _legend(stage_ms: Array) -> str:
-    """A table of the stages that take any time, in the order of the areas from top to bottom."""
-    lines = [
-        f"<tr><td style='color:{_STAGE_COLOURS[stage]}'>■&nbsp;</td><td>{_STAGE_NAMES[stage]}&nbsp;</td>"
-        f"<td align='right'>{stage_ms[stage]:.1f}</td></tr>"
-        for stage in range(len(stage_ms) - 1, -1, -1)
-        if stage_ms[stage] > 0.05
-    ]
-    total = f"<tr><td></td><td><b>total</b>&nbsp;</td><td align='right'><b>{stage_ms.sum():.1f}</b></td></tr>"
-    return f"<table cellspacing='0' cellpadding='0'>{''.join(lines)}{total}</table>"
-
-
-def _band(x: Array, low: Array, high: Array) -> QPainterPath:
-    """The area between two curves (N,), with a gap wherever one of them is NaN.
-
-    A band across seconds without a hand would claim to know something of them.
-    """
-    path = QPainterPath()
-    known = np.isfinite(low) & np.isfinite(high)
-    for run in np.split(np.arange(len(x)), np.flatnonzero(np.diff(known)) + 1):
-        if len(run) > 1 and known[run[0]]:
-            around = [*zip(x[run], low[run], strict=True), *zip(x[run[::-1]], high[run[::-1]], strict=True)]
-            path.addPolygon(QPolygonF([QPointF(*point) for point in around]))
-    return path
-
-
-def _clear(curves: Sequence[pg.PlotDataItem]) -> None:
-    for curve in curves:
-        curve.setData([], [])
-
-
-def _faded(colour: QColor, alpha: int = 110) -> QColor:
-    faded = QColor(colour)
-    faded.setAlpha(alpha)
-    return faded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.live.frame_result import FrameResult
-from app.live.readout import depth_error_m
+from app.live.readout import palm_distance
 from handdgp_core.arrays import Array
 from handdgp_core.types import Hand
 
@@ -53,28 +53,27 @@ class Ring:
 
 
 # Columns of the motion ring.
-TIME, X, Y, Z, RAW_X, RAW_Y, RAW_Z, Z_ERROR = range(8)
+TIME, X, Y, Z, RAW_X, RAW_Y, RAW_Z, DISTANCE, DISTANCE_ERROR, RAW_DISTANCE, FRAME = range(11)
 STAGES = ("detection", "rectification", "network", "fit", "positioning", "overlay")
 
 
 class MotionHistory:
-    """Root of each hand side over time, and milliseconds of each stage.
+    """Root and distance of each hand side over time.
 
     Attributes:
-        motion: "right" and "left": columns TIME (s), X..Z smoothed root (cm), RAW_X..RAW_Z (cm), Z_ERROR (2 sigma, cm);
-            NaN where the hand was not seen.
-        timing: column 0 time (s), then STAGES (ms), one further column for all other stages.
+        motion: "right" and "left": columns TIME (s), X..Z smoothed root (cm), RAW_X..RAW_Z (cm), DISTANCE of the palm
+            (cm), its DISTANCE_ERROR (2 sigma, cm) and RAW_DISTANCE (cm), all NaN where the hand was not seen; and the
+            number of the FRAME.
     """
 
     def __init__(self) -> None:
-        self.motion = {"right": Ring(8), "left": Ring(8)}
-        self.timing = Ring(2 + len(STAGES))
+        self.motion = {"right": Ring(FRAME + 1), "left": Ring(FRAME + 1)}
         self._began_ns: int | None = None
         self._last_ns = 0
 
     def clear(self) -> None:
         """Forget everything, e.g. when the source changes."""
-        for ring in (*self.motion.values(), self.timing):
+        for ring in self.motion.values():
             ring.clear()
         self._began_ns = None
 
@@ -91,20 +90,26 @@ class MotionHistory:
         time_s = (stamp_ns - self._began_ns) / 1e9
         for side, ring in self.motion.items():
             ring.append(_motion_row(time_s, result, side))
-        self.timing.append(_timing_row(time_s, result.stage_ms))
 
 
 def _motion_row(time_s: float, result: FrameResult, side: str) -> list[float]:
     for hand, raw in zip(result.hands, result.raw_hands, strict=True):
         if hand.handedness == side:
-            return [time_s, *_root_cm(hand), *_root_cm(raw), depth_error_m(hand) * 1e2]
-    return [time_s] + [float("nan")] * 7
+            roots = [*_root_cm(hand), *_root_cm(raw)]
+            return [time_s, *roots, *_distance_cm(hand), _distance_cm(raw)[0], result.frame.index]
+    return [time_s] + [float("nan")] * (FRAME - 1) + [result.frame.index]
+
+
+def _distance_cm(hand: Hand) -> tuple[float, float]:
+    found = palm_distance(hand)
+    return (float("nan"), float("nan")) if found is None else (found.meters * 1e2, found.error_m * 1e2)
 
 
 def _root_cm(hand: Hand) -> list[float]:
     return [float(value) * 1e2 for value in hand.root_m]
 
 
-def _timing_row(time_s: float, stage_ms: dict[str, float]) -> list[float]:
+def timing_row(time_s: float, stage_ms: dict[str, float]) -> list[float]:
+    """Time (s), then STAGES (ms), then all other stages together."""
     known = [stage_ms.get(stage, 0.0) for stage in STAGES]
     return [time_s, *known, sum(stage_ms.values()) - sum(known)]

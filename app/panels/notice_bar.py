@@ -1,9 +1,13 @@
-"""Messages at the top of the window: what happened, what to do, and a button where one helps. Never in the way."""
+"""Messages over the lower right of the window: what happened, what to do, and a button where one helps.
+
+What merely informs goes by itself after a while; what asks for something stays until it is done or dismissed.
+"""
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QEvent, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import (
+    QApplication,
     QDialog,
     QDialogButtonBox,
     QFrame,
@@ -22,10 +26,14 @@ from app.style.icons import icon
 from app.style.theme import css, tones
 
 KEPT = 5
+WIDTH, MARGIN = 460, 14
+SHOWN_MS = {Severity.INFO: 8_000, Severity.WARNING: 30_000}  # an error stays
 
 
 class NoticeBar(QFrame):
     """Shows the newest of the messages that were not dismissed; hidden while there is none.
+
+    It floats over its parent's lower right corner. While the pointer is on it, it does not go by itself.
 
     Signals:
         acted(Notice): the user pressed the message's own button.
@@ -36,6 +44,11 @@ class NoticeBar(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._notices: list[Notice] = []
+        self._expiry = QTimer(self)
+        self._expiry.setSingleShot(True)
+        self._expiry.timeout.connect(self._expire)
+        if parent is not None:
+            parent.installEventFilter(self)
         self.setObjectName("noticeBar")
         self.text = QLabel(self)
         self.text.setWordWrap(True)
@@ -51,13 +64,21 @@ class NoticeBar(QFrame):
         self.action.clicked.connect(self._act)
         self.details.clicked.connect(self._show_details)
         self.dismiss.clicked.connect(self._dismiss)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 8, 8, 8)
-        row.setSpacing(8)
-        row.addWidget(self.text, 1)
+        self.dismiss.setAccessibleName("Dismiss")
+        head, foot = QHBoxLayout(), QHBoxLayout()
+        head.addWidget(self.text, 1)
+        head.addWidget(self.dismiss, 0, Qt.AlignmentFlag.AlignTop)
+        foot.addWidget(self.more)
+        foot.addStretch(1)
+        foot.addWidget(self.details)
+        foot.addWidget(self.action)
         for widget in (self.more, self.action, self.details, self.dismiss):
             widget.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            row.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(14, 10, 8, 10)
+        column.setSpacing(6)
+        column.addLayout(head)
+        column.addLayout(foot)
         self.hide()
 
     @property
@@ -92,7 +113,13 @@ class NoticeBar(QFrame):
         notice = self.notice
         self.setVisible(notice is not None)
         if notice is None:
+            self._expiry.stop()
             return
+        lasts_ms = SHOWN_MS.get(notice.severity)
+        if lasts_ms is None:
+            self._expiry.stop()
+        else:
+            self._expiry.start(lasts_ms)
         self._style()
         others = len(self._notices) - 1
         self.more.setText(f"+{others} more" if others else "")
@@ -100,6 +127,31 @@ class NoticeBar(QFrame):
         self.action.setVisible(notice.action is not Action.NONE)
         self.action.setText(notice.action.value)
         self.details.setVisible(bool(notice.details))
+        self._place()
+
+    def _expire(self) -> None:
+        """Go, unless somebody is reading."""
+        if self.underMouse() or self.isAncestorOf(QApplication.focusWidget()):
+            self._expiry.start(SHOWN_MS[Severity.INFO])
+        else:
+            self._dismiss()
+
+    def _place(self) -> None:
+        parent = self.parentWidget()
+        if parent is None or self.isHidden():
+            return
+        width = min(WIDTH, parent.width() - 2 * MARGIN)
+        layout = self.layout()
+        assert layout is not None
+        layout.activate()
+        height = max(layout.heightForWidth(width), layout.minimumSize().height())
+        self.setGeometry(parent.width() - width - MARGIN, parent.height() - height - MARGIN, width, height)
+        self.raise_()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is not None and event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
+            self._place()
+        return super().eventFilter(watched, event)
 
     def changeEvent(self, event: QEvent | None) -> None:
         if event is not None and event.type() == QEvent.Type.PaletteChange and self.notice is not None:
@@ -115,8 +167,8 @@ class NoticeBar(QFrame):
         mark = {Severity.INFO: colours.accent, Severity.WARNING: colours.warning, Severity.ERROR: colours.error}
         colour = css(mark[notice.severity])
         sheet = (
-            f"#noticeBar {{ background: {css(colours.base)}; border: 0px; border-left: 5px solid {colour};"
-            f" border-bottom: 1px solid {css(colours.line)}; }}"
+            f"#noticeBar {{ background: {css(colours.base)}; border: 1px solid {css(colours.line)};"
+            f" border-left: 5px solid {colour}; border-radius: 8px; }}"
         )
         if sheet != self.styleSheet():
             self.setStyleSheet(sheet)

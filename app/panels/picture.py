@@ -30,7 +30,7 @@ class PictureView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(200, 130)
+        self.setMinimumSize(320, 200)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # a place for the focus to rest, where every shortcut works
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._pixels: NDArray[np.uint8] | None = None  # QImage keeps no reference to its memory
@@ -83,7 +83,7 @@ class PictureView(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), _BACKDROP)
         if self._image is not None:
-            target = self._target(self._image.size())
+            target = self.image_rect()
             same_size = round(target.width() * self.devicePixelRatioF()) == self._image.width()
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not same_size)
             painter.drawImage(target, self._image)
@@ -96,8 +96,11 @@ class PictureView(QWidget):
             self._new = False
             self.shown.emit()
 
-    def _target(self, size: QSize) -> QRectF:
-        """Where the picture goes: as large as fits, centred, on whole device pixels."""
+    def image_rect(self) -> QRectF:
+        """Where the picture goes: as large as fits, centred, on whole device pixels; the whole view without one."""
+        if self._image is None:
+            return QRectF(self.rect())
+        size = self._image.size()
         ratio = self.devicePixelRatioF()
         room_x, room_y = self.width() * ratio, self.height() * ratio
         scale = min(room_x / size.width(), room_y / size.height())

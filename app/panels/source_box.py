@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 from app.panels.camera import short_name
 from handdgp_core.sources.open import is_webcam
+from handdgp_core.sources.urls import shown_url
 from handdgp_core.sources.webcam_list import WebcamInfo
 
 OPEN_VIDEO, OPEN_FOLDER, OPEN_URL, OPEN_SESSION = "\0video", "\0folder", "\0url", "\0session"
@@ -72,10 +73,11 @@ class SourceBox(QComboBox):
         self._add("Demo (rendered)", "demo", "A clip rendered by this project, with known ground truth.")
         self.insertSeparator(self.count())
         known = {str(webcam.index) for webcam in self._webcams} | {"demo"}
+        known |= {shown_url(self._current)} - {self._current}  # kept without what opens it
         others = [spec for spec in dict.fromkeys((self._current, *self._recent)) if spec and spec not in known]
         for spec in others:
             title = f"Webcam {spec}" if is_webcam(spec) else short_name(spec)
-            self._add(title, spec, spec)
+            self._add(title, spec, shown_url(spec))
         if others:
             self.insertSeparator(self.count())
         for key, title in _ASKING.items():

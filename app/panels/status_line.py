@@ -1,12 +1,13 @@
-"""The status bar: source, rates, skipped frames, model and engine, and the 3D renderer."""
+"""The status bar: source, time of the model, model and engine, and streams."""
 
 from __future__ import annotations
 
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from app.live.frame_result import FrameResult
-from app.live.state import ModelPhase, Phase, Rates, Status
+from app.live.state import ModelPhase, Phase, Status
 from app.style.theme import figures_font
+from handdgp_core.sources.urls import shown_url
 
 
 class StatusLine(QStatusBar):
@@ -16,12 +17,9 @@ class StatusLine(QStatusBar):
         super().__init__(parent)
         self.setSizeGripEnabled(False)
         self.source = self._field("Source and resolution", stretch=1)
-        self.rates = self._field("Frames per second: received from the source, shown on screen")
         self.inference = self._field("Inference time per frame")
-        self.skipped = self._field("Frames skipped because a newer one had already arrived")
         self.model = self._field("Model, and what runs it where")
         self.stream = self._field("Hands are being sent to other programs (File > Stream to other programs…)")
-        self.scene = self._field("3D renderer")
 
     def _field(self, tooltip: str, stretch: int = 0) -> QLabel:
         label = QLabel(self)
@@ -30,22 +28,15 @@ class StatusLine(QStatusBar):
         self.addPermanentWidget(label, stretch)
         return label
 
-    def show_status(self, status: Status, rates: Rates, shown_fps: float, result: FrameResult | None) -> None:
+    def show_status(self, status: Status, result: FrameResult | None) -> None:
         """Show the figures of this moment."""
         _set(self.source, _source_text(status, result))
-        running = status.phase is Phase.RUNNING
-        _set(self.rates, f"{rates.captured_fps:.0f} fps in, {shown_fps:.0f} fps shown" if running else "")
         _set(self.inference, _inference_text(result))
-        _set(self.skipped, f"{rates.skipped} skipped" if rates.skipped else "")
         _set(self.model, _model_text(status))
 
     def show_stream(self, text: str) -> None:
         """Show that hands are being sent; empty where they are not."""
         _set(self.stream, text)
-
-    def show_scene(self, text: str) -> None:
-        """Show the 3D renderer."""
-        _set(self.scene, text)
 
 
 def _inference_text(result: FrameResult | None) -> str:
@@ -61,7 +52,7 @@ def _source_text(status: Status, result: FrameResult | None) -> str:
         return "No source"
     size = result.frame.image.shape[1::-1] if result is not None else status.size
     extent = f" · {size[0]} × {size[1]}" if size else ""
-    name = status.source_name or status.spec
+    name = status.source_name or shown_url(status.spec)
     state = "" if status.phase is Phase.RUNNING else f" · {status.phase.value}"
     return f"{name}{extent}{state}"
 

@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.live.readout import mute_shift_mm
-from app.panels.camera import signed
+from app.panels.hand_chip import signed
 from app.style.theme import figures_font, tones
 from handdgp_core.drawing.colours import weight_colours
 from handdgp_core.hands.keypoints import COUNT, FINGERS, NAMES, WRIST

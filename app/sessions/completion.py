@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 
 from app.live.frame_result import Estimator
-from app.sessions.session_tap import shown_name
+from handdgp_core.privacy import public_name
 from handdgp_core.sessions import DamagedFrame, RecordedHands, SessionReader, add_results
 from handdgp_core.sources.cameras import DEFAULT_FOV_DEG, CameraChooser
 
@@ -63,7 +63,7 @@ def complete_results(
     run = _Run(session, estimator, CameraChooser(horizontal_fov_deg=fov_deg), progress, stop)
     target = output or session.path.with_name(f"{session.path.name.partition('.mcap')[0]}-completed.mcap")
     before = session.result_count
-    note = {"model": shown_name(estimator.model_name), "results_before": str(before)}
+    note = {"model": public_name(estimator.model_name), "results_before": str(before)}
     path = add_results(session, target, run.results(), note)
     return Completion(path, session.frame_count, before, run.added, run.damaged, stop.is_set())
 
@@ -108,5 +108,5 @@ class _Run:
         began_s = time.perf_counter()
         hands = estimator.estimate(frame, frame.used_camera)
         spent_ms = 1e3 * (time.perf_counter() - began_s)
-        name = shown_name(estimator.model_name)
+        name = public_name(estimator.model_name)
         return RecordedHands(hands, frame.used_camera, name, spent_ms, estimator.hand_length_m, estimator.muted)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from app.environment import PROGRAM, version_of
 from app.live.frame_result import FrameResult, PipelineOptions
 from app.live.state import Status
 from app.settings import Settings
 from handdgp_core.bundled import bundled
+from handdgp_core.privacy import public_name
 from handdgp_core.sessions import (
     RecordedHands,
     RecorderLimits,
@@ -37,17 +37,7 @@ BURST_RESERVE_BYTES = 64 << 20
 def recorded_settings(settings: Settings) -> dict[str, Any]:
     """The settings that go into a session: all but the private ones; of a checkpoint its file's name alone."""
     kept = {name: value for name, value in settings if name not in PRIVATE_SETTINGS}
-    return {**kept, "model": shown_name(settings.model)}
-
-
-def shown_name(spec: str) -> str:
-    """What a recording says of a model or a nameless source: the name of a file without its folder, the host of a URL.
-
-    The name of a built-in model or the number of a webcam stays as it is.
-    """
-    if "://" in spec:
-        return urlsplit(spec).hostname or ""
-    return PureWindowsPath(spec).name or spec  # knows both kinds of slashes
+    return {**kept, "model": public_name(settings.model)}
 
 
 def known_settings(recorded: dict[str, Any]) -> dict[str, Any]:
@@ -77,10 +67,10 @@ def session_info(settings: Settings, status: Status) -> SessionInfo:
     return SessionInfo(
         program=PROGRAM,
         program_version=version_of(),
-        source=status.source_name or shown_name(status.spec),
+        source=status.source_name or public_name(status.spec),
         is_live=status.is_live,
         is_rendered=status.is_rendered,
-        model=shown_name(status.model_name or settings.model),
+        model=public_name(status.model_name or settings.model),
         model_sha256=model_hash(settings.model),
         device=status.engine or settings.device,
         hand_length_mm=settings.hand_length_mm if settings.hand_length_enabled else None,
@@ -133,7 +123,7 @@ class Recording:
         recorded = RecordedHands(
             result.raw_hands,
             result.camera,
-            shown_name(model_name),
+            public_name(model_name),
             result.inference_ms,
             options.hand_length_m,
             options.muted,

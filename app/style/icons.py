@@ -23,12 +23,21 @@ _GLYPHS = {
     "refresh": "refresh",
     "close": "close",
     "record": "record",
+    "steps": "format-list-checks",
+    "hand": "hand-back-right-outline",
+    "motion": "chart-bell-curve-cumulative",
+    "performance": "speedometer",
+    "settings": "cog-outline",
+    "scene": "cube-scan",
+    "ruler": "ruler",
+    "tick": "check-circle",
+    "todo": "circle-outline",
 }
 
 
 def icon(name: str) -> QIcon:
     """An icon by name, in the theme of this moment: ask again when the palette changes. KeyError for an unknown one."""
-    colour = _RED if name == "record" else tones().ink
+    colour = {"record": _RED, "tick": tones().good}.get(name, tones().ink)
     faint = QColor(colour)
     faint.setAlpha(_DISABLED_ALPHA)
     as_text = QColor.NameFormat.HexArgb  # QtAwesome keeps icons by the text of their options

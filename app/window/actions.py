@@ -101,13 +101,32 @@ COMMANDS: dict[str, Command] = {
         checkable=True, in_tool_bar=True,
     ),
     "full_screen": Command("Full screen", ("F", "F11"), "Toggle full screen.", "View", checkable=True),
+    "panel_start": Command(
+        "Start", ("Ctrl+1",), "Three steps to distances that you can trust.", "View", "steps", checkable=True
+    ),
+    "panel_weights": Command(
+        "Weights", ("Ctrl+2",), "How much each keypoint counts, and muting.", "View", "hand", checkable=True
+    ),
+    "panel_motion": Command(
+        "Motion", ("Ctrl+3",), "Plots of distance and root position.", "View", "motion", checkable=True
+    ),
+    "panel_performance": Command(
+        "Performance", ("Ctrl+4",), "Frame rates, and where the time goes.", "View", "performance", checkable=True
+    ),
+    "panel_settings": Command(
+        "Settings", ("Ctrl+,", "Ctrl+5"), "Hand, camera, smoothing, overlay, model.", "View", "settings", checkable=True
+    ),
+    "scene": Command("3D view", ("Ctrl+0",), "Show or hide the 3D view.", "View", "scene", checkable=True),
     "reset_layout": Command("Reset layout", (), "Restore the default layout of the panels.", "View"),
     "help": Command("Keyboard shortcuts", ("F1",), "Show all shortcuts.", "Help"),
     "log": Command("Open log folder", (), "Open the folder with the program's log files.", "Help"),
     "about": Command("About HandDGP Live", (), "Version and licences.", "Help"),
 }  # fmt: skip
 MENUS = ("File", "Source", "Camera", "View", "Help")
-_SEPARATOR_BEFORE = {"record", "snapshot", "step_back", "quit", "refresh", "full_screen", "log"}
+_SEPARATOR_BEFORE = {
+    "record", "snapshot", "export_session", "stream", "step_back", "quit", "refresh", "full_screen", "panel_start",
+    "reset_layout", "log",
+}  # fmt: skip
 
 
 def make_actions(window: QMainWindow) -> dict[str, QAction]:

@@ -6,14 +6,17 @@ import base64
 
 from PyQt6.QtCore import QByteArray, QSize, Qt
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import QDockWidget, QMainWindow, QSplitter, QTabWidget, QToolBar, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDockWidget, QMainWindow, QToolBar, QVBoxLayout, QWidget
 
 from app.live.settings_store import SettingsStore
 from app.settings import Settings
 from app.window.actions import COMMANDS
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 USUAL_SIZE = QSize(1440, 900)
+LEAST_SIZE = QSize(700, 420)
+RAIL_WORDS_FROM = 560
+ICONS_ALONE_BELOW = 1180  # logical pixels: there the tool bar has no room for words
 
 
 def first_size(window: QMainWindow) -> QSize:
@@ -43,48 +46,33 @@ def add_tool_bar(window: QMainWindow, actions: dict[str, QAction], sources: QWid
     return bar
 
 
-def set_centre(window: QMainWindow, above: QWidget, left: QWidget, right: QWidget, *below: QWidget) -> None:
-    """The middle of the window: picture and scene side by side, between notices and what stands below."""
-    splitter = QSplitter(Qt.Orientation.Horizontal, window)
-    splitter.addWidget(left)
-    splitter.addWidget(right)
-    splitter.setStretchFactor(0, 3)
-    splitter.setStretchFactor(1, 2)
-    splitter.setSizes([660, 420])
-    splitter.setChildrenCollapsible(False)
-    splitter.setHandleWidth(5)
+def set_centre(window: QMainWindow, viewing: QWidget, *below: QWidget) -> QWidget:
+    """The middle of the window: what is looked at, and what stands below it. Returns the whole."""
     centre = QWidget(window)
     column = QVBoxLayout(centre)
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(0)
-    column.addWidget(above)
-    column.addWidget(splitter, 1)
+    column.addWidget(viewing, 1)
     for part in below:
         column.addWidget(part)
     window.setCentralWidget(centre)
+    return centre
 
 
-def add_docks(
-    window: QMainWindow, weights: QWidget, form: QWidget, motion: QWidget, comparison: QWidget
-) -> dict[str, QDockWidget]:
-    """The docks around the middle, by title; that of the comparison is hidden at first."""
-    window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
-    window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
-    window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
-    right, bottom = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
-    docks = {
-        "Weights": _dock(window, "Weights", weights, right),
-        "Settings": _dock(window, "Settings", form, right),
-        "Motion": _dock(window, "Motion", motion, bottom),
-        "Comparison": _dock(window, "Comparison", comparison, bottom),
-    }
-    window.tabifyDockWidget(docks["Motion"], docks["Comparison"])
-    docks["Comparison"].hide()
-    window.tabifyDockWidget(docks["Weights"], docks["Settings"])
-    docks["Weights"].raise_()
-    window.resizeDocks([docks["Weights"]], [310], Qt.Orientation.Horizontal)
-    window.resizeDocks([docks["Motion"]], [230], Qt.Orientation.Vertical)
-    return docks
+def show_words(tools: QToolBar, rail: QToolBar, size: QSize) -> None:
+    """Words beside the icons where there is room for them."""
+    style = Qt.ToolButtonStyle
+    wide, high = size.width() >= ICONS_ALONE_BELOW, size.height() >= RAIL_WORDS_FROM
+    tools.setToolButtonStyle(style.ToolButtonTextBesideIcon if wide else style.ToolButtonIconOnly)
+    rail.setToolButtonStyle(style.ToolButtonTextUnderIcon if high else style.ToolButtonIconOnly)
+
+
+def add_comparison(window: QMainWindow, comparison: QWidget) -> QDockWidget:
+    """The dock of the comparison, hidden at first."""
+    dock = _dock(window, "Comparison", comparison, Qt.DockWidgetArea.BottomDockWidgetArea)
+    dock.hide()
+    window.resizeDocks([dock], [230], Qt.Orientation.Vertical)
+    return dock
 
 
 def _dock(window: QMainWindow, title: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:

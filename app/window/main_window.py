@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QTimer, QUrl
-from PyQt6.QtGui import QAction, QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
+from PyQt6.QtGui import QAction, QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QResizeEvent
 from PyQt6.QtWidgets import QApplication, QMainWindow, QWidget
 
 from app.live.controller import Controller
@@ -21,29 +21,36 @@ from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, Action, Notice, Severity, i
 from app.panels.camera import CameraPanel
 from app.panels.motion import MotionPanel
 from app.panels.notice_bar import NoticeBar
+from app.panels.performance import PerformancePanel
 from app.panels.scene import ScenePanel
 from app.panels.settings_panel import SettingsPanel
+from app.panels.side_panel import SidePanel
 from app.panels.source_box import OPEN_FOLDER, OPEN_SESSION, OPEN_URL, OPEN_VIDEO, SourceBox
+from app.panels.start import StartPanel
 from app.panels.status_line import StatusLine
 from app.panels.weights import WeightsPanel
 from app.panels.wheel_guard import WheelGuard
 from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
+from app.settings import Settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
-from app.window.actions import fill_menus, make_actions, set_icons
+from app.window.actions import COMMANDS, fill_menus, make_actions, set_icons
 from app.window.dialogs import AboutDialog, ShortcutsDialog
 from app.window.key_guard import KeyGuard
 from app.window.layout import (
     LAYOUT_VERSION,
-    add_docks,
+    LEAST_SIZE,
+    add_comparison,
     add_tool_bar,
     first_size,
     remember_layout,
     restore_layout,
     set_centre,
+    show_words,
 )
+from app.window.rail import PANELS, Rail
 from app.window.saving import Saver, saved_notice
 from app.window.session_tasks import SessionTasks
 from app.window.session_wiring import SessionParts
@@ -85,7 +92,7 @@ class MainWindow(QMainWindow):
     ) -> None:
         super().__init__()
         self.setWindowTitle("HandDGP Live")
-        self.setMinimumSize(900, 480)
+        self.setMinimumSize(LEAST_SIZE)
         self.resize(first_size(self))
         self.setAcceptDrops(True)
         self._controller, self._record, self._playback = controller, record, playback
@@ -102,14 +109,20 @@ class MainWindow(QMainWindow):
         self.stuck_threads: list[str] = []
         self.shown_rate = RateMeter()
         self.camera = CameraPanel(self)
-        self.scene = ScenePanel(viewport, self)
+        self.scene = ScenePanel(viewport, settings, self)
         self.weights = WeightsPanel(self)
         self.motion = MotionPanel(settings.current.plot_span_s, self)
+        self.performance = PerformancePanel(self)
+        self.start = StartPanel(self)
         self.form = SettingsPanel(settings, self)
-        self.notices = NoticeBar(self)
         self.sources = SourceBox(self)
         self.status_line = StatusLine(self)
         self.actions_by_name = make_actions(self)
+        panels = (self.start, self.weights, self.motion, self.performance, self.form)
+        named = zip(PANELS, panels, strict=True)
+        self.side = SidePanel({name: (COMMANDS[f"panel_{name}"].title, panel) for name, panel in named}, self)
+        self.rail = Rail(self, self.actions_by_name, settings, self.camera, self.scene, self.side)
+        self.notices = NoticeBar(self.rail.area)
         self.wizards = Wizards(
             controller, settings, tell=self.notices.add, use_file=self.load_calibration,
             webcams=lambda: self.sources.webcams, refresh=self.form.refresh, window=self,
@@ -148,15 +161,12 @@ class MainWindow(QMainWindow):
         menus = fill_menus(self, self.actions_by_name)
         self.tool_bar = add_tool_bar(self, self.actions_by_name, self.sources)
         self.camera.add_badge(self.sessions.mark)
-        set_centre(self, self.notices, self.camera, self.scene, self.sessions.transport, self.tasks.strip)
+        set_centre(self, self.rail.area, self.sessions.transport, self.tasks.strip)
         self.setStatusBar(self.status_line)
-        docks = add_docks(self, self.weights, self.form, self.motion, self.sessions.comparison)
-        self.sessions.dock = docks["Comparison"]
+        self.sessions.dock = add_comparison(self, self.sessions.comparison)
         view = menus.get("View")
         if view is not None:
-            view.addSeparator()
-            for dock in docks.values():
-                view.addAction(dock.toggleViewAction())
+            view.addAction(self.sessions.dock.toggleViewAction())
 
     # Wiring
 
@@ -179,7 +189,7 @@ class MainWindow(QMainWindow):
             "check_calibration": self.wizards.check,
             "accuracy": self.wizards.accuracy,
             "hand_size": self.wizards.hand_size,
-            "reset_layout": lambda: self.restoreState(self._first_layout, LAYOUT_VERSION),
+            "reset_layout": self._reset_layout,
             "help": lambda: ShortcutsDialog(self).open(),
             "log": self._open_log_folder,
             "about": lambda: AboutDialog(self).open(),
@@ -197,6 +207,11 @@ class MainWindow(QMainWindow):
         self.weights.muted_changed.connect(self._controller.set_muted)
         self.motion.span_changed.connect(lambda seconds: self._settings.change(plot_span_s=seconds))
         self.motion.side_changed.connect(lambda side: self._show_weights())
+        self.motion.sought.connect(self._playback.seek)
+        self._playback.opened.connect(lambda: self.motion.allow_seeking(self._playback.player is not None))
+        self.start.find_cameras.connect(self.find_webcams)
+        self.start.calibrate.connect(self.wizards.calibrate)
+        self.start.measure_hand.connect(self.wizards.hand_size)
         self.form.changed.connect(self._on_setting)
         self.form.webcam_changed.connect(self._reopen_webcam)
         self.form.measure_hand.connect(self.wizards.hand_size)
@@ -209,6 +224,8 @@ class MainWindow(QMainWindow):
         self.camera.badge.clicked.connect(self.wizards.follow_badge)
         self.camera.hand_badge.clicked.connect(self.wizards.hand_size)
         self._settings.changed.connect(self._show_hand_size)
+        self._settings.changed.connect(self._tick_steps)
+        self._tick_steps()
         self._file.failed.connect(lambda error: self.notices.add(notice_of_error(error, topic="settings")))
         self.notices.acted.connect(self._act_on_notice)
         self.sources.chosen.connect(self.open_source)
@@ -224,7 +241,7 @@ class MainWindow(QMainWindow):
         self.tasks.notice.connect(self.notices.add)
         changed = getattr(self.scene.widget, "status_changed", None)
         if changed is not None:
-            changed.connect(self.status_line.show_scene)
+            changed.connect(self.performance.show_scene)
 
     def _action(self, name: str) -> QAction:
         return self.actions_by_name[name]
@@ -240,6 +257,7 @@ class MainWindow(QMainWindow):
         self.camera.show_result(result, self._controller.calibration_in_use)
         self.scene.show_result(result)
         self.motion.add(result)
+        self.performance.add(result)
         if self._count % WEIGHTS_EVERY == 0 or self._controller.status.phase is not Phase.RUNNING:
             self._show_weights()
         self._tell_camera_problem(result)
@@ -248,6 +266,20 @@ class MainWindow(QMainWindow):
 
     def _show_hand_size(self) -> None:
         self.camera.hand_badge.show_trust(hand_trust(self._settings.current))
+
+    def _tick_steps(self) -> None:
+        """What was done once stays ticked, also with another source."""
+        settings, status = self._settings.current, self._controller.status
+        running = status.is_live and status.phase is Phase.RUNNING
+        done = {
+            "had_camera": running,
+            "had_calibration": running and self._controller.options.calibration is not None,
+            "had_hand": self._settings.own.hand_length_enabled,  # not that of a recording
+        }
+        fresh = {name: True for name, now in done.items() if now and not getattr(settings, name)}
+        if fresh:
+            self._settings.change(**fresh)
+        self.start.show_settings(self._settings.current)
 
     def _show_weights(self) -> None:
         if self._result is not None:
@@ -281,6 +313,7 @@ class MainWindow(QMainWindow):
         if status.phase is Phase.OPENING:
             self._result = None
             self.motion.clear()
+            self.performance.clear()
             self.scene.clear()
             self.weights.show_hand(None)
             for topic in ("capture", "skipped", "camera profile"):
@@ -291,6 +324,7 @@ class MainWindow(QMainWindow):
             self.form.set_models(self._model_names())
         self.camera.show_status(status)
         self._show_hand_size()
+        self._tick_steps()
         self.form.show_profile(self._controller.profile.match.kind, self._controller.uses_file)
         self.sources.set_recent(self._settings.current.recent_sources)
         self.sources.set_current(status.spec)
@@ -327,7 +361,9 @@ class MainWindow(QMainWindow):
                 self._playback.note_standstill()
         told = status.phase is Phase.ENDED or (status.phase is Phase.RUNNING and not rates.waiting)
         self._tell_source_warning(rates.warning if told else "")
-        self.status_line.show_status(status, rates, shown_fps, self._result)
+        self.status_line.show_status(status, self._result)
+        result = self._result
+        self.performance.show_rates(rates, shown_fps, None if result is None else result.inference_ms)
 
     def _tell_source_warning(self, warning: str) -> None:
         """What the source complains about is shown as long as it lasts, unless it was dismissed."""
@@ -407,6 +443,18 @@ class MainWindow(QMainWindow):
     def _set_mirror(self, on: bool) -> None:
         self._controller.set_mirror(on)
         self.form.refresh()
+
+    def _reset_layout(self) -> None:
+        usual = Settings()
+        names = ("panel_width", "show_scene", "scene_share")
+        self._settings.change(panel="weights", **{name: getattr(usual, name) for name in names})
+        self.restoreState(self._first_layout, LAYOUT_VERSION)
+        self.rail.arrange()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Words give way first."""
+        super().resizeEvent(event)
+        show_words(self.tool_bar, self.rail.bar, self.size())
 
     def _set_full_screen(self, on: bool) -> None:
         if on:
@@ -518,6 +566,7 @@ class MainWindow(QMainWindow):
             self.hide()  # what follows may take a moment: it must not look as if closing had failed
             self.streaming.stop()
             self.motion.shutdown()
+            self.performance.shutdown()
             self.scene.shutdown()
             written = self._record.shutdown()
             self.stuck_threads = self._controller.shutdown() + ([] if written else ["recorder"])

@@ -24,6 +24,7 @@ from app.streams.content import StreamFacts
 from app.streams.live_stream import LiveStream
 from app.streams.sinks import SCHEMES, parse_uri
 from handdgp_core.errors import HandDGPError
+from handdgp_core.privacy import public_name
 
 __all__ = ["StreamDialog", "Streaming"]
 
@@ -95,7 +96,9 @@ class Streaming(QObject):
         stream, status, options = self._stream, self._controller.status, self._controller.options
         if stream is not None:
             length_mm = None if options.hand_length_m is None else options.hand_length_m * 1e3
-            stream.on_result(result, StreamFacts(status.source_name, model_name, length_mm), status.is_live)
+            stream.on_result(
+                result, StreamFacts(status.source_name, public_name(model_name), length_mm), status.is_live
+            )
 
 
 class StreamDialog(QDialog):

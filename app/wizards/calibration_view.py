@@ -54,7 +54,7 @@ class CalibrationView(PictureView):
         super().paintEvent(event)
         if self._image is None:
             return
-        target = self._target(self._image.size())
+        target = self.image_rect()
         scale = target.width() / self._image.width()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -30,7 +30,7 @@ from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput, 
 __all__ = ["Landmarks", "LandmarksPredictor", "landmarks_from", "observation_of"]
 
 # As of the model "open", which errs alike: see `models.OPEN_DISTANCE_ERROR`.
-LANDMARKS_DISTANCE_ERROR = DistanceError(depth_m=0.012, share=0.02, edge_on=0.08, size=ADULT_LENGTH_STD)
+LANDMARKS_DISTANCE_ERROR = DistanceError(depth_m=0.012, share=0.02, edge_on=0.08, size=ADULT_LENGTH_STD, near_m=0.04)
 
 
 class Landmarks(NamedTuple):

@@ -104,6 +104,7 @@ class NetworkPredictor:
             weights=output.weights.astype(np.float64),
             score=score,
             right=right,
+            misfit=np.full(len(score), np.nan),
         )
 
 

@@ -27,6 +27,7 @@ class Prediction(NamedTuple):
         weights: (B, 21) for DGP, 0 to 1.
         score: (B,) 0 to 1, how sure the network is that the crop shows a hand; NaN where it does not say.
         right: (B,) 0 to 1, how sure it is that the crop shows a right hand (after mirroring); NaN likewise.
+        misfit: (B,) sum of squared residuals of a hand fitted to what the network saw; NaN where none was.
     """
 
     keypoints_px: Array
@@ -35,6 +36,7 @@ class Prediction(NamedTuple):
     weights: Array
     score: Array
     right: Array
+    misfit: Array
 
 
 class View(NamedTuple):

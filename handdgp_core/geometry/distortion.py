@@ -22,6 +22,9 @@ _LAST_STEP_BELOW = 1e-8
 _REACHED = 1e-11
 # Just inside the fold, where the derivative is still safely above 0.
 _INSIDE_FOLD = 1.0 - 1e-6
+# Where other than radial terms fold is looked for at so many angles from the axis, in so many directions around it.
+_WIDEST_RAD, _ANGLES, _DIRECTIONS = np.deg2rad(89.5), 129, 24
+_BETWEEN_DIRECTIONS = 0.99  # of the radius: the worst direction may lie between two of them
 
 
 def distort(points: Array, coefficients: Array) -> Array:
@@ -72,15 +75,21 @@ def undistort(points: Array, coefficients: Array, limit: float | None = None) ->
 
 
 def largest_radius(coefficients: Array) -> float:
-    """Distance from the axis, on the plane z = 1, up to which the radial model grows: beyond it the image folds back.
+    """Distance from the axis, on the plane z = 1, up to which the model is one to one: beyond it the image folds back.
 
     Args:
         coefficients: (N,) as in the module's docstring.
 
     Returns:
-        The radius of the ideal point; infinity where the model never folds.
+        The radius of the ideal point; infinity where the model never folds. Tangential and prism terms fold in some
+        directions sooner than in others: it is the shortest of them.
     """
     full = _padded(coefficients)
+    radial = _radial_fold(full)
+    return _first_fold(full, radial) if full[[2, 3, 8, 9, 10, 11]].any() else radial
+
+
+def _radial_fold(full: Array) -> float:
     k1, k2, _, _, k3, k4, k5, k6 = full[:8]
     above, below = Polynomial([1.0, k1, k2, k3]), Polynomial([1.0, k4, k5, k6])
     q = Polynomial([0.0, 1.0])  # q = r^2, and r above(q) / below(q) is the bent radius
@@ -88,6 +97,22 @@ def largest_radius(coefficients: Array) -> float:
     roots = np.concatenate([slope.trim(1e-15).roots(), below.trim(1e-15).roots()])
     positive = roots.real[(np.abs(roots.imag) < 1e-9 * (1 + np.abs(roots.real))) & (roots.real > 0)]
     return float(np.sqrt(positive.min()) * _INSIDE_FOLD) if positive.size else np.inf
+
+
+def _first_fold(full: Array, limit: float) -> float:
+    """The last radius below a limit up to which the Jacobian keeps its sign in every direction; found by sampling."""
+    low, high = 0.0, min(np.arctan(limit), _WIDEST_RAD)
+    around = np.linspace(0.0, 2.0 * np.pi, _DIRECTIONS, endpoint=False)
+    for _ in range(2):  # coarse, then fine
+        angles = np.linspace(low, high, _ANGLES)
+        radii = np.tan(angles)[:, None, None]
+        determinant = _determinant(radii * np.stack([np.cos(around), np.sin(around)], axis=-1), full)
+        folded = np.flatnonzero(~(determinant > 0).all(axis=1))
+        if not folded.size:
+            return limit
+        first = max(1, int(folded[0]))
+        low, high = angles[first - 1], angles[first]
+    return float(_BETWEEN_DIRECTIONS * np.tan(low))
 
 
 def mirrored(coefficients: Array) -> Array:
@@ -132,6 +157,13 @@ def _bend(points: Array, full: Array, with_jacobian: bool) -> tuple[Array, _Jaco
     dyx = 2 * x * y * radial_q + 2 * p1 * x + 2 * p2 * y + 2 * x * prism_y
     dyy = radial + 2 * y * y * radial_q + 6 * p1 * y + 2 * p2 * x + 2 * y * prism_y
     return bent, (dxx, dxy, dyx, dyy)
+
+
+def _determinant(points: Array, full: Array) -> Array:
+    jacobian = _bend(points, full, with_jacobian=True)[1]
+    assert jacobian is not None
+    a, b, c, d = jacobian
+    return a * d - b * c
 
 
 def _solve_2x2(jacobian: _Jacobian | None, right: Array) -> Array:

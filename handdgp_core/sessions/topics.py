@@ -100,7 +100,7 @@ def _chosen(name: str, topics: list[str], wanted: str | None) -> str:
     if wanted is None and len(topics) > 1:
         raise SourceError(
             f"Could not open {name}: it holds images of {len(topics)} topics, {_listed(topics)}.",
-            hint=f"Copy one of them: mcap filter {name} -o one.mcap -y {topics[0]}",
+            hint=f"Add the one you want to the name of the file: {name}#{topics[0]}",
         )
     return wanted or topics[0]
 

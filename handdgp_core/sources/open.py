@@ -22,6 +22,7 @@ from handdgp_core.sources.urls import SCHEMES, is_url
 from handdgp_core.sources.video import VideoSource
 from handdgp_core.sources.webcam import WebcamSettings, WebcamSource, open_webcam
 
+RECORDING = ".mcap"
 ACCEPTED = (
     "a webcam number (0), a device file (/dev/video0), a stream URL (rtsp://, http://, ...), a video file, "
     "an image, a folder of images, a recorded session (.mcap), or demo"
@@ -40,7 +41,8 @@ def open_source(
     """Open whatever `spec` names.
 
     Args:
-        spec: "0", "/dev/video0", a URL, a video file, an image, a folder of images, a session, or "demo".
+        spec: "0", "/dev/video0", a URL, a video file, an image, a folder of images, a session, or "demo". Of a
+            recording with images of several topics, one may be named: "take.mcap#/left/image".
         webcam: what to ask of a webcam.
         loop: let videos, sessions and the demo start again at their end.
         reconnect: let webcams and streams be looked for after a loss.
@@ -61,7 +63,14 @@ def open_source(
         return _open_webcam(spec, webcam, reconnect, capture_factory)
     if is_url(spec):
         return open_stream(spec, capture_factory, reconnect, loop)
-    return _open_path(_local_path(spec), loop)
+    spec, topic = split_topic(spec)
+    return _open_path(_local_path(spec), loop, topic)
+
+
+def split_topic(spec: str) -> tuple[str, str | None]:
+    """The path of a recording and the topic of its images, of "take.mcap#/left/image"; None where none is named."""
+    path, mark, topic = spec.partition(f"{RECORDING}#")
+    return (path + RECORDING, topic) if mark and not expanded(spec).exists() else (spec, None)
 
 
 def is_webcam(spec: str) -> bool:
@@ -95,7 +104,7 @@ def _local_path(spec: str) -> Path:
         raise
 
 
-def _open_path(path: Path, loop: bool) -> Source:
+def _open_path(path: Path, loop: bool, topic: str | None) -> Source:
     """By content: what is neither folder, session nor image is a video, or refused as none."""
     if path.is_dir():
         return ImageFolderSource(path)
@@ -104,10 +113,10 @@ def _open_path(path: Path, loop: bool) -> Source:
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise SourceError(f"Could not open {shown_name(path)}: {reason}.", hint="Check the file.") from error
-    if is_session(head) or path.suffix.lower() in (".mcap", ".part"):
+    if is_session(head) or path.suffix.lower() in (RECORDING, ".part"):
         from handdgp_core.sources.session import SessionSource  # here: its schemas take a moment to import
 
-        return SessionSource(path, loop)
+        return SessionSource(path, loop, topic)
     if image_format(head, path.suffix) is not None:
         return ImageFolderSource(path)
     return VideoSource(path, loop=loop)

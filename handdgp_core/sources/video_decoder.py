@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol, cast
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
@@ -113,6 +114,7 @@ class VideoDecoder:
             raise
         self._frames: Iterator[VideoFrame] = self._container.decode(self._stream)
         self._frame: VideoFrame | None = None
+        self._to_rgb = VideoReformatter()  # a frame's own would start threads for every frame
         self._orientation = 1
         self._first_aspect = self._stream.sample_aspect_ratio
         self._aspects: dict[tuple[int, int], Fraction | None] = {}
@@ -140,7 +142,7 @@ class VideoDecoder:
         if frame is None or not 0 < frame.width * frame.height <= MAX_PIXELS:
             return None
         try:
-            image = frame.to_ndarray(format="rgb24")
+            image = self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
         except (av.FFmpegError, ValueError):
             return None
         whole = np.ascontiguousarray(image, dtype=np.uint8)  # PyAV leaves gaps between rows of some widths

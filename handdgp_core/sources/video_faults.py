@@ -16,6 +16,8 @@ CONVERT_PICTURE = "Save it as JPEG or PNG; a phone can be set to take JPEG pictu
 _COPY = "Copy or export the file again."
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _YUV4MPEG = b"YUV4MPEG2 "
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_BAGS = {b"#ROSBAG V": "a bag of ROS 1", b"SQLite format 3\0": "a database (ROS 2 keeps bags in such)"}
 _CONTAINERS = {b"\x1aE\xdf\xa3": "Matroska or WebM", b"OggS": "Ogg", b"FLV": "Flash", b"\0\0\x01\xba": "MPEG"}
 
 
@@ -42,7 +44,7 @@ def check_video(path: str) -> None:
     if kind is not None:
         raise _failed(name, f"it is a picture of a kind that is not supported ({kind})", CONVERT_PICTURE)
     if looks_like_text(head) and not head.startswith(_YUV4MPEG):
-        raise _failed(name, "this is a text file, not a video", "Choose a video file.")
+        raise _failed(name, "it is a text file, neither a video nor a picture", "Choose another file.")
 
 
 def explain_video(path: str, name: str, opened: bool = False) -> SourceError:
@@ -114,6 +116,11 @@ def _explain_bytes(file: Path, head: bytes) -> tuple[str, str]:
     for magic, kind in _CONTAINERS.items():
         if head.startswith(magic):
             return f"the {kind} file is damaged at its start or its codec is not supported", _CONVERT
+    if head.startswith(_ZSTD):
+        return "it is packed with zstd", "Unpack it first: zstd -d FILE."
+    for magic, kind in _BAGS.items():
+        if head.startswith(magic):
+            return f"{kind} is not read here", "Extract its images into a folder, or record again with this program."
     hint = "Choose a video (mp4, mov, avi, webm, mkv), an image, or a folder of images."
     return "not a recognised video or image format", hint
 

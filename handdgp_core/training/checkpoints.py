@@ -144,7 +144,7 @@ class NetworkExport(Checkpoint):
         notes = {"run": module.config.name, "step": str(module.global_step), "stage": module.curriculum.stage}
         errors = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("validation/")}
         half = module.config.output.half_precision
-        save_network(module.network, self._folder / f"{name}.safetensors", notes, half)
+        save_network(module.result, self._folder / f"{name}.safetensors", notes, half)
         text = yaml.safe_dump({**notes, **errors, "config": module.config.to_plain()}, sort_keys=False)
         write_text(self._folder / f"{name}.yaml", text)
 

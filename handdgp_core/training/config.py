@@ -165,6 +165,9 @@ class OptimiserConfig(Config):
         gradient_clip: largest norm of the gradient; 0 for no limit.
         accumulate: batches per step.
         frozen: parts of the network that stay as they begin in all stages, such as "backbone".
+        average_decay: of an exponential moving average of the weights, such as 0.999; the average is what is validated
+            and written to best and last. 0 for none.
+        skip_non_finite: so many steps of a run whose loss or gradient is not finite are skipped; one more ends it.
     """
 
     name: Literal["adam", "adamw"] = "adamw"
@@ -174,6 +177,8 @@ class OptimiserConfig(Config):
     gradient_clip: NonNegativeFloat = 1.0
     accumulate: PositiveInt = 1
     frozen: tuple[str, ...] = ()
+    average_decay: Fraction = 0.0
+    skip_non_finite: NonNegativeInt = 0
 
 
 class HardwareConfig(Config):
@@ -187,6 +192,9 @@ class HardwareConfig(Config):
             name of Lightning's is handed on.
         precision: "32", or mixed: "bf16", "16". DGP is solved in float32 in any case.
         deterministic: only operations that give the same result every time.
+        sync_batchnorm: batch norms take their statistics over all processes.
+        channels_last: images and filters lie in memory with channels last: quicker on GPUs, with mixed precision most.
+        compile: the network's part of a step goes through torch.compile; on a CPU that needs a C++ compiler.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -195,6 +203,9 @@ class HardwareConfig(Config):
     strategy: str = "auto"
     precision: Precision = "32"
     deterministic: bool = False
+    sync_batchnorm: bool = False
+    channels_last: bool = False
+    compile: bool = False
 
 
 class OutputConfig(Config):

@@ -10,20 +10,21 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from handdgp_core.errors import UsageError
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import Auxiliary, NetworkOutput, RelativeOutput
 from handdgp_core.training.config import TrainingConfig
 from handdgp_core.training.curriculum import Curriculum
-from handdgp_core.training.divergence import TrainingDiverged, all_finite, save_batch
+from handdgp_core.training.divergence import FiniteSteps, TrainingDiverged, save_batch
 from handdgp_core.training.losses import HandLosses
 from handdgp_core.training.validation import Means, selection_loss, validation_errors
 
@@ -66,14 +67,29 @@ class HandModule(LightningModule):
         for name, parameter in network.named_parameters():
             if name.startswith(config.optimiser.frozen):
                 parameter.requires_grad_(False)
+        hardware, decay = config.hardware, config.optimiser.average_decay
+        if hardware.channels_last:
+            torch.nn.Module.to(network, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._with_auxiliary = torch.compile(network.with_auxiliary) if hardware.compile else network.with_auxiliary
+        self.average: AveragedModel | None = None
+        if decay:
+            self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+            self.average.requires_grad_(False)
+        self._averaged_at = 0
+        self._finite = FiniteSteps(network, config.optimiser.skip_non_finite)
         self._render = render
         self._validated: float | None = None
         self._validation, self._rejected = Means(), Means()
         self._step: tuple[Batch, dict[str, Tensor]] | None = None
 
+    @property
+    def result(self) -> HandDGP:
+        """What is validated and written: the network, or the moving average of its weights."""
+        return self.network if self.average is None else cast("HandDGP", self.average.module)
+
     def forward(self, image: Tensor, intrinsics: Tensor) -> NetworkOutput:
-        """As the network."""
-        output: NetworkOutput = self.network(image, intrinsics)
+        """As the network, by `result`."""
+        output: NetworkOutput = self.result(image, intrinsics)
         return output
 
     def predict_views(self, batch: Batch) -> tuple[list[NetworkOutput], Auxiliary | None]:
@@ -83,8 +99,10 @@ class HandModule(LightningModule):
         """
         views = [batch[name] for name in _VIEWS if name in batch]
         image = torch.cat([view["image"] for view in views])
+        if self.config.hardware.channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
         intrinsics = torch.cat([view["intrinsics"] for view in views])
-        relative, auxiliary = self.network.with_auxiliary(image, intrinsics)
+        relative, auxiliary = self._with_auxiliary(image, intrinsics)
         if self.curriculum.stage == "relative":
             output = self._placed_for_the_log(relative, intrinsics)
         else:
@@ -101,6 +119,7 @@ class HandModule(LightningModule):
         trainer = self.trainer
         number = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx
         torch.manual_seed((self.config.seed * _SEED_STRIDE + number) * _SEED_STRIDE + trainer.global_rank)
+        self._finite.remember()
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(not name.startswith(self.curriculum.frozen))
         if self.curriculum.freezes_norms:  # at every step: after a validation Lightning turns them on again
@@ -121,17 +140,23 @@ class HandModule(LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Limits the gradient's norm, after a look whether it and the loss are finite."""
+        """Limits the gradient's norm, after a look whether it and the loss are finite; if not, nothing is learnt."""
         parameters = [parameter for parameter in self.parameters() if parameter.grad is not None]
         limit = self.config.optimiser.gradient_clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
         assert self._step is not None
         # In float16 the loss scaler handles gradients that overflow, by skipping the step.
         watched = [self._step[1]["total"]] + ([] if self.config.hardware.precision == "16" else [norm])
-        if not all_finite(watched):
-            self._stop_diverged(norm)
-        self.log("train/gradient_norm", norm)
+        if not self._finite.check(watched, self._summed):
+            self._skip_diverged(norm)
+        else:
+            self.log("train/gradient_norm", norm)
         self._step = None
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.average is not None and self.global_step > self._averaged_at:
+            self._averaged_at = self.global_step
+            self.average.update_parameters(self.network)
 
     def on_train_epoch_end(self) -> None:
         share = self._rejected.over(self._summed).get("share", 0.0)
@@ -155,7 +180,7 @@ class HandModule(LightningModule):
         losses = self.losses([output], batch, self.curriculum.stage)
         size = len(view["image"])
         self._validation.add("loss", selection_loss(losses, self.config.losses, size), size)
-        for name, (value, count) in validation_errors(output, view, self.network).items():
+        for name, (value, count) in validation_errors(output, view, self.result).items():
             self._validation.add(name, value, count)
         return {"output": output, "view": view}
 
@@ -181,10 +206,13 @@ class HandModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["curriculum"] = self.curriculum.to_plain()
+        checkpoint["skipped_steps"] = self._finite.skipped
         checkpoint["config"] = yaml.safe_dump(self.config.to_plain(), sort_keys=False)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.curriculum.restore(checkpoint["curriculum"])
+        self._finite.skipped = checkpoint.get("skipped_steps", 0)
+        self._averaged_at = checkpoint["global_step"]
         before, now = yaml.safe_load(checkpoint["config"]), self.config.to_plain()
         for part in ("network", "seed"):
             if before[part] != now[part]:
@@ -225,7 +253,8 @@ class HandModule(LightningModule):
         self.log("stage", float(self.curriculum.stage == "all"), batch_size=size)
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=size)
 
-    def _stop_diverged(self, norm: Tensor) -> None:
+    def _skip_diverged(self, norm: Tensor) -> None:
+        """Save the batch; then go on as if it had not been, or end the run."""
         assert self._step is not None
         batch, losses = self._step
         rank = self.global_rank
@@ -233,7 +262,12 @@ class HandModule(LightningModule):
         notes = {"gradient_norm": repr(float(norm)), "stage": self.curriculum.stage, "step": str(self.global_step)}
         save_batch(path, batch, losses, notes)
         bad = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
+        what = f"Not finite at step {self.global_step}: {', '.join(bad) or 'gradients'}. The batch is saved in {path}."
+        if self._finite.may_skip:
+            # In float16 the loss scaler throws the step away by itself, and needs its gradients for that.
+            self._finite.skip(keep_gradients=self.config.hardware.precision == "16")
+            self._warn(f"{what} It is skipped, number {self._finite.skipped} of at most {self._finite.limit}.")
+            return
         raise TrainingDiverged(
-            f"Not finite at step {self.global_step}: {', '.join(bad) or 'gradients'}. The batch is saved in {path}.",
-            hint="Look at that batch, lower the learning rate, or use precision 32 or bf16; then --resume.",
+            what, hint="Look at that batch, lower the learning rate, or use precision 32 or bf16; then --resume."
         )

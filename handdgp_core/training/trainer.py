@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,7 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
         accumulate_grad_batches=config.optimiser.accumulate,
         num_sanity_val_steps=0,
         check_val_every_n_epoch=config.data.validate_every_epochs,
+        sync_batchnorm=hardware.sync_batchnorm,
         use_distributed_sampler=False,  # the order of samples knows about processes itself
         deterministic=hardware.deterministic or None,
         benchmark=False if hardware.deterministic else None,
@@ -192,6 +194,9 @@ def _device_count(hardware: HardwareConfig) -> int:
     if hardware.accelerator == "gpu" and not torch.cuda.is_available():
         hint = "Use --set hardware.accelerator=cpu, or install the GPU's driver and a CUDA build of PyTorch."
         raise UsageError("hardware.accelerator: there is no GPU that this PyTorch can use.", hint=hint)
+    if hardware.compile and not on_gpu and not (shutil.which("g++") or shutil.which("clang++")):
+        hint = "Install g++, or use --set hardware.compile=false."
+        raise UsageError("hardware.compile: PyTorch needs a C++ compiler for this on a CPU.", hint=hint)
     if on_gpu and hardware.devices > present:
         raise UsageError(f"hardware.devices: {hardware.devices} GPUs asked for, {present} present.")
     return hardware.devices or present

@@ -114,7 +114,7 @@ class Rig:
         self._qtbot = qtbot
         self.path = tmp_path / "settings.json"
         out = str(tmp_path / "out")
-        self.store = SettingsStore(Settings(export_folder=out, snapshot_folder=out))
+        self.store = SettingsStore(Settings(export_folder=out, snapshot_folder=out, panel="weights"))
         self.sources: dict[str, Callable[[], Source] | Exception] = {"live": ScriptedSource}
         self.estimator: ScriptedEstimator | Exception = ScriptedEstimator()
         self.opened: list[str] = []

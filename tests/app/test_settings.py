@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 import threading
@@ -32,6 +33,7 @@ from app.settings import (
 from handdgp_core.errors import OutputError, UsageError
 from tests.places import TESTS
 
+STREAM = "rtsp://me:s3cret@door.lan/live?token=s3cret"
 VERSION_1 = TESTS / "data" / "settings" / "version_1.json"
 
 
@@ -164,6 +166,11 @@ def test_recent_sources_are_unique_newest_first_and_few() -> None:
     assert settings.recent_sources == tuple(str(number) for number in range(19, 19 - RECENT_SOURCES_KEPT, -1))
     recent = settings.recent_with("15")
     assert recent[:2] == ("15", "19") and len(set(recent)) == RECENT_SOURCES_KEPT
+
+
+def test_what_opens_a_stream_is_not_kept() -> None:
+    settings = Settings(recent_sources=("rtsp://door.lan/live", "0", "http://a:s3cret@b/c"))
+    assert settings.recent_with(STREAM) == ("rtsp://door.lan/live", "0", "http://b/c")
 
 
 def test_a_change_replaces_the_value_and_tells_once() -> None:
@@ -355,7 +362,9 @@ def test_settings_and_logs_are_for_their_owner_alone(tmp_path: Path) -> None:
     save_settings(Settings(), tmp_path / "settings.json")
     save_changes({"max_hands": 1}, tmp_path / "settings.json")
     handler = logs.start_logging(tmp_path)
+    logging.getLogger("app").warning("lost %s", STREAM)
     assert handler is not None
     logs.stop_logging(handler)
     for name in ("settings.json", "handdgp.log"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    assert (tmp_path / "handdgp.log").read_text().endswith("lost rtsp://door.lan/live\n")

@@ -7,8 +7,9 @@ import pytest
 from scipy.optimize import least_squares
 
 from calib.board_shape import shaped_points, shaped_points_and_jacobian
-from calib.lens_models import PLUMB_BOB
-from calib.normal_equations import normal_equations, project_view
+from calib.initial import board_pose
+from calib.lens_models import LENS_MODELS, PLUMB_BOB
+from calib.normal_equations import Linearised, normal_equations, project_view
 from calib.solve import solve
 from handdgp_core.errors import CalibrationError
 from tests.calib.scenes import BOARD, CAMERA, focal_error, guided_solution, random_pose, random_views
@@ -37,6 +38,28 @@ def test_jacobians_are_those_of_finite_differences():
         step[index] = 1e-6
         numeric = (pixels(shared, pose + step)[0] - pixels(shared, pose - step)[0]) / 2e-6
         np.testing.assert_allclose(by_pose[:, :, index], numeric, rtol=2e-4, atol=2e-3)
+
+
+@pytest.mark.parametrize("lens", LENS_MODELS.values(), ids=lambda lens: lens.name)
+def test_all_views_at_once_give_what_each_gives_alone(lens):
+    views, random = random_views(1, 7), np.random.default_rng(0)
+    shared = np.concatenate([[921, 919, 645, 352], random.normal(0, 0.02, lens.count), [0.002, -0.001, 0.0015, 0.001]])
+    poses = np.stack([board_pose(BOARD.points_m, view, CAMERA)[0] for view in views])
+    poses[0, :3], poses[1, :3] = 0.0, 1e-6
+    weights = [random.uniform(0.2, 1.0, len(view)) for view in views]
+    there = Linearised(BOARD, views, shared, poses, lens)
+    equations = there.equations(weights)
+    points, by_shape = shaped_points_and_jacobian(BOARD, shared[lens.intrinsics :])
+    for index, (view, weight) in enumerate(zip(views, weights, strict=True)):
+        pixels, a, b = project_view(points[view.ids], by_shape[view.ids], poses[index], shared, lens)
+        np.testing.assert_allclose(there.residuals[index], pixels - view.corners_px, atol=1e-9)
+        root = np.sqrt(weight)[:, None]
+        a, b, r = (a * root[..., None]).reshape(-1, lens.shared), (b * root[..., None]).reshape(-1, 6), pixels
+        r = ((r - view.corners_px) * root).ravel()
+        for got, wanted in ((equations.view_shared, a.T @ a), (equations.coupling, a.T @ b), (equations.pose, b.T @ b),
+                            (equations.view_gradient, a.T @ r), (equations.pose_gradient, b.T @ r)):  # fmt: skip
+            np.testing.assert_allclose(got[index], wanted, rtol=1e-6, atol=1e-6 * np.abs(wanted).max())
+    np.testing.assert_allclose(equations.shared, equations.view_shared.sum(axis=0))
 
 
 def test_the_fast_solve_gives_what_scipys_does():

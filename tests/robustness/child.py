@@ -110,7 +110,9 @@ def main(name: str, folder: Path) -> None:
     print(READY, file=answers, flush=True)
     for line in sys.stdin:
         seed, mutations = json.loads(line)
-        file.write_bytes(mutated(good[seed % len(good)], [tuple(entry) for entry in mutations]))
+        content = good[seed % len(good)]
+        head = loader.head or len(content)
+        file.write_bytes(mutated(content[:head], [tuple(entry) for entry in mutations]) + content[head:])
         print(json.dumps(_outcome(loader.load, file)), file=answers, flush=True)
 
 

@@ -23,11 +23,13 @@ class Loader:
         file: name of the file that is damaged, in a folder of its own.
         make: writes that file, and what belongs to it, into the folder; a number chooses among several.
         load: reads it, given the file.
+        head: bytes at its beginning that are damaged, where the rest is numbers alone; 0 for all.
     """
 
     file: str
     make: Callable[[Path, int], None]
     load: Load
+    head: int = 0
 
 
 def _pickle(folder: Path, number: int) -> None:
@@ -327,7 +329,7 @@ LOADERS: dict[str, Loader] = {
     "pickle": Loader("m.pkl", _pickle, _load_pickle),
     "model": Loader("m.pkl", _model, _load_model),
     "checkpoint": Loader("c.ckpt", _checkpoint, _load_checkpoint),
-    "network": Loader("n.safetensors", _network, _load_network),
+    "network": Loader("n.safetensors", _network, _load_network, head=1 << 15),
     "refiner": Loader("r.safetensors", _refiner, _load_refiner),
     "open hand": Loader("o.npz", _open_hand, _load_open_hand),
     "profile": Loader("profile.json", _views, _load_profile),

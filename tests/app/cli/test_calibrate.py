@@ -161,6 +161,15 @@ def test_pictures_that_were_stored_mirrored_are_named_and_skipped(folder, pictur
     assert "stored mirrored: 00.jpg" in said(capsys)
 
 
+def test_pictures_that_were_all_stored_mirrored_are_no_calibration(folder, pictures, capsys):
+    exif = Image.Exif()
+    exif[0x0112] = 2
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{number:02d}.jpg", exif=exif)
+    assert run(folder) == BAD_INPUT
+    assert f"All {len(pictures)} pictures are stored mirrored" in said(capsys)
+
+
 OTHER_BOARDS = {
     "dictionary": ("charuco:7x5:36:26:4x4_50", "show charuco:7x5:36:26:5x5_50"),
     "swapped": ("charuco:5x7:36:26", "--board charuco:7x5:36:26"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -234,6 +235,21 @@ def test_a_turned_picture_is_solved_with_the_turned_camera_and_one_that_does_not
     assert summary["source"]["skipped"][0][0] == "3.png" and summary["camera"]["scaled_from"] is None
 
 
+def test_pictures_that_are_stored_mirrored_are_told(
+    mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 2
+    with Image.open(mixed / "1.png") as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mixed / "2.png", exif=exif)
+    CAMERA.save(tmp_path / "camera.yaml")
+    arguments = ["process", str(mixed), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--calibration", str(tmp_path / "camera.yaml")]) == DONE
+    assert "1 picture is stored mirrored and was turned round; the camera was mirrored with it." in said(capsys)
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["source"]["stored_mirrored"] == 1
+
+
 def test_a_scaled_calibration_and_a_video_cut_short_are_told(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,7 +282,8 @@ def test_the_summary_names_a_checkpoint_without_its_folder(mixed: Path, tmp_path
     weights.parent.mkdir()
     shutil.copy(ROOT / "assets" / "weights" / "open.safetensors", weights)
     assert main(["process", str(mixed), "--output", str(tmp_path / "out"), "--model", str(weights)]) == DONE
-    assert "private" not in (tmp_path / "out" / "summary.json").read_text()
+    text = (tmp_path / "out" / "summary.json").read_text()
+    assert "private" not in text and hashlib.sha256(weights.read_bytes()).hexdigest() in text
 
 
 def test_models_beside_see_the_same_frames_and_their_differences_are_written(clip: Path, tmp_path: Path) -> None:

@@ -10,8 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.live.frame_result import overlay_style, smoothing_settings
-from app.live.readout import clock, depth_error_m, mute_shift_mm, palm_distance, pick_hand
-from app.panels.motion_history import RAW_Z, STAGES, TIME, Z_ERROR, MotionHistory, Ring, Z
+from app.live.readout import clock, mute_shift_mm, palm_distance, pick_hand
+from app.panels.motion_history import (
+    DISTANCE,
+    DISTANCE_ERROR,
+    FRAME,
+    RAW_DISTANCE,
+    RAW_Z,
+    STAGES,
+    TIME,
+    MotionHistory,
+    Ring,
+    Z,
+    timing_row,
+)  # fmt: skip
 from app.settings import Settings
 from handdgp_core.estimation.smoothing import SmoothingSettings
 from tests.app.doubles import degenerate_hand, frame, hand, result
@@ -41,13 +53,11 @@ def test_an_error_of_size_counts_along_the_line_of_sight_alone() -> None:
     across = np.cross(unsure.root_m, [0.0, 1.0, 0.0])
     covariance = unsure.covariance_at(unsure.root_m)
     assert across @ covariance @ across == pytest.approx(across @ sure.root_covariance_m2 @ across)
-    assert depth_error_m(unsure) == pytest.approx(2 * np.hypot(2e-3, 0.05 * unsure.root_m[2]))
 
 
 def test_no_position_gives_no_figure() -> None:
     assert palm_distance(degenerate_hand()) is None
     assert mute_shift_mm(degenerate_hand()) is None
-    assert np.isnan(depth_error_m(degenerate_hand()))
     assert palm_distance(replace(hand(), keypoints_m=np.full((21, 3), np.nan))) is None
 
 
@@ -89,14 +99,13 @@ def test_history_keeps_smoothed_raw_and_gaps() -> None:
     rows = history.motion["right"].rows
     assert rows[:, TIME] == pytest.approx([0.0, 0.02, 0.04])
     assert rows[0, Z] == pytest.approx(30.0) and rows[0, RAW_Z] == pytest.approx(31.0)
-    assert rows[0, Z_ERROR] == pytest.approx(0.4)
-    assert np.isnan(rows[1:, Z]).all() and np.isnan(history.motion["left"].rows[:, Z]).all()
+    assert rows[0, DISTANCE] == pytest.approx(30.0) and rows[0, RAW_DISTANCE] == pytest.approx(31.0)
+    assert rows[0, DISTANCE_ERROR] == pytest.approx(0.4) and rows[:, FRAME].tolist() == [0, 1, 2]
+    assert np.isnan(rows[1:, DISTANCE]).all() and np.isnan(history.motion["left"].rows[:, Z]).all()
 
 
 def test_history_books_unknown_stages_under_other() -> None:
-    history = MotionHistory()
-    history.add(result(stage_ms={"network": 5.0, "overlay": 1.0, "something new": 2.0}))
-    row = history.timing.rows[0]
+    row = np.array(timing_row(0.0, {"network": 5.0, "overlay": 1.0, "something new": 2.0}))
     assert row[1 + STAGES.index("network")] == 5.0 and row[-1] == 2.0 and row[1:].sum() == 8.0
 
 
@@ -104,9 +113,10 @@ def test_history_leaves_out_a_frame_done_twice_and_starts_anew_when_time_goes_ba
     history = MotionHistory()
     for index in (5, 5, 6):
         history.add(result(index=index))
-    assert len(history.timing.rows) == 2
+    rows = history.motion["left"].rows
+    assert len(rows) == 2
     history.add(result(index=0))
-    assert len(history.timing.rows) == 1 and history.timing.rows[0, 0] == 0.0
+    assert len(history.motion["left"].rows) == 1 and history.motion["left"].rows[0, TIME] == 0.0
     assert frame(6).stamp_ns > frame(0).stamp_ns
 
 

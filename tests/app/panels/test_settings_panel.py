@@ -52,7 +52,7 @@ def replace_recent(settings: Settings, other: Settings) -> Settings:
 def test_a_focused_control_takes_the_wheel(rig) -> None:
     window = rig.show()
     window.activateWindow()
-    window.form.parentWidget().raise_()
+    window.rail.open("settings")
     window.form.max_hands.setFocus()
     rig.until(window.form.max_hands.hasFocus)
     wheel(window.form.max_hands)

@@ -32,7 +32,7 @@ def test_every_icon_is_drawn_in_the_ink_of_the_theme(application: QApplication, 
     for name in _GLYPHS:
         pixels = painted(icon(name))
         assert len(pixels) > 20, name
-        ink = QColor("#e5342c") if name == "record" else tones().ink
+        ink = {"record": QColor("#e5342c"), "tick": tones().good}.get(name, tones().ink)
         strongest = max(pixels, key=QColor.alpha)
         assert abs(strongest.lightness() - ink.lightness()) < 12, name
         assert max(pixel.alpha() for pixel in painted(icon(name), QIcon.Mode.Disabled)) < 130, name

@@ -67,7 +67,9 @@ class KnownNetwork:
         pixels[:, 3] += self.noise_px
         relative = points - points[:, :1]
         ones = np.ones(len(views))
-        return Prediction(pixels, relative, relative[:, :4], np.ones((len(views), 21)), self.score * ones, ones)
+        return Prediction(
+            pixels, relative, relative[:, :4], np.ones((len(views), 21)), self.score * ones, ones, ones * np.nan
+        )
 
     def reset(self) -> None:
         self.resets += 1
@@ -250,7 +252,9 @@ class OffAxisNetwork(KnownNetwork):
         self.focal_px = float(matrix[0, 0])
         pixels = (points[:, :2] / points[:, 2:] * self.focal_px + matrix[:2, 2] + self.error_px)[None]
         relative = (points - points[0])[None]
-        return Prediction(pixels, relative, relative[:, :4], np.ones((1, 21)), np.array([0.95]), np.ones(1))
+        return Prediction(
+            pixels, relative, relative[:, :4], np.ones((1, 21)), np.array([0.95]), np.ones(1), np.full(1, np.nan)
+        )
 
 
 class OffAxisFinder(KnownFinder):
@@ -322,7 +326,7 @@ class RoughFinder(KnownFinder):
 
 
 @pytest.mark.parametrize("sure", [0.9, 0.7])
-def test_a_new_hand_is_looked_at_twice_and_the_surer_look_counts(sure: float) -> None:
+def test_a_new_hand_is_looked_at_again_and_the_surer_look_counts(sure: float) -> None:
     network = PickyNetwork(sure)
     estimator = HandEstimator(network, RoughFinder(), max_hands=1)
     (hand,) = estimator.estimate(frame(0), CAMERA)
@@ -337,6 +341,36 @@ def test_a_new_hand_is_looked_at_twice_and_the_surer_look_counts(sure: float) ->
     estimator.reset()
     estimator.estimate(frame(2), CAMERA)
     assert len(network.crops) == 5
+
+
+class FittedNetwork(KnownNetwork):
+    """Fits a hand to what it saw: well where the crop is looked at as the true side, or badly everywhere."""
+
+    clear = True
+
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
+        right = np.array([view.crop.handedness == self.handedness for view in views])
+        misfit = np.where(right & self.clear, 80.0, 900.0 + right)
+        return super().predict(images, views, stamp_ns)._replace(misfit=misfit, right=np.where(right, 0.99, 0.01))
+
+
+@pytest.mark.parametrize(("found", "true"), [("left", "right"), ("right", "left"), ("right", "right")])
+def test_a_new_hand_has_the_side_that_fits(found: Handedness, true: Handedness) -> None:
+    estimator = HandEstimator(FittedNetwork(true), KnownFinder(found), max_hands=1)
+    hands = [hand for index in range(3) for hand in estimator.estimate(frame(index), CAMERA)]
+    assert [(hand.handedness, hand.track_id) for hand in hands] == [(true, 0)] * 3
+
+
+def test_views_that_no_hand_fits_do_not_turn_a_hand_into_the_other_one() -> None:
+    network = FittedNetwork("right")
+    estimator = HandEstimator(network, KnownFinder("right"), max_hands=1)
+    estimator.estimate(frame(0), CAMERA)
+    estimator.estimate(frame(1), CAMERA)
+    network.clear, network.handedness = False, "left"
+    sides = [hand.handedness for index in range(2, 22) for hand in estimator.estimate(frame(index), CAMERA)]
+    assert sides == ["right"] * 20
 
 
 class OpinionatedNetwork(KnownNetwork):

@@ -50,8 +50,7 @@ def test_undistort_inverts_distort(name):
 )
 def test_undistort_finds_every_point_within_the_fold(k, p, part, angle):
     coefficients = np.array([k[0], k[1], *p, k[2]])
-    # Tangential terms move the fold a little, hence not quite out to it.
-    radius = part * min(0.9 * distortion.largest_radius(coefficients), 1.0)
+    radius = part * min(distortion.largest_radius(coefficients), 1.0)
     point = radius * np.array([np.cos(angle), np.sin(angle)])
     found = distortion.undistort(distortion.distort(point, coefficients), coefficients)
     np.testing.assert_allclose(found, point, atol=1e-11)
@@ -62,6 +61,31 @@ def test_largest_radius_of_a_barrel_is_where_it_turns_back():
     assert distortion.largest_radius(np.array([-0.3, 0, 0, 0])) == pytest.approx(np.sqrt(1 / 0.9), rel=1e-5)
     assert distortion.largest_radius(np.array([0.3, 0, 0, 0])) == np.inf
     assert distortion.largest_radius(np.zeros(0)) == np.inf
+
+
+RATIONAL = (0.5, 0.1, 0.01, 0.9, 0.3, 0.04)  # k1 k2 k3 k4 k5 k6: without other terms it never folds
+
+
+@pytest.mark.parametrize("others", [(0.002, -0.0015), (0.01, -0.01), (0.05, -0.03)], ids=str)
+def test_tangential_terms_fold_the_picture_too(others):
+    coefficients = np.array([*RATIONAL[:2], *others, *RATIONAL[2:]])
+    brim = distortion.largest_radius(coefficients)
+    around = np.linspace(0, 2 * np.pi, 720)
+    directions = np.stack([np.cos(around), np.sin(around)], axis=-1)
+
+    def turned_over(radius):
+        at, step = radius * directions, 1e-5 * radius
+        by_x = distortion.distort(at + [step, 0], coefficients) - distortion.distort(at - [step, 0], coefficients)
+        by_y = distortion.distort(at + [0, step], coefficients) - distortion.distort(at - [0, step], coefficients)
+        return by_x[:, 0] * by_y[:, 1] - by_x[:, 1] * by_y[:, 0] <= 0
+
+    assert not any(turned_over(part * brim).any() for part in np.linspace(0.05, 0.999, 40))
+    assert turned_over(1.05 * brim).any()
+    # Where the picture is folded over, two rays meet in a pixel; the answer is the inner one or none.
+    beyond = distortion.distort(1.5 * brim * directions, coefficients)
+    found = distortion.undistort(beyond, coefficients)
+    inside = np.linalg.norm(found, axis=1)
+    assert (np.isnan(inside) | (inside <= brim)).all()
 
 
 def test_what_the_lens_never_shows_is_nan_and_leaves_its_neighbours_alone():

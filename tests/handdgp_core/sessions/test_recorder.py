@@ -1,26 +1,20 @@
-"""The recorder's thread, its queue and its limits; recordings that are killed, and disks that are full.
-
-HANDDGP_KILLS sets how many recordings are killed (default 3); with -s their losses are printed.
-"""
+"""The recorder's thread, its queue and its limits; recordings that are killed, and disks that are full."""
 
 from __future__ import annotations
 
 import json
-import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from handdgp_core.errors import OutputError, SourceError
+from handdgp_core.errors import OutputError
 from handdgp_core.files import MIB
 from handdgp_core.sessions import (
     RecordedHands,
@@ -34,9 +28,7 @@ from handdgp_core.sessions import (
 )
 from handdgp_core.sessions import recorder as recorder_module
 from tests.handdgp_core.sessions.conftest import CAMERA, LONG_S, OPTIONS, ROOMY, finished, hands_of, make_frame, until
-from tests.places import ROOT
-
-KILLS = int(os.environ.get("HANDDGP_KILLS", "3"))
+from tools.kills import kill_one, start_recording
 
 
 def record(path: Path, limits: RecorderLimits = ROOMY, **changes: object) -> SessionRecorder:
@@ -138,62 +130,17 @@ def _explode(*arguments: object) -> None:
 # Processes that die, disks that are full
 
 
-def start(
-    path: Path, fps: float = 60, seconds: float = 60, file_limit: int = 0, reserve: int = MIB
-) -> subprocess.Popen:
-    command = [sys.executable, "-m", "tests.handdgp_core.sessions.recording_process", str(path), str(fps), str(seconds)]
-    return subprocess.Popen(
-        [*command, str(file_limit), str(reserve)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
-def test_a_killed_recording_is_complete_but_for_its_last_moment(tmp_path: Path) -> None:
-    """What the recorder had counted as written is in the file. The first is killed at any time, the others after that.
-
-    How long the last moment is depends on the machine, so it is printed and not compared.
-    """
-    rng, losses_ms = random.Random(11), []
-    for number in range(KILLS):
-        path = tmp_path / f"killed-{number}.mcap"
-        process = start(path)
-        assert process.stdout is not None
-        said = [_said(process.stdout.readline())]
-        while number and said[-1].written == 0:
-            said.append(_said(process.stdout.readline()))
-        time.sleep(rng.uniform(0.0, 2.0))
-        process.send_signal(signal.SIGKILL)
-        said += [_said(line) for line in process.communicate()[0].splitlines()]
-        try:
-            with SessionReader(repair(path.with_name(path.name + ".part")).path) as read:
-                kept = [read.facts_of(place) for place in range(read.frame_count)]
-                assert all(read.hands(place) is not None for place in range(read.frame_count - 1))
-            assert [facts.index for facts in kept] == list(range(len(kept)))
-            assert [facts.stamp_ns for facts in kept[: len(said)]] == [one.stamp_ns for one in said[: len(kept)]]
-            last_ns, count = kept[-1].stamp_ns, len(kept)
-        except SourceError:  # killed before anything was due
-            last_ns, count = said[0].stamp_ns, 0
-        assert max(one.written for one in said) <= count <= len(said) + 1  # the last may be taken in and not told yet
-        losses_ms.append((said[-1].stamp_ns - last_ns) / 1e6)
-    print(f"\n{KILLS} kills: worst loss {max(losses_ms):.0f} ms, median {np.median(losses_ms):.0f} ms")
-
-
-@dataclass(frozen=True)
-class _Said:
-    """What the process says after a frame: its number, its stamp, and how many frames it knew to be written."""
-
-    index: int
-    stamp_ns: int
-    written: int
-
-
-def _said(line: str) -> _Said:
-    return _Said(*map(int, line.split()))
+@pytest.mark.parametrize("after_s", [None, 0.3, 1.2])
+def test_a_killed_recording_is_complete_but_for_its_last_moment(tmp_path: Path, after_s: float | None) -> None:
+    """What the recorder had counted as written is in the file. How long the last moment is depends on the machine."""
+    kill = kill_one(tmp_path / "killed.mcap", after_s or 0.2, at_once=after_s is None)
+    assert kill.fault == "" and kill.taken > 0
+    assert after_s is None or kill.kept >= kill.counted > 0
 
 
 def _full_disk(path: Path, **how: int) -> dict[str, object]:
-    process = start(path, fps=200, seconds=100, **how)
+    process = start_recording(path, 200, 100, how.get("file_limit", 0), how.get("reserve", MIB))
     output, _ = process.communicate(timeout=170)
     assert process.returncode == 0
     return json.loads(output.splitlines()[-1])

@@ -18,6 +18,7 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import SessionReader, repair, schema
 from handdgp_core.sessions.calibrations import same_camera
 from handdgp_core.sessions.pairing import rising
+from handdgp_core.sources.open import open_source
 from handdgp_core.sources.session import SessionSource
 from tests.handdgp_core.sessions.conftest import CAMERA, number_of
 from tests.handdgp_core.sessions.foreign import CALIBRATION, PICTURES, STEP_NS, Topic, write_foreign
@@ -270,19 +271,57 @@ def test_two_calibrations_beside_the_pictures_are_one_too_many(tmp_path: Path) -
     assert camera_of(write_foreign(tmp_path / "rect.mcap", rectified))[0] is None
 
 
-def test_what_a_converter_of_ros_bags_writes_is_refused_for_its_encoding(tmp_path: Path) -> None:
-    rosbag2 = pytest.importorskip("rosbags.rosbag2", reason="needs the rosbags package")
-    typesys = pytest.importorskip("rosbags.typesys")
-    store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
+def write_bag1(path: Path) -> Path:
+    """Three compressed images in a bag of ROS 1."""
+    from rosbags.rosbag1 import Writer as BagWriter
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS1_NOETIC)
     image_type = store.types["sensor_msgs/msg/CompressedImage"]
-    header = store.types["std_msgs/msg/Header"](store.types["builtin_interfaces/msg/Time"](1, 2), "cam")
+    header = store.types["std_msgs/msg/Header"](1, store.types["builtin_interfaces/msg/Time"](1, 2), "cam")
     image = image_type(header=header, format="jpeg", data=np.zeros(10, np.uint8))
-    with rosbag2.Writer(tmp_path / "bag", version=9, storage_plugin=rosbag2.StoragePlugin.MCAP) as writer:
+    with BagWriter(path) as writer:
         connection = writer.add_connection("/cam/compressed", image_type.__msgtype__, typestore=store)
         for index in range(3):
-            data = store.serialize_cdr(image, image_type.__msgtype__)
-            writer.write(connection, 10 + index * STEP_NS, data)
-    (path,) = (tmp_path / "bag").glob("*.mcap")
-    with pytest.raises(SourceError, match=r"/cam/compressed holds sensor_msgs/msg/CompressedImage, encoded as cdr"):
-        SessionReader(path)
-    assert repair(path).messages == 3
+            writer.write(connection, 10 + index * STEP_NS, store.serialize_ros1(image, image_type.__msgtype__))
+    return path
+
+
+@pytest.mark.parametrize("version", [8, 9])
+@pytest.mark.parametrize(
+    ("storage", "packed"),
+    [("mcap", ""), ("mcap", "message"), ("mcap", "file"), ("mcap", "storage"),
+     ("sqlite3", ""), ("sqlite3", "message"), ("sqlite3", "file")],
+)  # fmt: skip
+def test_what_a_converter_of_ros_bags_writes_is_refused_for_its_true_reason(
+    tmp_path: Path, storage: str, version: int, packed: str
+) -> None:
+    pytest.importorskip("rosbags", reason="needs the rosbags package")
+    from rosbags.convert import convert
+    from rosbags.typesys import Stores, get_typestore
+
+    bag, store = write_bag1(tmp_path / "old.bag"), get_typestore(Stores.ROS2_HUMBLE)
+    with pytest.raises(SourceError, match=r"old\.bag: a bag of ROS 1 is not read here"):
+        open_source(str(bag))
+    convert([bag], tmp_path / "new", storage, version, "zstd" if packed else None, packed, None, store, (), (), (), ())
+    (path,) = (entry for entry in (tmp_path / "new").iterdir() if entry.suffix != ".yaml")
+    reason = {"mcap": "/cam/compressed holds sensor_msgs/msg/CompressedImage, encoded as cdr", "sqlite3": "a database"}
+    with pytest.raises(SourceError, match="packed with zstd" if packed == "file" else reason[storage]):
+        open_source(str(path))
+    if storage == "mcap" and packed != "file":
+        assert repair(path).messages == 3
+
+
+def test_a_topic_is_named_behind_the_file(tmp_path: Path) -> None:
+    path = write_foreign(tmp_path / "two.mcap", [LEFT, RIGHT])
+    with pytest.raises(SourceError) as told:
+        open_source(str(path))
+    assert told.value.hint is not None and "two.mcap#/left/image_raw" in told.value.hint
+    with open_source(f"{path}#/right/image_raw") as source:
+        frame = source.read()
+        assert frame is not None and number_of(frame.image) == 100
+    with pytest.raises(SourceError, match="no images under the topic /middle"):
+        open_source(f"{path}#/middle")
+    path.rename(tmp_path / "odd.mcap#1.mcap")
+    with pytest.raises(SourceError, match="images of 2 topics"):  # the name of the file itself
+        open_source(str(tmp_path / "odd.mcap#1.mcap"))

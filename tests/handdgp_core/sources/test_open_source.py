@@ -149,7 +149,7 @@ def test_videos_open_whatever_their_names(make_video, tmp_path, name):
         (b"\xff\x0a" + bytes(200), "JPEG XL"),
         (b"%PDF-1.7\n" + bytes(range(256)), "not a recognised"),
         (b"PK\x03\x04" + bytes(range(256)), "not a recognised"),
-        (b"notes on hands\n", "this is a text file"),
+        (b"notes on hands\n", "it is a text file, neither"),
     ],
     ids=["heic", "avif", "cr3", "jxl", "pdf", "zip", "text"],
 )

@@ -56,7 +56,9 @@ def test_cut_mp4_without_its_index(tmp_path, mp4):
 
 
 def test_text_with_the_name_of_a_video(tmp_path):
-    refused(tmp_path / "a.mp4", "nichts als Text, äöü\n".encode() * 300, "this is a text file, not a video")
+    refused(
+        tmp_path / "a.mp4", "nichts als Text, äöü\n".encode() * 300, "it is a text file, neither a video nor a picture"
+    )
 
 
 def test_random_bytes(tmp_path):

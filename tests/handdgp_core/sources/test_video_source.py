@@ -1,4 +1,5 @@
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -190,3 +191,15 @@ def test_pictures_that_cannot_be_decoded_are_counted(mp4):
         read = list(frames(source))
     assert [name for name, _ in source.skipped] == ["frame 3", "frame 4"]
     assert [frame.index for frame in read] == [0, 1, 2, *range(5, COUNT)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted as on Linux")
+def test_reading_a_video_starts_no_thread_for_every_frame(make_video, tmp_path):
+    def newest():
+        return {int(entry.name) for entry in Path("/proc/self/task").iterdir()}
+
+    with VideoSource(make_video(tmp_path / "a.mp4", 40)) as source:
+        kept = [source.read() for _ in range(10)]
+        before = newest()
+        kept += [source.read() for _ in range(20)]
+        assert newest() - before == set() and len(kept) == 30
