@@ -23,9 +23,8 @@ from handdgp_core.errors import CalibrationError, UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
 from handdgp_core.privacy import public_name
-from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
-from handdgp_core.sources.session import SessionSource
+from handdgp_core.sources.session import cameras_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def check(options: CheckOptions) -> Card:
         require_calibrated(calibration)
     limit_threads(options.model)
     with open_source(options.source) as source, cancellable() as cancelled:
-        chooser = CameraChooser(calibration, overrides=isinstance(source, SessionSource))
+        chooser = cameras_of(source, calibration)
         length_m, std = hand_length_for(source, options.hand_length_m, options.hand_length_std)
         checker = Checker(board, length_m)
         with (

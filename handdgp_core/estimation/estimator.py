@@ -93,6 +93,7 @@ class HandEstimator:
         max_hands: int = 2,
         method: PositioningMethod | None = None,
         hand_length_std: float = 0.0,
+        engine: str = "auto",
     ) -> HandEstimator:
         """An estimator for a model by name or path.
 
@@ -103,20 +104,26 @@ class HandEstimator:
             max_hands: 1 or 2.
             method: the DGP solve; None for the one that the model is meant for.
             hand_length_std: relative standard deviation of that length.
+            engine: "auto", "pytorch" or "onnxruntime" (`engines.load_engine`).
 
         Raises:
-            UsageError: unknown model or device, or an impossible hand length.
+            UsageError: unknown model, device or engine, or an impossible hand length.
             AssetError: a file of the program is missing or damaged.
             WeightsError: a checkpoint that is missing, damaged, foreign, or not for hands.
         """
         check_hand_length(hand_length_m)
-        predictor = load_predictor(name_or_path, device)
+        predictor = load_predictor(name_or_path, device, engine)
         return cls(predictor, MediaPipeHandFinder(), hand_length_m, max_hands, method, hand_length_std)
 
     @property
     def model_name(self) -> str:
         """The name that was given to `--model`."""
         return self._predictor.name
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, for people: "ONNX Runtime, CPU"."""
+        return self._predictor.engine
 
     @property
     def faces(self) -> NDArray[np.int32]:
