@@ -28,7 +28,7 @@ __all__ = ["MIN_CHECK_TILT_RAD", "WRONG_BY", "CalibrationCheck", "CheckResult", 
 
 Outcome = Literal["holds", "doubtful", "wrong", "cannot tell"]
 
-MIN_CHECK_TILT_RAD = np.deg2rad(20.0)  # a board seen squarely fits any focal length
+MIN_CHECK_TILT_RAD = np.deg2rad(10.0)  # a board seen squarely fits any focal length
 WRONG_BY = 0.03  # of the focal length: an error that must be found
 _EVIDENCE = 3.0  # logarithm of the likelihood ratio that decides: one wrong answer in 20
 _SHARP = 0.005  # of the focal length: a check that knows it better than this needs no further views
@@ -160,7 +160,7 @@ def check_calibration(
     Args:
         board: flat.
         camera: the calibration, of the views' picture size.
-        views: one or more that show the board near and tilted by 20 degrees or more; others are not used.
+        views: one or more that show the board near and tilted by 10 degrees or more; others are not used.
         solution: that the calibration came from; without it, or where it is of another board or picture size, more is
             left open and more views are needed.
     """

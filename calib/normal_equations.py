@@ -146,6 +146,13 @@ class Linearised:
         self._rows = np.concatenate(columns, axis=3) * self._seen[:, :, None, None]
         self.residuals: list[Array] = [one[:count] for one, count in zip(off, counts, strict=True)]
 
+    def cost(self, weights: Sequence[Array] | None = None) -> float:
+        """Half the weighted sum of squares."""
+        weights = weights or [np.ones(len(one)) for one in self.residuals]
+        return 0.5 * float(
+            sum(weight @ (one * one).sum(1) for weight, one in zip(weights, self.residuals, strict=True))
+        )
+
     def equations(self, weights: Sequence[Array] | None = None) -> NormalEquations:
         """The normal equations; weights (N,) for the corners of each view multiply the squares, None is ones."""
         rows, size = self._rows, self._rows.shape[3] - _POSE - 1

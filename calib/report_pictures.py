@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calib.solve import Solution
+from calib.view_fit import ViewFit, view_fit
 from calib.views import View
 from handdgp_core.arrays import Array
 
@@ -20,7 +21,6 @@ __all__ = ["ViewPicture", "pictures_html", "view_picture"]
 _WIDTH = 640  # of a picture in the report, at most
 _JPEG_QUALITY = 80
 _ARROW = 20.0  # residuals are drawn so many times as long
-_FAR = 4.0  # standard deviations: such a corner is marked, though it took part
 _GOOD, _BAD = "#3b7dd8", "#e0261e"
 
 
@@ -58,11 +58,11 @@ def pictures_html(solution: Solution, pictures: Sequence[ViewPicture]) -> str:
 
 def _figure(solution: Solution, index: int, picture: ViewPicture) -> str:
     width, height = picture.view.size
-    dropped = {corner for view, corner in solution.dropped if view == index}
+    fit = view_fit(solution, index, picture.view)
     data = base64.b64encode(picture.jpeg).decode("ascii")
     title = f"{index + 1}. {picture.view.name}: {solution.view_rms_px[index]:.3f} px"
-    title += f", left-out corners: {len(dropped)}" if dropped else ""
-    drawn = "".join(_marks(solution, index, picture.view, dropped))
+    title += f", left-out corners: {len(fit.left_out)}" if len(fit.left_out) else ""
+    drawn = "".join(_marks(fit))
     # SVG puts the corner of a pixel at whole numbers, this project its middle.
     return (
         f"<figure><svg viewBox='0 0 {width} {height}' width='{min(width, _WIDTH)}'>"
@@ -71,20 +71,18 @@ def _figure(solution: Solution, index: int, picture: ViewPicture) -> str:
     )
 
 
-def _marks(solution: Solution, index: int, found: View, dropped: set[int]) -> Iterator[str]:
-    view, residuals = solution.views[index], solution.residuals_px[index]
-    unit = view.size[0] / _WIDTH
-    far = np.abs(residuals).max(axis=1) > _FAR * solution.noise_px
-    ends = view.corners_px + _ARROW * residuals
+def _marks(fit: ViewFit) -> Iterator[str]:
+    view, unit = fit.view, fit.view.size[0] / _WIDTH
+    ends = view.corners_px + _ARROW * fit.off_px
     lines = "".join(_line(start, end) for start, end in zip(view.corners_px, ends, strict=True))
     yield f"<path d='{lines}' stroke='{_GOOD}' stroke-width='{1.2 * unit:.2f}' fill='none'/>"
     dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in view.corners_px)
     yield f"<path d='{dots}' stroke='{_GOOD}' stroke-width='{4 * unit:.2f}' stroke-linecap='round'/>"
-    for corner, (x, y), (right, down) in zip(view.ids[far], view.corners_px[far], residuals[far], strict=True):
+    far = fit.far
+    for corner, (x, y), (right, down) in zip(view.ids[far], view.corners_px[far], fit.off_px[far], strict=True):
         yield _ring(x, y, unit, f"corner {corner}: {float(np.hypot(right, down)):.2f} px off, used")
-    for corner, (x, y) in zip(found.ids, found.corners_px, strict=True):
-        if int(corner) in dropped:
-            yield _ring(x, y, unit, f"corner {corner}: does not fit, left out")
+    for corner, (x, y) in zip(fit.left_out, fit.left_out_px, strict=True):
+        yield _ring(x, y, unit, f"corner {corner}: does not fit, left out")
 
 
 def _line(start: Array, end: Array) -> str:

@@ -14,6 +14,7 @@ from calib.boards import Board
 from calib.detection import BoardDetector, edge_width_px
 from calib.guidance import Guide, TargetPose
 from calib.initial import board_pose
+from calib.lens_models import LensModel
 from calib.poses import Appearance, appearance, difference
 from calib.quality import Verdict, calibrate
 from calib.solve import MIN_VIEWS, Solution
@@ -28,7 +29,7 @@ _MAX_EDGE_PX = 3.7  # at the reference width; a sharp picture has about 2.7
 _MAX_SPEED_PX_S = 30.0  # at the reference width: a rolling shutter bends what moves faster
 _STILL_LOOKS = 3
 _GAP_NS = 500_000_000
-_THUMBNAIL_WIDTH = 192
+_THUMBNAIL_WIDTH = 640
 _MIRROR_EVERY = 20  # looks without a board between two checks for a mirror
 
 
@@ -81,12 +82,14 @@ class CalibrationSession:
 
     Attributes:
         board: that is shown.
+        lens: the model to fit; None for that which predicts held-out views best.
         taken: views so far, dropped ones included.
         solution, verdict: of the views in use; None before there are enough.
         problem: why there is no solution, or None.
     """
 
     board: Board
+    lens: LensModel | None = None
     taken: list[Taken] = field(default_factory=list)
     solution: Solution | None = None
     verdict: Verdict | None = None
@@ -163,6 +166,11 @@ class CalibrationSession:
         self.taken[index].used = used
         self.solve()
 
+    def choose_lens(self, lens: LensModel | None) -> None:
+        """Fit this lens model from now on, and solve again; None leaves the choice to the views."""
+        self.lens = lens
+        self.solve()
+
     def restart(self) -> None:
         """Forget all views."""
         self.taken.clear()
@@ -174,7 +182,7 @@ class CalibrationSession:
         self.solution = self.verdict = self.problem = None
         if len(used) >= MIN_VIEWS:
             try:
-                self.solution, self.verdict = calibrate(self.board, used)
+                self.solution, self.verdict = calibrate(self.board, used, lens=self.lens)
             except CalibrationError as error:
                 self.problem = error
         self._appearances_so_far = _appearances(self.board, used, self.camera) if used else []

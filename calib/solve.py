@@ -6,7 +6,7 @@ that is off by far more than the others is weighted down first (Huber), then dro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,7 @@ _MAX_STEPS = 60
 _DONE = 1e-9  # of the cost
 _ROUGHLY = 1e-5  # the same, where models are compared
 _FIRST_STEPS = 8  # from each of several starts
+_CALM = 1.2  # times the noise of the calmest model so far
 _PARTS, _HELD_OUT_STEPS, _POSE_STEPS = 5, 8, 3  # of the views, to hold one out in turn
 _WORTH_A_TRIAL = 0.01  # part of the cost that another lens must promise to save; half of what makes it better
 _HUBER = 2.5  # in standard deviations
@@ -148,7 +149,7 @@ def solve(
     Raises:
         CalibrationError: too few views, several picture sizes, or no convergence.
     """
-    size = common_size(views)
+    common_size(views)
     if len(views) < MIN_VIEWS:
         there = "there is one" if len(views) == 1 else f"there are {len(views)}"
         raise CalibrationError(
@@ -159,12 +160,30 @@ def solve(
     if start is not None and camera.source == "assumed" and start.camera.lens == "opencv":
         camera = start.camera
     fits = _fits(board, views, (camera, poses), bent, lens)
-    fit, trials = _chosen(fits) if lens is None else (fits[-1], None)
+    if lens is not None:
+        return _finished(fits[-1], bent, None)
+    trials = _trials(fits)
+    if trials is None:
+        return _finished(_of_few_views(fits), bent, ())
+    # A lens may fold only once it has settled: then the choice is made again, with what it has become.
+    for _ in fits:
+        best = best_trial(trials)
+        fit = next(fit for fit in fits if fit.problem.lens is best.model)
+        solution = _finished(fit, bent, trials)
+        settled = replace(best, blind=blind_share(solution.camera))
+        trials = tuple(settled if trial is best else trial for trial in trials)
+        if best_trial(trials) is settled:
+            break
+    return replace(solution, trials=trials)
+
+
+def _finished(fit: _Fit, bent: bool, trials: tuple[LensTrial, ...] | None) -> Solution:
+    """The solution, single corners that are far off left out."""
     problem, shared, poses = fit.problem, fit.shared, fit.poses
     dropped = problem.drop_outliers(shared, poses)
     if abs(shared[0] / shared[1] - 1.0) > _NOT_SQUARE:
-        problem.prior = _Prior.around(problem.lens.camera(size, shared), board, bent, problem.lens, square=False)
-        shared[-1] = 0.0
+        problem.prior = _Prior.around(fit.camera, problem.board, bent, problem.lens, square=False)
+        shared = np.append(shared[:-1], 0.0)
     shared, poses = problem.minimise(shared, poses, robust=False)
     return _solution(problem, shared, poses, dropped, trials)
 
@@ -242,11 +261,12 @@ def _fit(
 ) -> _Fit:
     """The best of a model's fits from several starts: the plain estimate, the fit of another model, wider lenses.
 
-    Each goes a few steps; that which then lies lowest goes on.
+    Each goes a few steps; that which then lies lowest goes on. A fisheye that is as calm as the other models needs no
+    other start.
     """
     tried: list[tuple[float, int, _Fit]] = []
-    starts = _starts(board, views, start, model, before)
-    for camera, poses in starts:
+    calm = _CALM * min((fit.noise_px for fit in before), default=0.0)
+    for camera, poses in _starts(board, views, start, model, before):
         problem = _Problem(board, list(views), _Prior.around(camera, board, bent, model, square=True), model)
         shared = np.zeros(model.shared)
         shared[:4] = camera.pinhole
@@ -258,6 +278,8 @@ def _fit(
         except CalibrationError:
             continue
         tried.append((fit.noise_px, len(tried), fit))
+        if model.lens == "fisheye" and fit.noise_px <= calm:
+            break
     if not tried:
         raise CalibrationError(
             "Could not calibrate the camera: the solve diverged.",
@@ -269,38 +291,45 @@ def _fit(
 
 def _starts(
     board: Board, views: Sequence[View], start: tuple[Camera, Array], model: LensModel, before: Sequence[_Fit]
-) -> list[tuple[Camera, Array]]:
+) -> Iterator[tuple[Camera, Array]]:
     camera, poses = start
     if model.lens != "fisheye":
-        return [_as_opencv(fit) for fit in before] or [start]
-    round_ = [Camera(*camera.size, camera.matrix, np.zeros(4), lens="fisheye")]
+        yield from [_as_opencv(fit) for fit in before] or [start]
+        return
+    yield Camera(*camera.size, camera.matrix, np.zeros(4), lens="fisheye"), poses
     if camera.source == "assumed" or camera.horizontal_fov_rad > _WIDE_RAD:
         for fov in _FISHEYE_FOVS_RAD:
             focal, (width, height) = camera.width / fov, camera.size
             matrix = np.array([[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1]])
-            round_.append(Camera(width, height, matrix, np.zeros(4), lens="fisheye"))
-    return [(one, poses if one is round_[0] else board_poses(board, views, one)) for one in round_]
+            wide = Camera(width, height, matrix, np.zeros(4), lens="fisheye")
+            yield wide, board_poses(board, views, wide)
 
 
 def _as_opencv(fit: _Fit) -> tuple[Camera, Array]:
     return (as_rational(fit.camera) if fit.camera.lens == "fisheye" else fit.camera), fit.poses
 
 
-def _chosen(fits: Sequence[_Fit]) -> tuple[_Fit, tuple[LensTrial, ...]]:
-    """The fit that predicts held-out views best, where there are views enough to tell."""
-    if len(fits) == 1:
-        return fits[0], ()
+def _trials(fits: Sequence[_Fit]) -> tuple[LensTrial, ...] | None:
+    """How each fit predicts held-out views; None where there is nothing to choose from, or too few views to tell."""
     calmest = min(fits, key=lambda fit: fit.noise_px)
     labels = distinct_labels([appearance(calmest.problem.board, pose, calmest.camera) for pose in calmest.poses])
-    if labels.max() + 1 < ENOUGH_TO_CHOOSE:
-        clear = calmest.noise_px < _CLEARLY_CALMER * fits[0].noise_px
-        return (calmest if clear else fits[0]), ()
-    trials = []
-    for fit in fits:
-        costs, corners = _held_out_costs(fit, labels, calmest.noise_px), sum(map(len, fit.residuals))
-        trials.append(LensTrial(fit.problem.lens, costs, corners, blind_share(fit.camera)))
-    best = best_trial(trials)
-    return next(fit for fit, trial in zip(fits, trials, strict=True) if trial is best), tuple(trials)
+    if len(fits) == 1 or labels.max() + 1 < ENOUGH_TO_CHOOSE:
+        return None
+    return tuple(
+        LensTrial(
+            fit.problem.lens,
+            _held_out_costs(fit, labels, calmest.noise_px),
+            sum(map(len, fit.residuals)),
+            blind_share(fit.camera),
+        )
+        for fit in fits
+    )
+
+
+def _of_few_views(fits: Sequence[_Fit]) -> _Fit:
+    """The usual model, unless another is clearly calmer."""
+    calmest = min(fits, key=lambda fit: fit.noise_px)
+    return calmest if calmest.noise_px < _CLEARLY_CALMER * fits[0].noise_px else fits[0]
 
 
 def _held_out_costs(fit: _Fit, labels: NDArray[np.intp], noise_px: float) -> Array:
@@ -359,8 +388,12 @@ class _Prior:
             equations,
             shared=equations.shared + self.precision,
             gradient=equations.gradient + self.precision @ away,
-            cost=equations.cost + 0.5 * float(away @ self.precision @ away),
+            cost=equations.cost + self.cost(shared),
         )
+
+    def cost(self, shared: Array) -> float:
+        away = shared - self.mean
+        return 0.5 * float(away @ self.precision @ away)
 
 
 @dataclass
@@ -403,10 +436,10 @@ class _Problem:
             equations = self.prior.added_to(here.equations(weights), shared)
             step, pose_steps = equations.step(damping)
             there = self.linearised(shared + step, poses + pose_steps)
-            trial = self.prior.added_to(there.equations(weights), shared + step)
-            if np.isfinite(trial.cost) and trial.cost <= equations.cost:
+            cost = there.cost(weights) + self.prior.cost(shared + step)
+            if np.isfinite(cost) and cost <= equations.cost:
                 shared, poses, here, damping = shared + step, poses + pose_steps, there, max(1e-9, damping * 0.1)
-                if equations.cost - trial.cost <= done * equations.cost:
+                if equations.cost - cost <= done * equations.cost:
                     break
             else:
                 damping *= 10.0

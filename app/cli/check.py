@@ -61,9 +61,8 @@ def check(options: CheckOptions) -> Card:
     limit_threads(options.model)
     with open_source(options.source) as source, cancellable() as cancelled:
         chooser = cameras_of(source, calibration)
-        length_m = hand_length_for(source, options.hand_length_m)
+        length_m, std = hand_length_for(source, options.hand_length_m, options.hand_length_std)
         checker = Checker(board, length_m)
-        std = options.hand_length_std
         with (
             HandEstimator.from_weights(options.model, options.device, length_m, hand_length_std=std) as estimator,
             progress_bar(source.name, options.limit or source.frame_count) as bar,
@@ -90,7 +89,7 @@ def check(options: CheckOptions) -> Card:
             camera=checker.camera,
             model=public_name(options.model),
             hand_length_m=length_m,
-            hand_length_std=options.hand_length_std,
+            hand_length_std=std,
             board=board.spec,
         )
     _tell(about, card)

@@ -31,9 +31,10 @@ from app.cli.options import (
 )
 from app.cli.source_losses import tell_losses, warn
 from app.environment import PROGRAM, version_of
-from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
+from app.notices import BEYOND_LENS_HINT, BEYOND_LENS_TITLE, IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
 from app.sessions.session_tap import model_hash
 from handdgp_core.errors import UsageError
+from handdgp_core.estimation.hand_size import MeasuredLength
 from handdgp_core.evaluation.side_by_side import OtherModel, SideBySide, short_names
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import locked_output, prepare_output, write_json
@@ -80,6 +81,7 @@ class RunCounts:
     frames_with_hands: int = 0
     hands: int = 0
     degenerate: int = 0
+    beyond_lens: int = 0
     in_view: list[float] = field(default_factory=list)
     handedness: dict[str, int] = field(default_factory=lambda: {"left": 0, "right": 0})
     tracks: set[int] = field(default_factory=set)
@@ -87,10 +89,11 @@ class RunCounts:
     first_camera: Camera | None = None
     mirrored: int = 0
 
-    def add(self, frame: CameraFrame, hands: Sequence[Hand], stage_ms: dict[str, float]) -> None:
+    def add(self, frame: CameraFrame, hands: Sequence[Hand], stage_ms: dict[str, float], beyond_lens: int) -> None:
         camera = frame.used_camera
         self.frames += 1
         self.mirrored += frame.transform is not None and frame.transform.is_mirrored
+        self.beyond_lens += beyond_lens
         self.frames_with_hands += bool(hands)
         self.hands += len(hands)
         self.first_camera = self.first_camera or camera
@@ -128,9 +131,9 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     with open_source(options.source) as source, cancellable() as cancelled:
         chooser = cameras_of(source, calibration, options.horizontal_fov_deg)
         output = held.enter_context(locked_output(prepare_output(options.output)))
-        length_m = hand_length_for(source, options.hand_length_m)
+        length = hand_length_for(source, options.hand_length_m, options.hand_length_std)
         estimator = HandEstimator.from_weights(
-            options.model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            options.model, options.device, length.length_m, options.max_hands, hand_length_std=length.std
         )
         loaded_s = time.perf_counter()
         try:
@@ -141,7 +144,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
                 vertex_count=int(estimator.faces.max()) + 1,
             )
             with ExitStack() as opened:
-                others = _others(options, length_m, output, opened)
+                others = _others(options, length, output, opened)
                 exporters = opened.enter_context(open_exporters(["npz", *options.export], output, export))
                 _run(source, estimator, chooser, exporters, others, counts, cancelled, options)
         finally:
@@ -157,7 +160,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     return not cancelled.is_set()
 
 
-def _others(options: ProcessOptions, length_m: float | None, output: Path, opened: ExitStack) -> SideBySide:
+def _others(options: ProcessOptions, length: MeasuredLength, output: Path, opened: ExitStack) -> SideBySide:
     """The models of `--beside`, each with a folder of its own."""
     from handdgp_core.estimation.estimator import HandEstimator
 
@@ -165,7 +168,7 @@ def _others(options: ProcessOptions, length_m: float | None, output: Path, opene
     models = []
     for name, model in zip(names, options.beside, strict=True):
         estimator = HandEstimator.from_weights(
-            model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            model, options.device, length.length_m, options.max_hands, hand_length_std=length.std
         )
         opened.callback(estimator.close)
         export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)
@@ -174,13 +177,13 @@ def _others(options: ProcessOptions, length_m: float | None, output: Path, opene
     return SideBySide(models)
 
 
-def hand_length_for(source: Source, given_m: float | None) -> float | None:
+def hand_length_for(source: Source, given_m: float | None, given_std: float) -> MeasuredLength:
     """The hand length that was given, else the one that a session was recorded with."""
-    recorded_m = source.session.hand_length_m if isinstance(source, SessionSource) else None
-    if given_m is None and recorded_m is not None:
-        console.print(f"Hand length as recorded: {recorded_m * 1e3:.1f} mm.")
-        return recorded_m
-    return given_m
+    if given_m is None and isinstance(source, SessionSource) and source.session.hand_length_m is not None:
+        recorded = MeasuredLength(source.session.hand_length_m, source.session.hand_length_std)
+        console.print(f"Hand length as recorded: {source.session.hand_length_m * 1e3:.1f} mm.")
+        return recorded
+    return MeasuredLength(given_m, given_std)
 
 
 def _run(
@@ -206,7 +209,7 @@ def _run(
             if counts.frames == 0 and chooser.calibration and result.frame.camera is not None and not chooser.overrides:
                 bar.console.print("This source knows its own camera: the calibration given is not used.")
             exporters.add(result.frame, result.hands, result.camera)
-            counts.add(result.frame, result.hands, estimator.stage_ms)
+            counts.add(result.frame, result.hands, estimator.stage_ms, estimator.beyond_lens)
             others.add(result)
             bar.advance(bar.task_ids[0])
 
@@ -248,6 +251,7 @@ def _summary(
         "hands_by_handedness": counts.handedness,
         "tracks": len(counts.tracks),
         "degenerate_hands": counts.degenerate,
+        "hands_beyond_lens": counts.beyond_lens,
         "hand_in_view": {
             "mean": float(np.mean(counts.in_view)) if counts.in_view else None,
             "hands_below_half": sum(part < LEAST_IN_VIEW for part in counts.in_view),
@@ -292,6 +296,8 @@ def _tell(counts: RunCounts, summary: dict[str, object], source: Source, options
     worst = min(counts.in_view, default=1.0)
     if worst < LEAST_IN_VIEW:
         console.print(f"{in_view_title(worst)} {IN_VIEW_HINT} See hand_in_view in summary.json.", markup=False)
+    if counts.beyond_lens:
+        console.print(f"{BEYOND_LENS_TITLE} {BEYOND_LENS_HINT} See hands_beyond_lens in summary.json.", markup=False)
     if isinstance(camera, dict) and camera["source"] == "assumed":
         console.print("The camera is not calibrated, so depth is a guess. Give --calibration FILE.")
     elif isinstance(camera, dict) and camera["scaled_from"] is not None:

@@ -86,10 +86,10 @@ def stream(options: StreamOptions) -> bool:
             stack.callback(sink.close)
             if sink.address.warning:
                 console.print(sink.address.warning, style="yellow", markup=False, soft_wrap=True)
-        length_m = hand_length_for(opened, options.hand_length_m)
+        length = hand_length_for(opened, options.hand_length_m, options.hand_length_std)
         estimator = stack.enter_context(
             HandEstimator.from_weights(
-                options.model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+                options.model, options.device, length.length_m, options.max_hands, hand_length_std=length.std
             )
         )
         console.print(f"Streaming to {', '.join(sink.address.uri for sink in sinks)}; Ctrl-C ends it.", markup=False)

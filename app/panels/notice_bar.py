@@ -56,7 +56,7 @@ class NoticeBar(QFrame):
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.more = QLabel(self)
-        self.action = QPushButton(self)
+        self.action = QPushButton(Action.RETRY.value, self)
         self.details = QPushButton("Details…", self)
         self.dismiss = QToolButton(self)
         self.dismiss.setAutoRaise(True)

@@ -32,7 +32,7 @@ NO_TASTES = frozenset(
         "recent_sources", "board", "board_ruler_mm", "person", "calibration_path", "calibration_camera",
         "hand_length_enabled", "hand_length_mm", "export_folder", "snapshot_folder", "recordings_folder",
         "window_geometry", "window_layout", "panel", "panel_width", "show_scene", "scene_share",
-        "had_camera", "had_calibration", "had_hand",
+        "scene_view", "scene_hidden", "had_camera", "had_calibration", "had_hand",
     }
 )  # fmt: skip
 _RATES = ("15", "24", "25", "30", "50", "60", "90", "120")

@@ -35,6 +35,7 @@ class Theme:
     ellipsoid: Rgb
     root: Rgb
     truth: Rgb
+    arrow: Rgb
     left: Rgb
     right: Rgb
     recorded: Rgb = (0.97, 0.60, 0.13)
@@ -57,6 +58,7 @@ THEMES: dict[ThemeName, Theme] = {
         ellipsoid=(0.98, 0.98, 1.0),
         root=(1.0, 1.0, 1.0),
         truth=(0.96, 0.16, 0.20),
+        arrow=(1.0, 0.78, 0.10),
         left=_softened(HAND_COLOURS["left"], 0.85, 0.30),
         right=_softened(HAND_COLOURS["right"], 0.85, 0.30),
     ),
@@ -69,6 +71,7 @@ THEMES: dict[ThemeName, Theme] = {
         ellipsoid=(0.12, 0.13, 0.16),
         root=(0.08, 0.09, 0.11),
         truth=(0.86, 0.08, 0.12),
+        arrow=(0.72, 0.42, 0.0),
         left=_softened(HAND_COLOURS["left"], 0.75, 0.25),
         right=_softened(HAND_COLOURS["right"], 0.75, 0.25),
     ),

@@ -12,7 +12,7 @@ import numpy as np
 from app.viewport.colours import Floats, Theme, weight_colours
 from app.viewport.orbit import Orbit
 from app.viewport.protocol import CameraView, SceneHand, ViewOptions
-from app.viewport.scene_geometry import Balls, Segments, covariance_axes
+from app.viewport.scene_geometry import Balls, Segments, covariance_axes, sphere
 from handdgp_core.hands.keypoints import BONES, COUNT
 
 __all__ = [
@@ -24,14 +24,19 @@ __all__ = [
     "bone_strokes",
     "ellipsoid_strokes",
     "floor_strokes",
+    "frustum_corners",
+    "mute_strokes",
     "path_strokes",
     "rig_strokes",
+    "shadow_rings",
+    "shell_points",
 ]
 
 # The grid lies below the camera as a table would; one cell is 10 cm.
 CELL_M, FLOOR_Y_M, GRID_HALF_WIDTH_M, GRID_LENGTH_M = 0.1, 0.2, 0.3, 1.0
 FRUSTUM_DEPTH_M, AXIS_LENGTH_M = 0.10, 0.06
-TRAIL_STROKES, RING_STROKES, FOOT_STROKES, DASHES = 48, 28, 24, 10
+TRAIL_STROKES, RING_STROKES, FOOT_STROKES, DASHES, ARROW_STROKES = 48, 28, 24, 10, 5
+SHADOW_RINGS, SHADOW_POINTS, SHADOW_DEPTH = 6, 32, 0.42
 RECORDED_BONE = (0.97, 0.60, 0.13)
 KEYPOINT_RADIUS_M, BONE_RADIUS_M, ROOT_RADIUS_M = 0.0040, 0.0019, 0.0058
 
@@ -116,21 +121,73 @@ def ellipsoid_strokes(hand: SceneHand | None, theme: Theme, options: ViewOptions
 
 
 def balls(hand: SceneHand | None, theme: Theme, options: ViewOptions) -> Balls:
-    """Keypoints coloured by weight, the root, the unsmoothed root and the true root: always 24 balls."""
-    count = COUNT + 3
+    """Keypoints coloured by weight, the root, the unsmoothed, the true and the unmuted root: always 25 balls."""
+    count = COUNT + 4
     if hand is None:
         return Balls(np.zeros((count, 3)), np.zeros((count, 3)), np.zeros(count))
     centres = np.zeros((count, 3))
     radii = np.zeros(count)
     root = theme.recorded if hand.recorded else theme.root
-    colours = np.concatenate([weight_colours(hand.weights), [root, theme.ghost, theme.truth]])
+    colours = np.concatenate([weight_colours(hand.weights), [root, theme.ghost, theme.truth, theme.ghost]])
     centres[:COUNT] = hand.keypoints_m
     radii[:COUNT] = KEYPOINT_RADIUS_M if options.skeleton and not hand.recorded else 0.0
-    extras = ((hand.root_m, True), (hand.raw_root_m, options.raw_root), (hand.truth_root_m, options.truth_root))
+    extras = (
+        (hand.root_m, True), (hand.raw_root_m, options.raw_root), (hand.truth_root_m, options.truth_root),
+        (hand.unmuted_root_m, True),
+    )  # fmt: skip
     for index, (place, shown) in enumerate(extras, COUNT):
         if place is not None and shown and np.all(np.isfinite(place)):
             centres[index], radii[index] = place, ROOT_RADIUS_M if index == COUNT else 0.0052
     return Balls(centres, colours, radii)
+
+
+def mute_strokes(hand: SceneHand | None, theme: Theme) -> Segments:
+    """An arrow from where the root would be without muting to where it is: a shaft and a head of four strokes."""
+    if hand is None or hand.unmuted_root_m is None or not np.all(np.isfinite(hand.unmuted_root_m)):
+        return Segments.hidden(ARROW_STROKES)
+    start, end = np.asarray(hand.unmuted_root_m, dtype=np.float64), np.asarray(hand.root_m, dtype=np.float64)
+    length = float(np.linalg.norm(end - start))
+    if length < 1e-5:
+        return Segments.hidden(ARROW_STROKES)
+    along = (end - start) / length
+    side = np.cross(along, (0.0, 1.0, 0.0) if abs(along[1]) < 0.9 else (1.0, 0.0, 0.0))
+    side /= np.linalg.norm(side)
+    barb = min(0.35 * length, 0.012)
+    turned = [side, -side, np.cross(along, side), -np.cross(along, side)]
+    strokes = [(start, end), *((end, end - barb * (along - 0.6 * other)) for other in turned)]
+    return Segments.make(strokes, theme.arrow, 0.0012, 1.4)
+
+
+def shadow_rings(hand: SceneHand, theme: Theme) -> tuple[Floats, Floats]:
+    """A soft shadow on the grid below a hand, the fainter the higher the hand is.
+
+    Returns:
+        (R, N, 3) rings from the outermost inwards, metres, and (R, 3) their colours, that of the outermost being the
+        background's.
+    """
+    points = hand.keypoints_m[:, [0, 2]]
+    middle = points.mean(axis=0)
+    half = np.maximum(1.6 * points.std(axis=0), 0.02) + 0.012
+    height = max(0.0, FLOOR_Y_M - float(hand.keypoints_m[:, 1].max()))
+    dark = SHADOW_DEPTH * np.exp(-height / 0.35) * (height > 0.0)
+    half = half * (1.0 + height)  # farther from the ground a shadow is wider
+    circle, shares = _circle(SHADOW_POINTS), np.linspace(1.0, 0.0, SHADOW_RINGS)
+    flat = middle + shares[:, None, None] * half * circle
+    rings = np.stack([flat[..., 0], np.full(flat.shape[:2], FLOOR_Y_M + 0.001), flat[..., 1]], axis=2)
+    strength = dark * (1.0 - shares**2) ** 2
+    return rings, np.array(theme.background) * (1.0 - strength[:, None])
+
+
+def shell_points(hand: SceneHand) -> Floats:
+    """(42, 3) points of the surface of the root's 2 sigma ellipsoid, metres; all in the root where none is known."""
+    return np.asarray(hand.root_m + sphere() @ covariance_axes(hand.root_covariance_m2))
+
+
+def frustum_corners(camera: CameraView | None, orbit: Orbit) -> Floats | None:
+    """(4, 3) the corners of the image in the frustum, from the top left on; None where the frustum is not shown."""
+    if camera is None or float(np.linalg.norm(orbit.eye_m())) <= FRUSTUM_DEPTH_M:
+        return None
+    return _frustum_corners(camera)
 
 
 def _trail(hand: SceneHand, theme: Theme, options: ViewOptions) -> Segments:

@@ -19,10 +19,12 @@ from app.viewport.orbit import FAR_M, NEAR_M
 from app.viewport.protocol import MAX_HANDS, RenderRequest, SceneHand, topology_id
 from app.viewport.scene_geometry import (
     Mesh,
+    Segments,
     balls_mesh,
     join_meshes,
     pulled_to_eye,
     ribbons_mesh,
+    rings_mesh,
     shaded,
     tubes_mesh,
     view_pixel,
@@ -87,6 +89,8 @@ class Open3DScene:
         parts = [("rig", tubes_mesh(rig, orbit, px))]
         if options.grid:
             parts.append(("floor", ribbons_mesh(marks.floor_strokes(theme), orbit, px)))
+            for index, hand in enumerate(request.scene.hands[:MAX_HANDS]):
+                parts.append((f"shadow{index}", rings_mesh(*marks.shadow_rings(hand, theme))))
         for index, hand in enumerate(request.scene.hands[:MAX_HANDS]):
             path = ribbons_mesh(marks.path_strokes(hand, theme, options), orbit, px)
             parts += [(f"path{index}", path), (f"inner{index}", _inner_mesh(hand, theme, request, px))]
@@ -149,7 +153,7 @@ def _hand_mesh(hand: SceneHand, theme: Theme, request: RenderRequest) -> Mesh:
 def _inner_mesh(hand: SceneHand, theme: Theme, request: RenderRequest, px: float) -> Mesh:
     """Skeleton, root and ellipsoid, brought in front of the hand that they lie in."""
     orbit, options = request.orbit, request.options
-    bones = tubes_mesh(marks.bone_strokes(hand, options), orbit, px)
+    bones = tubes_mesh(Segments.join([marks.bone_strokes(hand, options), marks.mute_strokes(hand, theme)]), orbit, px)
     rings = ribbons_mesh(marks.ellipsoid_strokes(hand, theme, options), orbit, px)
     inner = join_meshes([bones, rings, balls_mesh(marks.balls(hand, theme, options), orbit)])
     return Mesh(pulled_to_eye(inner.vertices_m, orbit, INNER_PULL), inner.colours, inner.faces)

@@ -1,149 +1,177 @@
-"""Text over the picture: grid labels, distances, the weight legend, messages. Drawn by Qt, so always sharp."""
+"""What Qt draws over the picture, always sharp: the camera's image, ellipsoids, words, the legend, messages."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, QSizeF, Qt
-from PyQt6.QtGui import QColor, QFont, QLinearGradient, QPainter, QPen
+from PyQt6.QtGui import QColor, QFont, QImage, QLinearGradient, QPainter, QPen, QPolygonF, QTransform
 
 from app.viewport import marks
-from app.viewport.colours import THEMES, Theme, weight_colours
+from app.viewport.colours import THEMES, Floats, Theme, weight_colours
+from app.viewport.labels import MARGIN, Kind, labels
 from app.viewport.protocol import RenderRequest
 
 __all__ = ["EMPTY_TEXT", "draw_overlay"]
 
 EMPTY_TEXT = "No hand detected: hold a hand in front of the camera"
-_MARGIN = 12.0
+_TAG = QSizeF(16, 6)  # what a plate has around its text
+_CORNER = QSizeF(150, 44)  # where the buttons stand
+_ROW, _GLYPH = 18.0, 26.0
 
 
-def draw_overlay(painter: QPainter, request: RenderRequest, width: float, height: float, status: str = "") -> None:
-    """Write over a picture of `request` that fills (width, height) logical pixels."""
+def draw_overlay(
+    painter: QPainter,
+    request: RenderRequest,
+    width: float,
+    height: float,
+    status: str = "",
+    camera_image: QImage | None = None,
+) -> None:
+    """Draw over a picture of `request` that fills (width, height) logical pixels."""
     theme, options, scene = THEMES[request.theme], request.options, request.scene
     painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.TextAntialiasing)
+    if camera_image is not None and options.frustum and options.camera_image:
+        _camera_image(painter, request, camera_image, width, height)
+    if options.ellipsoid:
+        _shells(painter, request, theme, width, height)
     if options.labels:
-        if options.grid:
-            _grid_labels(painter, request, theme, width, height)
-        if options.axes and np.linalg.norm(request.orbit.eye_m()) > marks.FRUSTUM_DEPTH_M:
-            _axis_labels(painter, request, theme, width, height)
-        plates: list[QRectF] = []
-        for hand in scene.hands:
-            if hand.distance_m is not None:
-                distance = f"palm {100 * hand.distance_m:.1f} cm"
-                _tag(painter, request, theme, hand.root_m, distance, theme.hand(hand.side), width, height, plates)
-        if options.skeleton and scene.hands:
-            _legend(painter, theme, height)
+        rows = _legend_rows(request, theme)
+        legend = QRectF(MARGIN, height - MARGIN - _ROW * len(rows), 150, _ROW * len(rows))
+        corners = [QRectF(QPointF(0, 0), _CORNER), QRectF(QPointF(width - _CORNER.width(), 0), _CORNER)]
+        _labels(painter, request, theme, width, height, [legend, *corners])
+        if scene.hands:
+            _legend(painter, theme, legend, rows)
     if scene.note or not scene.hands:
         _message(painter, theme, scene.note or EMPTY_TEXT, width, height)
     if status:
-        _status(painter, theme, status, width)
+        _status(painter, theme, status, width, height)
 
 
-def _grid_labels(painter: QPainter, request: RenderRequest, theme: Theme, width: float, height: float) -> None:
-    """Distances from the camera, along the line below its optical axis."""
-    steps = np.arange(0, round(marks.GRID_LENGTH_M / marks.CELL_M) + 1, 2) * marks.CELL_M
-    places = np.column_stack([np.zeros(len(steps)), np.full(len(steps), marks.FLOOR_Y_M), steps])
-    pixels, depths = request.orbit.project(places, width, height)
-    painter.setFont(_font(painter, -1))
-    painter.setPen(_ink(theme, 0.62))
-    for step, (u, v), depth in zip(steps, pixels, depths, strict=True):
-        if depth > 0.05 and not _behind_a_hand(request, u, v, depth, width, height):
-            painter.drawText(QRectF(u - 60, v + 2, 120, 18), Qt.AlignmentFlag.AlignCenter, f"{100 * step:.0f} cm")
-
-
-def _behind_a_hand(request: RenderRequest, u: float, v: float, depth: float, width: float, height: float) -> bool:
-    for hand in request.scene.hands:
-        pixels, depths = request.orbit.project(hand.keypoints_m, width, height)
-        margin = 15 + 0.12 * np.ptp(pixels, axis=0).max()  # the mesh reaches farther than its keypoints
-        low, high = pixels.min(axis=0) - margin, pixels.max(axis=0) + margin
-        if depths.mean() < depth and low[0] < u < high[0] and low[1] < v + 11 < high[1]:
-            return True
-    return False
-
-
-def _axis_labels(painter: QPainter, request: RenderRequest, theme: Theme, width: float, height: float) -> None:
-    ends = 1.25 * marks.AXIS_LENGTH_M * np.eye(3)
-    pixels, depths = request.orbit.project(ends, width, height)
-    painter.setFont(_font(painter, -1, bold=True))
-    for name, colour, (u, v), depth in zip(
-        "xyz", (theme.axis_x, theme.axis_y, theme.axis_z), pixels, depths, strict=True
-    ):
-        if depth > 0.05:
-            painter.setPen(_colour(colour))
-            painter.drawText(QRectF(u - 10, v - 10, 20, 20), Qt.AlignmentFlag.AlignCenter, name)
-
-
-def _tag(
-    painter: QPainter,
-    request: RenderRequest,
-    theme: Theme,
-    place_m: np.ndarray,
-    text: str,
-    colour: tuple[float, float, float],
-    width: float,
-    height: float,
-    plates: list[QRectF],
-) -> None:
-    """A small plate beside a point of the scene: inside the view, and on none of the `plates`, which it joins."""
-    pixels, depths = request.orbit.project(place_m, width, height)
-    if depths[0] < 0.05:
+def _camera_image(painter: QPainter, request: RenderRequest, image: QImage, width: float, height: float) -> None:
+    """What the camera sees, in its frustum; not where a hand lies before it, which the picture has drawn already."""
+    corners = marks.frustum_corners(request.scene.camera, request.orbit)
+    if corners is None:
         return
-    font = _font(painter, 1, bold=True)
-    painter.setFont(font)
-    text_width = painter.fontMetrics().horizontalAdvance(text)
-    size = QSizeF(text_width + 16, painter.fontMetrics().height() + 6)
-    plate = free_place(QRectF(QPointF(pixels[0, 0] + 16, pixels[0, 1] + 10), size), plates, width, height)
-    plates.append(plate)
-    painter.setPen(QPen(_colour(colour), 1.2))
-    painter.setBrush(_colour(theme.background, 0.82))
-    painter.drawRoundedRect(plate, 5, 5)
-    painter.setPen(_ink(theme))
-    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    pixels, depths = request.orbit.project(corners, width, height)
+    if depths.min() < 0.02:
+        return
+    for hand in request.scene.hands:
+        points, distances = request.orbit.project(hand.keypoints_m, width, height)
+        low, high = points.min(axis=0) - 12, points.max(axis=0) + 12
+        if distances.mean() < depths.mean() and (pixels.max(axis=0) > low).all() and (pixels.min(axis=0) < high).all():
+            return
+    frame = QPolygonF(QRectF(0, 0, image.width(), image.height()))
+    frame.remove(4)  # the first corner again
+    to_view = QTransform()
+    if not QTransform.quadToQuad(frame, QPolygonF([QPointF(*pixel) for pixel in pixels]), to_view):
+        return
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    painter.setOpacity(0.85)
+    painter.setTransform(to_view, True)
+    painter.drawImage(0, 0, image)
+    painter.restore()
 
 
-def free_place(wanted: QRectF, taken: list[QRectF], width: float, height: float) -> QRectF:
-    """The place nearest to the wanted one, above or below it, that lies in the view and on nothing that is taken."""
+def _shells(painter: QPainter, request: RenderRequest, theme: Theme, width: float, height: float) -> None:
+    """The 2 sigma ellipsoid of each root as a veil in the hand's colour, its rings are in the picture."""
+    for hand in request.scene.hands:
+        pixels, depths = request.orbit.project(marks.shell_points(hand), width, height)
+        if depths.min() < 0.02 or np.abs(pixels).max() > 1e5:
+            continue
+        outline = cv2.convexHull(pixels.astype(np.float32)).reshape(-1, 2)
+        colour = theme.hand(hand.side, hand.recorded)
+        painter.setPen(QPen(_colour(colour, 0.9), 1.0))
+        painter.setBrush(_colour(colour, 0.32))
+        painter.drawPolygon(QPolygonF([QPointF(float(u), float(v)) for u, v in outline]))
 
-    def inside(place: QRectF) -> QRectF:
-        left = min(max(place.left(), _MARGIN), max(_MARGIN, width - _MARGIN - place.width()))
-        top = min(max(place.top(), _MARGIN), max(_MARGIN, height - _MARGIN - place.height()))
-        return QRectF(QPointF(left, top), place.size())
 
-    step = wanted.height() + 4
-    moves = [0.0, *(sign * step * count for count in range(1, len(taken) + 2) for sign in (1, -1))]
-    places = [inside(wanted.translated(0, move)) for move in moves]
-    return next((place for place in places if not any(place.intersects(other) for other in taken)), places[0])
+def _labels(
+    painter: QPainter, request: RenderRequest, theme: Theme, width: float, height: float, taken: list[QRectF]
+) -> None:
+    fonts = {
+        "distance": _font(painter, 1, bold=True),
+        "axis": _font(painter, -1, bold=True),
+        "grid": _font(painter, -1),
+    }
+
+    def size(kind: Kind, text: str) -> QSizeF:
+        painter.setFont(fonts[kind])
+        metrics = painter.fontMetrics()
+        return QSizeF(metrics.horizontalAdvance(text), metrics.height()) + (
+            _TAG if kind == "distance" else QSizeF(4, 2)
+        )
+
+    for label in labels(request, width, height, size, taken):
+        painter.setFont(fonts[label.kind])
+        if label.kind == "distance":
+            painter.setPen(QPen(_colour(label.colour), 1.2))
+            painter.setBrush(_colour(theme.background, 0.82))
+            painter.drawRoundedRect(label.place, 5, 5)
+            painter.setPen(_ink(theme))
+        else:
+            painter.setPen(_colour(label.colour, 0.62 if label.kind == "grid" else 1.0))
+        painter.drawText(label.place, Qt.AlignmentFlag.AlignCenter, label.text)
 
 
-def _legend(painter: QPainter, theme: Theme, height: float) -> None:
+def _legend_rows(request: RenderRequest, theme: Theme) -> list[tuple[str, str, Floats]]:
+    """What is to be explained: a glyph, its words and its colour."""
+    options, hands = request.options, request.scene.hands
+    rows = [
+        ("ball", "Root", np.array(theme.root), bool(hands)),
+        ("ball", "True root", np.array(theme.truth),
+         options.truth_root and any(hand.truth_root_m is not None for hand in hands)),
+        ("ball", "Root without muting", np.array(theme.ghost), any(hand.unmuted_root_m is not None for hand in hands)),
+        ("shell", "2 sigma (95 %)", np.array(theme.ghost), options.ellipsoid),
+        ("line", "Trail of the root", np.array(theme.ghost), options.trail),
+        ("weights", "Weight 0 to 1", np.zeros(3), options.skeleton),
+    ]  # fmt: skip
+    return [(glyph, words, colour) for glyph, words, colour, shown in rows if shown]
+
+
+def _legend(painter: QPainter, theme: Theme, place: QRectF, rows: list[tuple[str, str, Floats]]) -> None:
     painter.setFont(_font(painter, -1))
-    bar = QRectF(_MARGIN, height - _MARGIN - 8, 120, 8)
-    gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-    for stop in np.linspace(0.0, 1.0, 9):
-        gradient.setColorAt(float(stop), _colour(tuple(weight_colours(stop))))
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(gradient)
-    painter.drawRoundedRect(bar, 3, 3)
-    painter.setPen(_ink(theme, 0.75))
-    above = bar.translated(0, -20)
-    above.setHeight(18)
-    painter.drawText(above, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, "0")
-    painter.drawText(above, Qt.AlignmentFlag.AlignCenter, "keypoint weight")
-    painter.drawText(above, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, "1")
+    for index, (glyph, words, colour) in enumerate(rows):
+        row = QRectF(place.left(), place.top() + index * _ROW, place.width(), _ROW)
+        middle = QPointF(row.left() + _GLYPH / 2 - 2, row.center().y())
+        painter.setPen(QPen(_ink(theme, 0.5), 0.8))
+        painter.setBrush(_colour(tuple(colour)))
+        if glyph == "ball":
+            painter.drawEllipse(middle, 4.5, 4.5)
+        elif glyph == "shell":
+            painter.setBrush(_colour(tuple(colour), 0.35))
+            painter.drawEllipse(middle, 10, 5)
+        elif glyph == "line":
+            painter.setPen(QPen(_colour(tuple(colour)), 2.5))
+            painter.drawLine(middle - QPointF(10, 0), middle + QPointF(10, 0))
+        else:
+            bar = QRectF(middle.x() - 11, middle.y() - 4, 22, 8)
+            gradient = QLinearGradient(bar.topLeft(), bar.topRight())
+            for stop in np.linspace(0.0, 1.0, 9):
+                gradient.setColorAt(float(stop), _colour(tuple(weight_colours(stop))))
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(gradient)
+            painter.drawRoundedRect(bar, 2, 2)
+        painter.setPen(_ink(theme, 0.78))
+        painter.drawText(row.adjusted(_GLYPH + 2, 0, 60, 0), Qt.AlignmentFlag.AlignVCenter, words)
 
 
 def _message(painter: QPainter, theme: Theme, text: str, width: float, height: float) -> None:
     painter.setFont(_font(painter, 3))
-    box = QRectF(_MARGIN, 0.06 * height, width - 2 * _MARGIN, 0.25 * height)
+    box = QRectF(MARGIN, _CORNER.height() + 0.02 * height, width - 2 * MARGIN, 0.25 * height)
     flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
     painter.setPen(_ink(theme, 0.85))
     painter.drawText(box, int(flags) | int(Qt.TextFlag.TextWordWrap), text)
 
 
-def _status(painter: QPainter, theme: Theme, text: str, width: float) -> None:
+def _status(painter: QPainter, theme: Theme, text: str, width: float, height: float) -> None:
     painter.setFont(_font(painter, -1))
     painter.setPen(_ink(theme, 0.6))
-    flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop
-    painter.drawText(QRectF(_MARGIN, 8, width - 2 * _MARGIN, 40), int(flags) | int(Qt.TextFlag.TextWordWrap), text)
+    flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom
+    painter.drawText(
+        QRectF(MARGIN, height - MARGIN - 60, width - 2 * MARGIN, 60), int(flags) | int(Qt.TextFlag.TextWordWrap), text
+    )
 
 
 def _font(painter: QPainter, larger_by: int, bold: bool = False) -> QFont:

@@ -29,10 +29,12 @@ def paint(request: RenderRequest) -> NDArray[np.uint8]:
     image[:] = _bytes(np.array(theme.background))
     hands = sorted(request.scene.hands, key=lambda hand: -_distance(hand.root_m, orbit))
     px = view_pixel(orbit, request.height, request.pixel_ratio)
-    if options.grid:
-        _strokes(image, marks.floor_strokes(theme), orbit, px)
     rig = marks.rig_strokes(request.scene.camera, theme, options, orbit)
     behind = [hand for hand in hands if _distance(hand.root_m, orbit) > _distance(np.zeros(3), orbit)]
+    if options.grid:
+        for hand in hands:
+            _shadow(image, hand, theme, orbit)
+        _strokes(image, marks.floor_strokes(theme), orbit, px)
     for hand in behind:
         _hand(image, hand, theme, request)
     _strokes(image, rig, orbit, px)
@@ -49,7 +51,16 @@ def _hand(image: NDArray[np.uint8], hand: SceneHand, theme: Theme, request: Rend
         _mesh(image, hand, theme, orbit)
     _strokes(image, marks.bone_strokes(hand, options), orbit, px)
     _strokes(image, marks.ellipsoid_strokes(hand, theme, options), orbit, px)
+    _strokes(image, marks.mute_strokes(hand, theme), orbit, px)
     _balls(image, marks.balls(hand, theme, options), orbit)
+
+
+def _shadow(image: NDArray[np.uint8], hand: SceneHand, theme: Theme, orbit: Orbit) -> None:
+    rings, colours = marks.shadow_rings(hand, theme)
+    for ring, colour in zip(rings[:-1], _bytes(0.5 * (colours[:-1] + colours[1:])).tolist(), strict=True):
+        pixels, depths = orbit.project(ring, image.shape[1], image.shape[0])
+        if depths.min() > NEAR_M:
+            cv2.fillConvexPoly(image, _fixed(pixels), colour, cv2.LINE_AA, _SHIFT)
 
 
 def _mesh(image: NDArray[np.uint8], hand: SceneHand, theme: Theme, orbit: Orbit) -> None:

@@ -45,6 +45,7 @@ _HAND = np.dtype(
         ("covariance", "f4", (3, 3)),
         ("raw_root", "f4", (3,)),
         ("truth_root", "f4", (3,)),
+        ("unmuted_root", "f4", (3,)),
         ("trail", "f4", (TRAIL_POINTS, 4)),
     ]
 )
@@ -83,6 +84,7 @@ class SceneHand:
         root_m, root_covariance_m2: (3,) and (3, 3).
         raw_root_m: (3,) the root before smoothing, where it is to be compared.
         truth_root_m: (3,) the true root, where the source knows it (the demo does).
+        unmuted_root_m: (3,) where the root would be with no keypoint muted; None where none is.
         trail_m: (T, 4) where the root was lately, oldest first: x, y, z and age (1 about to vanish, 0 new).
         track_id: as in `Hand`.
         recorded: a hand of a recording, shown beside the re-run one: in another colour, and with every second
@@ -99,18 +101,25 @@ class SceneHand:
     root_covariance_m2: Floats
     raw_root_m: Floats | None = None
     truth_root_m: Floats | None = None
+    unmuted_root_m: Floats | None = None
     trail_m: Floats = field(default_factory=lambda: np.zeros((0, 4)))
     track_id: int = -1
     distance_m: float | None = None
     recorded: bool = False
 
     @classmethod
-    def from_hand(cls, hand: Hand, raw_root_m: Floats | None = None, truth_root_m: Floats | None = None) -> SceneHand:
+    def from_hand(
+        cls,
+        hand: Hand,
+        raw_root_m: Floats | None = None,
+        truth_root_m: Floats | None = None,
+        unmuted_root_m: Floats | None = None,
+    ) -> SceneHand:
         """The parts of a solved hand that are shown. The hand must not be degenerate."""
         distance = palm_distance(hand)
         return cls(
             hand.handedness, hand.vertices_m, hand.faces, hand.keypoints_m, hand.weights, hand.root_m,
-            hand.covariance_at(hand.root_m), raw_root_m, truth_root_m, track_id=hand.track_id,
+            hand.covariance_at(hand.root_m), raw_root_m, truth_root_m, unmuted_root_m, track_id=hand.track_id,
             distance_m=None if distance is None else distance.meters,
         )  # fmt: skip
 
@@ -140,6 +149,7 @@ class SceneState:
         raw_roots_m: Sequence[Floats | None] = (),
         truth_roots_m: Sequence[Floats | None] = (),
         recorded: Sequence[Hand] = (),
+        unmuted_roots_m: Sequence[Floats | None] = (),
     ) -> SceneState:
         """The scene of a frame's hands. Degenerate ones are skipped and their reason becomes the note.
 
@@ -147,7 +157,7 @@ class SceneState:
             hands: the estimator's answer; beyond the first two they are not shown.
             camera: the frame's camera.
             stamp_ns: the frame's time.
-            raw_roots_m, truth_roots_m: beside `hands`, each (3,) or None; may be shorter than `hands`.
+            raw_roots_m, truth_roots_m, unmuted_roots_m: beside `hands`, each (3,) or None; may be shorter than `hands`.
             recorded: hands of a recording, to be compared with the others; degenerate ones are skipped.
         """
         shown, note = [], ""
@@ -157,9 +167,8 @@ class SceneState:
                 reason = hand.degenerate or "its mesh is not finite"
                 note = note or f"{hand.handedness.capitalize()} hand has no position: {reason}"
                 continue
-            raw = raw_roots_m[index] if index < len(raw_roots_m) else None
-            truth = truth_roots_m[index] if index < len(truth_roots_m) else None
-            shown.append(SceneHand.from_hand(hand, raw, truth))
+            beside = (raw_roots_m, truth_roots_m, unmuted_roots_m)
+            shown.append(SceneHand.from_hand(hand, *(roots[index] if index < len(roots) else None for roots in beside)))
         del shown[MAX_HANDS // 2 :]
         shown += [_recorded_hand(hand) for hand in recorded if hand.degenerate is None][: MAX_HANDS // 2]
         view = None if camera is None else CameraView.from_camera(camera)
@@ -184,6 +193,7 @@ class ViewOptions:
     grid: bool = True
     axes: bool = True
     frustum: bool = True
+    camera_image: bool = True
     labels: bool = True
 
 
@@ -276,12 +286,14 @@ def _write_hand(slot: NDArray[np.void], hand: SceneHand) -> dict[str, Any]:
         slot["root"], slot["covariance"] = hand.root_m, hand.root_covariance_m2
         slot["raw_root"] = np.nan if hand.raw_root_m is None else hand.raw_root_m
         slot["truth_root"] = np.nan if hand.truth_root_m is None else hand.truth_root_m
+        slot["unmuted_root"] = np.nan if hand.unmuted_root_m is None else hand.unmuted_root_m
     except ValueError as error:
         raise ShapeError(f"The arrays of a hand have the wrong shape: {error}.") from error
     return {
         "side": hand.side, "vertices": len(vertices), "faces": len(faces), "trail": len(trail),
         "recorded": hand.recorded,
-        "raw": hand.raw_root_m is not None, "truth": hand.truth_root_m is not None, "track_id": hand.track_id,
+        "raw": hand.raw_root_m is not None, "truth": hand.truth_root_m is not None,
+        "unmuted": hand.unmuted_root_m is not None, "track_id": hand.track_id,
     }  # fmt: skip
 
 
@@ -296,6 +308,7 @@ def _read_hand(slot: NDArray[np.void], head: dict[str, Any]) -> SceneHand:
         root_covariance_m2=slot["covariance"],
         raw_root_m=slot["raw_root"] if head["raw"] else None,
         truth_root_m=slot["truth_root"] if head["truth"] else None,
+        unmuted_root_m=slot["unmuted_root"] if head["unmuted"] else None,
         trail_m=slot["trail"][: head["trail"]],
         track_id=head["track_id"],
         recorded=head["recorded"],

@@ -16,11 +16,12 @@ from app.viewport.orbit import NEAR_M, Orbit
 
 __all__ = [
     "Balls", "Mesh", "Segments", "balls_mesh", "covariance_axes", "join_meshes", "pulled_to_eye", "ribbons_mesh",
-    "shaded", "tubes_mesh", "view_pixel",
+    "rings_mesh", "shaded", "sphere", "tubes_mesh", "view_pixel",
 ]  # fmt: skip
 
 Faces = NDArray[np.int32]
 TUBE_SIDES = 6
+WRAP, GLOSS = 0.25, 0.16
 # Standard deviations drawn, and the longest half axis: a hopeless depth must not fill the view.
 ELLIPSOID_SIGMA, ELLIPSOID_MAX_M = 2.0, 0.15
 
@@ -78,8 +79,8 @@ class Mesh:
 
 
 def shaded(normals: Floats, colours: ArrayLike, orbit: Orbit) -> Floats:
-    """Lambert shading baked into colours: a key light over the viewer's left shoulder, a fill light from the viewer, a
-    little more from above than from below.
+    """Shading baked into colours: a large key light over the viewer's left shoulder with a faint gloss, a fill light
+    from the viewer, a little more from above than from below.
 
     Args:
         normals: (V, 3) unit, pointing outwards.
@@ -88,9 +89,12 @@ def shaded(normals: Floats, colours: ArrayLike, orbit: Orbit) -> Floats:
     """
     right, up, forward = orbit.axes()
     key = _unit((-0.55 * right + 0.75 * up - 0.85 * forward)[None])[0]
-    light = 0.34 + 0.54 * np.clip(normals @ key, 0.0, 1.0) + 0.20 * np.clip(normals @ -forward, 0.0, 1.0)
-    light = light - 0.08 * normals[:, 1]  # world up is -Y
-    return np.clip(np.asarray(colours, dtype=np.float64) * light[:, None], 0.0, 1.0)
+    facing = np.clip(normals @ -forward, 0.0, 1.0)
+    wrapped = np.clip((normals @ key + WRAP) / (1.0 + WRAP), 0.0, 1.0)  # a large lamp: its light ends softly
+    light = 0.30 + 0.54 * wrapped + 0.22 * facing - 0.07 * normals[:, 1]  # world up is -Y
+    half = _unit((key - forward)[None])[0]
+    gloss = GLOSS * np.clip(normals @ half, 0.0, 1.0) ** 28
+    return np.clip(np.asarray(colours, dtype=np.float64) * light[:, None] + gloss[:, None], 0.0, 1.0)
 
 
 def tubes_mesh(segments: Segments, orbit: Orbit, px: float) -> Mesh:
@@ -137,6 +141,22 @@ def balls_mesh(balls: Balls, orbit: Orbit) -> Mesh:
     normals = np.tile(directions, (len(balls.radii_m), 1))
     colours = shaded(normals, np.repeat(balls.colours, len(directions), axis=0), orbit)
     return Mesh(vertices.reshape(-1, 3), colours, _repeated(faces, len(directions), len(balls.radii_m)))
+
+
+def sphere() -> Floats:
+    """(42, 3) points of a unit sphere."""
+    return _icosphere()[0]
+
+
+def rings_mesh(rings_m: Floats, colours: Floats) -> Mesh:
+    """Bands between rings (R, N, 3), whose colours (R, 3) blend from one to the next; seen from both sides."""
+    count, around = rings_m.shape[:2]
+    own = np.arange((count - 1) * around).reshape(count - 1, around)
+    following = np.roll(own, -1, axis=1)
+    quads = np.stack([own, following, own + around, following + around], axis=-1).reshape(-1, 4)
+    faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [1, 3, 2]]])
+    faces = np.concatenate([faces, faces[:, ::-1]]).astype(np.int32)
+    return Mesh(rings_m.reshape(-1, 3), np.repeat(colours, around, axis=0), faces)
 
 
 def join_meshes(meshes: list[Mesh]) -> Mesh:

@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from app.viewport.backends import Picture
 from app.viewport.colours import THEMES, ThemeName
-from app.viewport.orbit import HOME, Orbit, preset
+from app.viewport.orbit import HOME, Orbit, fit_view, preset
 from app.viewport.overlay import draw_overlay
 from app.viewport.pacing import Pacer
 from app.viewport.protocol import RenderRequest, SceneState, ViewOptions
@@ -34,7 +34,7 @@ _ZOOM_PER_NOTCH = 0.88
 _TIP = (
     "<b>3D view</b>: the camera, the hand in metric space and a 10 cm grid.<br>"
     "Left drag: rotate &nbsp; Right drag or Shift+drag: pan &nbsp; Wheel: zoom &nbsp; Double-click: reset view<br>"
-    "The ellipses around the root show about 95 % confidence per axis (2 sigma)."
+    "The ellipsoid around the root holds it with about 95 % confidence per axis (2 sigma)."
 )
 
 
@@ -84,6 +84,8 @@ class ViewportWidget(QWidget):
         self._scene, self._options, self._orbit = SceneState(), ViewOptions(), HOME
         self._picture: Picture | None = None
         self._image = QImage()
+        self._camera_image: QImage | None = None
+        self._camera_pixels: NDArray[np.uint8] | None = None  # the image wraps them
         self._dirty = True
         self._asked_s = self._changed_s = 0.0
         self._status = ""
@@ -106,6 +108,11 @@ class ViewportWidget(QWidget):
         self._scene = self._trails.with_trails(scene)
         self._touch()
 
+    def set_camera_image(self, pixels: NDArray[np.uint8] | None) -> None:
+        """What the camera sees, (height, width, 3) uint8 RGB, small; drawn in its frustum. The array is kept."""
+        self._camera_pixels = None if pixels is None else np.ascontiguousarray(pixels)
+        self._camera_image = None if self._camera_pixels is None else _wrapped(self._camera_pixels)
+
     def set_options(self, options: ViewOptions) -> None:
         """Show or hide parts of the scene."""
         self._options = options
@@ -118,9 +125,14 @@ class ViewportWidget(QWidget):
 
     def set_view(self, name: str) -> None:
         """Jump to one of `app.viewport.orbit.VIEW_NAMES`: home, camera, front, side, top, hand."""
-        hand = self._scene.hands[0].keypoints_m.mean(axis=0) if self._scene.hands else None
+        hands = [hand.keypoints_m for hand in self._scene.hands]
         camera = self._scene.camera
-        self.set_orbit(preset(name, hand, None if camera is None else camera.fov_rad))
+        middle = np.concatenate(hands).mean(axis=0) if hands else None
+        orbit = preset(name, middle, None if camera is None else camera.fov_rad)
+        if hands and name != "camera":  # which is where the camera stands
+            seen = hands if name == "hand" else [np.zeros((1, 3)), *hands]
+            orbit = fit_view(orbit, np.concatenate(seen), self.width(), self.height())
+        self.set_orbit(orbit)
 
     def set_orbit(self, orbit: Orbit) -> None:
         """Look from here."""
@@ -139,6 +151,7 @@ class ViewportWidget(QWidget):
 
     def clear(self) -> None:
         """Forget hands and trails: another source."""
+        self.set_camera_image(None)
         self._trails.clear()
         self.set_scene(SceneState(camera=self._scene.camera))
 
@@ -245,7 +258,7 @@ class ViewportWidget(QWidget):
             request = self._picture.request
             painter.drawImage(area, self._image)
         starting = "" if self._status in (STATUS_OPEN3D, "") else self._status
-        draw_overlay(painter, request, area.width(), area.height(), starting)
+        draw_overlay(painter, request, area.width(), area.height(), starting, self._camera_image)
         painter.end()
 
     def showEvent(self, event: Any) -> None:

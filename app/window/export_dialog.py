@@ -36,6 +36,8 @@ ABOUT = {
     "csv": ("CSV table", "Keypoints, root and weights, one row a hand."),
     "npz": ("NumPy arrays", "Everything, as predictions.npz."),
     "video": ("Video", "The images with the overlay, as MP4."),
+    "bvh": ("BVH skeletons", "Joint rotations for Blender, Maya and Unity, one file for each followed hand."),
+    "coco": ("COCO-WholeBody", "Keypoints as coco.json, for labelling and training tools."),
     "freihand": ("FreiHAND folder", "Images, intrinsics and keypoints as that data set stores them."),
     "ros2bag": ("ROS 2 bag", "Needs the extra “robot”."),
     "foxglove-scene": ("Foxglove scene", "Hands as 3D entities in an MCAP file."),

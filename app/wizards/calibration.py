@@ -35,6 +35,7 @@ from app.wizards.calibration_worker import CalibrationWorker, Snapshot
 from app.wizards.capture_page import CapturePage
 from app.wizards.click_sound import ClickSound
 from app.wizards.review_page import ReviewPage
+from app.wizards.view_picture import ViewPicture
 from calib.profiles import Profile, ProfileStore, new_profile
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
@@ -84,6 +85,8 @@ class CalibrationDialog(QDialog):
         self._ended = self._unsaved = False
         self.view = CalibrationView(self)
         self.view.set_message("Waiting for the camera", "", dim=False)
+        self.picture = ViewPicture(self)
+        self.left = QStackedWidget(self)
         self.boards = BoardPage(settings, webcams, self)
         self.capture = CapturePage(self)
         self.review = ReviewPage(self)
@@ -111,7 +114,9 @@ class CalibrationDialog(QDialog):
             self.pages.addWidget(page)
         middle = QHBoxLayout()
         middle.setSpacing(14)
-        middle.addWidget(self.view, 1)
+        self.left.addWidget(self.view)
+        self.left.addWidget(self.picture)
+        middle.addWidget(self.left, 1)
         middle.addWidget(self.pages)
         self.message = QLabel("", self)
         self.message.setWordWrap(True)
@@ -144,6 +149,8 @@ class CalibrationDialog(QDialog):
         self.review.used_changed.connect(
             lambda index, used: self._tell_worker(lambda worker: worker.set_used(index, used))
         )
+        self.review.lens_chosen.connect(lambda lens: self._tell_worker(lambda worker: worker.choose_lens(lens)))
+        self.review.view_chosen.connect(self._show_view)
         self.review.save.connect(self.save)
         self.review.export.connect(self._export)
         self._controller.status_changed.connect(self._show_status)
@@ -159,11 +166,20 @@ class CalibrationDialog(QDialog):
             label.setStyleSheet(f"color: {css(colour)};")
         self.back.setEnabled(step > BOARD)
         self.view.show_ghost = step == CAPTURE
+        (self.review.save_button if step == REVIEW else self.next).setDefault(True)
+        self.left.setCurrentWidget(self.picture if step == REVIEW and self.picture.has_picture else self.view)
         if self._worker is not None:
             self._worker.collect(step == CAPTURE and self.capture.auto.isChecked())
         if step == CAPTURE:
             self.capture.setFocus()
         self._enable_next()
+
+    def _show_view(self, index: int) -> None:
+        """On the review page the picture of a view takes the place of the camera's."""
+        there = 0 <= index < len(self._snapshot.taken)
+        self.picture.show_view(self._snapshot.taken[index] if there else None)
+        review = self.pages.currentIndex() == REVIEW
+        self.left.setCurrentWidget(self.picture if review and there else self.view)
 
     def _enable_next(self) -> None:
         step = self.pages.currentIndex()
@@ -185,6 +201,7 @@ class CalibrationDialog(QDialog):
             self._controller.dismiss(self._worker)
             self._worker = None
         self._snapshot, self._unsaved = Snapshot(), False
+        self.review.lens.setCurrentIndex(0)  # a new session leaves the choice to the views
         if board is None or self._ended:
             return
         self._worker = CalibrationWorker(self._controller.diverted_frames, board, self.bridge.report)

@@ -19,11 +19,13 @@ from calib.check import CalibrationCheck, CheckResult
 from calib.detection import to_grey
 from calib.guidance import FOCAL_GOAL, MAP_GOAL_PX, VIEWS_GOAL
 from calib.initial import board_pose
+from calib.lens_models import LensModel
 from calib.poses import appearance
 from calib.quality import Verdict, tilts_rad
 from calib.session import CalibrationSession, Look, State
 from calib.solve import Solution
 from calib.uncertainty import UncertaintyMap
+from calib.view_fit import ViewFit, view_fit
 from calib.views import View
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, HandDGPError
@@ -39,14 +41,29 @@ _SHOWN_WIDTH = 960
 
 @dataclass(frozen=True)
 class TakenView:
-    """A view as the review list shows it; `rms_px` and `tilt_deg` are NaN while it takes no part in a solve."""
+    """A view as the review shows it.
 
-    name: str
+    Attributes:
+        view: every corner that was found.
+        thumbnail: small grey picture.
+        used: whether it takes part.
+        rms_px, tilt_deg: NaN while it takes no part in a solve.
+        outlier: it does not fit the others.
+        fit: of its corners, or None while it takes no part in a solve.
+    """
+
+    view: View
     thumbnail: NDArray[np.uint8]
     used: bool
     rms_px: float
     tilt_deg: float
     outlier: bool
+    fit: ViewFit | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the picture."""
+        return self.view.name
 
 
 @dataclass(frozen=True)
@@ -146,6 +163,10 @@ class CalibrationWorker(Worker):
         """Drop a view or use it again."""
         self._commands.put(lambda: self._session.set_used(index, used) if index < len(self._session.taken) else None)
 
+    def choose_lens(self, lens: LensModel | None) -> None:
+        """Fit this lens model; None leaves the choice to the views."""
+        self._commands.put(lambda: self._session.choose_lens(lens))
+
     def restart(self) -> None:
         """Forget all views."""
         self._commands.put(self._session.restart)
@@ -244,12 +265,13 @@ def _listed(session: CalibrationSession) -> tuple[TakenView, ...]:
         number += one.used
         listed.append(
             TakenView(
-                one.view.name,
+                one.view,
                 one.thumbnail,
                 one.used,
                 rms[here] if one.used and here < len(rms) else float("nan"),
                 tilts[here] if one.used and here < len(tilts) else float("nan"),
                 verdict is not None and one.used and here in verdict.outliers,
+                view_fit(solution, here, one.view) if solution is not None and one.used else None,
             )
         )
     return tuple(listed)

@@ -15,10 +15,12 @@ from handdgp_core.geometry.hand_crop import HandCrop
 
 __all__ = ["Observation", "Track", "TrackState", "keypoint_distance"]
 
-# Votes are log-odds of "right": one view counts at most log(0.95 / 0.05), the sum is bounded so that it can turn, and
-# it must pass the other side's threshold before the hand is called by the other name.
+# Votes are log-odds of "right": one view counts at most log(0.95 / 0.05), less where it is unclear. The sum is bounded
+# so that it can turn when the track goes over to the other hand: it remembers a second of clear views. It must pass the
+# other side's threshold before the hand is called by the other name.
 LARGEST_VOTE = math.log(0.95 / 0.05)
-LARGEST_SUM = 5 * LARGEST_VOTE
+LARGEST_SUM = 30 * LARGEST_VOTE
+LARGEST_MEMORY = 5 * LARGEST_VOTE  # of a hand that was lost
 VOTES_TO_TURN = 2 * LARGEST_VOTE
 # A hand moves and changes size gradually; more within one frame is a jump.
 LARGEST_STEP = 1.0  # of the crop's half size
@@ -35,12 +37,16 @@ class Observation:
         presence: how sure it is that there is a hand, 0 to 1; None where the network does not say.
         right: how sure it is that the hand is a right one (the true hand, however the crop was mirrored), 0 to 1; None
             where the network does not say.
+        handedness: the side that the crop was looked at as; None for that of the crop.
+        clarity: 0 to 1, how much the view says about the side.
     """
 
     track_id: int
     keypoints_px: Array
     presence: float | None = None
     right: float | None = None
+    handedness: Handedness | None = None
+    clarity: float = 1.0
 
 
 class TrackState(Enum):
@@ -64,6 +70,7 @@ class Track:
         began_ns: when it was found first.
         confirmed_ns: when a detector or a presence score last said that this is a hand.
         accepted_ns: when the network last saw it; None before the first time.
+        side_known: whether its side rests on more than a detection.
     """
 
     track_id: int
@@ -75,10 +82,12 @@ class Track:
     confirmed_ns: int
     accepted_ns: int | None = None
     state: TrackState = TrackState.FOLLOWED
+    side_known: bool = False
 
     @classmethod
     def begin(cls, track_id: int, detection: Detection, stamp_ns: int, votes: float = 0.0) -> Track:
         """A new track on a detection; `votes` are those of a hand that it very likely is."""
+        side_known = votes != 0
         votes += _vote(right_score(detection))
         return cls(
             track_id=track_id,
@@ -88,6 +97,7 @@ class Track:
             votes=votes,
             began_ns=stamp_ns,
             confirmed_ns=stamp_ns,
+            side_known=side_known,
         )
 
     def crop(self, factor: float = HALF_SIZE_FACTOR) -> HandCrop:
@@ -106,11 +116,15 @@ class Track:
         """Follow on from what the network saw."""
         self.keypoints_px = observation.keypoints_px
         self.accepted_ns = stamp_ns
+        if not self.side_known and observation.handedness not in (None, self.handedness):
+            self.handedness = observation.handedness
+            self.votes = LARGEST_VOTE if self.handedness == "right" else -LARGEST_VOTE
+        self.side_known = True
         if observation.presence is not None:
             self.score = observation.presence
             self.confirmed_ns = stamp_ns
         if observation.right is not None:
-            self._add_vote(observation.right)
+            self._add_vote(observation.right, observation.clarity)
 
     def believes(self, keypoints_px: Array, width: int, height: int, least_visible: float) -> bool:
         """Whether these can be the hand's keypoints in the next frame: finite, in the image, no jump, of like size."""
@@ -138,16 +152,20 @@ class Track:
 
     def inherit(self, lost: Track) -> None:
         """Take over the votes of a hand that this one very likely is."""
-        self.votes = max(-LARGEST_SUM, min(LARGEST_SUM, self.votes + lost.votes))
-        lost.votes = 0.0
+        self.votes = max(-LARGEST_SUM, min(LARGEST_SUM, self.votes + lost.take_votes()))
+
+    def take_votes(self) -> float:
+        """What counts of the votes of a hand that was lost, for the one that it very likely is; none are left."""
+        votes, self.votes = max(-LARGEST_MEMORY, min(LARGEST_MEMORY, self.votes)), 0.0
+        return votes
 
     def turn(self, track_id: int) -> None:
         """Go on as the other hand, under a new number."""
         self.track_id = track_id
         self.handedness = "left" if self.handedness == "right" else "right"
 
-    def _add_vote(self, right: float) -> None:
-        self.votes = max(-LARGEST_SUM, min(LARGEST_SUM, self.votes + _vote(right)))
+    def _add_vote(self, right: float, clarity: float = 1.0) -> None:
+        self.votes = max(-LARGEST_SUM, min(LARGEST_SUM, self.votes + clarity * _vote(right)))
 
 
 def keypoint_distance(a_px: Array, b_px: Array) -> float:

@@ -23,7 +23,8 @@ Policy
   the older one stays.
 - A new hand begins with the votes on handedness of the hand that was lost nearest to it less than `side_memory_s` ago:
   it is most often the same one, and the other one outvotes them soon.
-- Handedness is voted over time with a hysteresis and is constant for a number: when the votes turn against it, the hand
+- Handedness is voted over time, views that show the hand clearly more than others, with a hysteresis, and is constant
+  for a number. The first view of a new hand may still give it the other side. When the votes turn against it, the hand
   goes on as the other one under a new number, and the image is searched.
 - When time runs backwards or jumps by more than `seek_s` (a seek, another recording), or the image's size changes, all
   is forgotten.
@@ -188,6 +189,10 @@ class HandTracker:
             self.cost.total_ms += self.cost.last_ms
             self._reconcile(found, stamp_ns)
         return [track.crop(self.options.crop_factor) for track in self._followed()]
+
+    def remembers_side(self, track_id: int) -> bool:
+        """Whether the side of this hand rests on more than the detection that it began with."""
+        return any(track.side_known for track in self._tracks if track.track_id == track_id)
 
     def update(self, observations: Iterable[Observation]) -> set[int]:
         """Hear what the network saw in the crops of the latest frame; gives the numbers of the hands it believes in.
@@ -361,12 +366,13 @@ class HandTracker:
             self._tracks.append(Track.begin(self._new_id(), detection, stamp_ns, self._past_votes(detection)))
 
     def _past_votes(self, detection: Detection) -> float:
-        """Take the votes of the hand that was lost nearest to a new one."""
-        if not self._past:
+        """Take the votes of the hand that was lost nearest to a new one, as many as may soon be outvoted."""
+        lost = self._past + [track for track in self._lost() if track.votes]
+        if not lost:
             return 0.0
-        nearest = min(self._past, key=lambda track: keypoint_distance(detection.keypoints_px, track.keypoints_px))
-        self._past.remove(nearest)
-        return nearest.votes
+        nearest = min(lost, key=lambda track: keypoint_distance(detection.keypoints_px, track.keypoints_px))
+        self._past = [track for track in self._past if track is not nearest]
+        return nearest.take_votes()
 
     def _lost(self) -> list[Track]:
         return [track for track in self._tracks if track.state is TrackState.LOST]

@@ -26,12 +26,15 @@ class DistanceError:
         share: of the distance, for a palm that faces the camera.
         edge_on: of the distance, in addition for a palm seen edge-on.
         size: of the distance, in addition where the hand's length is not given.
+        near_m: in addition, relative to the distance and squared, for a hand so near that its own depth counts: what
+            networks say of a hand's turn holds for views from further away, where perspective hardly bends it.
     """
 
     depth_m: float
     share: float
     edge_on: float
     size: float
+    near_m: float = 0.0
 
     def relative(self, keypoints_m: Array, camera: Camera, length_given: bool) -> float:
         """Standard deviation of the distance of one hand, relative.
@@ -45,6 +48,7 @@ class DistanceError:
         facing = float(np.cos(palm_angle_rad(keypoints_m[None])[0]))
         parts = [
             self.depth_m / max(distance_m, 1e-6),
+            (self.near_m / max(distance_m, 1e-6)) ** 2,
             self.share,
             self.edge_on * (1.0 - facing),
             0.0 if length_given else self.size,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import FitSettings, Observation
-from handdgp_core.estimation.hand_length import ADULT_LENGTH_M
+from handdgp_core.estimation.hand_length import ADULT_CHAIN_M
 from handdgp_core.estimation.landmarks import Landmarks, landmarks_from, observation_of
 from handdgp_core.estimation.network_predictor import NetworkPredictor, crop_batch
 from handdgp_core.estimation.predictor import Prediction, View
@@ -55,7 +55,7 @@ class GuidedPredictor(NetworkPredictor):
         )
         same_mesh = network.template.vertex_count == len(hand.vertices)
         self._fitter = TrackedFitter(hand, settings) if same_mesh else None
-        self.assumed_length_m = ADULT_LENGTH_M if same_mesh else None
+        self.assumed_length_m = ADULT_CHAIN_M if same_mesh else None
 
     def predict(
         self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None

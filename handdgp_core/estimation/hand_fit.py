@@ -117,8 +117,12 @@ class HandFitter:
         self.settings = settings or FitSettings()
         self._length_m, self._length_by_shape = _mean_length(model)
 
-    def start(self, observation: Observation) -> FittedPose:
+    def start(self, observation: Observation, turn_rad: Array | None = None) -> FittedPose:
         """The first guess: the mean pose, turned and moved onto the landmarks.
+
+        Args:
+            observation: landmarks of H hands; finite.
+            turn_rad: (3,) rotation vector, axes of the virtual camera, by which it is turned away from them again.
 
         Returns:
             Pose of every hand, (H, ...).
@@ -133,12 +137,14 @@ class HandFitter:
             np.zeros((count, self.model.shape_count)),
             np.zeros(count) if held is None else np.log(held / self._length_m),
         )
-        return self.place(pose, observation)
+        return self.place(pose, observation, turn_rad)
 
-    def place(self, pose: FittedPose, observation: Observation) -> FittedPose:
-        """`pose` with rotation and translation recomputed from the landmarks, in closed form."""
+    def place(self, pose: FittedPose, observation: Observation, turn_rad: Array | None = None) -> FittedPose:
+        """`pose` with rotation and translation recomputed from the landmarks, in closed form, then turned."""
         keypoints, _ = self.model.keypoints_and_jacobian(pose.dof_rad, pose.shape, np.exp(pose.log_scale))
         rotation = align_rigid(keypoints, observation.world_m).rotation
+        if turn_rad is not None:
+            rotation = Rotation.from_rotvec(turn_rad).as_matrix() @ rotation
         turned = np.einsum("hij,hkj->hki", rotation, keypoints)
         return pose._replace(rotation=rotation, translation_m=_translation(turned, observation))
 
@@ -154,9 +160,11 @@ class HandFitter:
         """
         return self.fit_with_cost(observation, start)[0]
 
-    def fit_with_cost(self, observation: Observation, start: FittedPose | None = None) -> tuple[FittedPose, Array]:
-        """`fit`, and what each pose costs (H,), as `cost` would say."""
-        pose = self.start(observation) if start is None else self.place(start, observation)
+    def fit_with_cost(
+        self, observation: Observation, start: FittedPose | None = None, turn_rad: Array | None = None
+    ) -> tuple[FittedPose, Array]:
+        """`fit`, from a first guess turned by `turn_rad`; and what each pose costs (H,), as `cost` would say."""
+        pose = self.start(observation, turn_rad) if start is None else self.place(start, observation)
         damping = np.full(len(observation.world_m), 1e-3)
         done = np.zeros(len(damping), dtype=bool)  # each hand stops by itself, so that a batch changes nothing
         residual, jacobian = self._linearise(pose, observation)

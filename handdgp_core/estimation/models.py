@@ -30,7 +30,8 @@ from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 DEFAULT_MODEL = "open"
 OPEN_WEIGHTS = bundled("assets/weights/open.safetensors")
 # Fitted to the palm distances of four real sets (three people) with the length given; an adult's length varies by 5 %.
-OPEN_DISTANCE_ERROR = DistanceError(depth_m=0.011, share=0.02, edge_on=0.075, size=ADULT_LENGTH_STD)
+# Only one of these people came nearer than 0.2 m.
+OPEN_DISTANCE_ERROR = DistanceError(depth_m=0.011, share=0.02, edge_on=0.075, size=ADULT_LENGTH_STD, near_m=0.04)
 MODEL_NAMES = ("open", "landmarks")
 # Files that are meant as checkpoints; one that this program cannot load gets a message about what it is.
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")

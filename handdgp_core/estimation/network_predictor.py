@@ -99,6 +99,7 @@ class NetworkPredictor:
             weights=_numpy(output.weights),
             score=_numpy(score),
             right=_numpy(right),
+            misfit=np.full(len(score), np.nan),
         )
 
 

@@ -27,6 +27,7 @@ class Prediction(NamedTuple):
         weights: (B, 21) for DGP, 0 to 1.
         score: (B,) 0 to 1, how sure the network is that the crop shows a hand; NaN where it does not say.
         right: (B,) 0 to 1, how sure it is that the crop shows a right hand (after mirroring); NaN likewise.
+        misfit: (B,) sum of squared residuals of a hand fitted to what the network saw; NaN where none was.
     """
 
     keypoints_px: Array
@@ -35,6 +36,7 @@ class Prediction(NamedTuple):
     weights: Array
     score: Array
     right: Array
+    misfit: Array
 
 
 class View(NamedTuple):
@@ -53,7 +55,7 @@ class Predictor(Protocol):
         faces: (F, 3) triangles of a right hand, outward normals.
         stage_ms: milliseconds of each part of the last `predict`.
         distance_error: of its distances, beside the solve's covariance; None where nobody has measured it.
-        assumed_length_m: the hand length that it assumes where none is given; None where it predicts one.
+        assumed_length_m: the chain (`hands.measure`) that it assumes where none is given; None where it predicts one.
         memory: of earlier frames, None where it has none; given back later, it goes on from there.
     """
 
@@ -77,7 +79,7 @@ class Predictor(Protocol):
             images: the crops.
             views: what they show.
             stamp_ns: of the frame.
-            length_m: the user's hand length if it is known: a network that can takes it into account.
+            length_m: of the user's chain (`hands.measure`) if it is known: a network that can takes it into account.
         """
 
     def reset(self) -> None:

@@ -73,7 +73,8 @@ class RefinedPredictor(LandmarksPredictor):
         watch.lap("refinement")
         self.stage_ms = watch.laps_ms
         pixels, weights = found.pixels.double().numpy(), found.weights.double().numpy()
-        return Prediction(pixels, keypoints, vertices, weights, landmarks.presence, landmarks.right)
+        unfitted = np.full(len(pixels), np.nan)
+        return Prediction(pixels, keypoints, vertices, weights, landmarks.presence, landmarks.right, unfitted)
 
 
 def teacher_fitter(hand: OpenHand) -> HandFitter:

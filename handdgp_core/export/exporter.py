@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from handdgp_core.drawing.overlay import OverlayStyle
 from handdgp_core.errors import HandDGPError, UsageError
 from handdgp_core.export import axes as camera_axes_names
+from handdgp_core.export.bvh import BvhFolder
+from handdgp_core.export.coco import CocoFile
 from handdgp_core.export.csv_table import CsvWriter
 from handdgp_core.export.freihand import FreiHandFolder
 from handdgp_core.export.glb_animation import HandAnimation
@@ -99,6 +101,8 @@ _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "npz": lambda output, options: PredictionsWriter(output / "predictions.npz", options.faces, options.vertex_count),
     "video": lambda output, options: OverlayVideo(output / "overlay.mp4", options.fps, options.style),
     "glb-frames": _mesh_sequence("glb-frames", "glb"),
+    "bvh": lambda output, options: BvhFolder(output / "bvh"),
+    "coco": lambda output, options: CocoFile(output / "coco.json"),
     "freihand": lambda output, options: FreiHandFolder(output / "freihand"),
     "ros2bag": lambda output, options: _ros2_bag(output),
     "foxglove-scene": lambda output, options: _foxglove_scene(output),

@@ -192,12 +192,17 @@ def test_another_model_needs_a_clear_gain_or_more_of_the_picture():
     lucky = np.where(np.arange(12) == 0, 0.1, costs * 1.01)  # one view alone gains
     assert best_trial([usual, LensTrial(RATIONAL, lucky, 500, 0.0)]) is usual
     better = LensTrial(RATIONAL, costs * 0.9, 500, 0.2)
+    assert best_trial([usual, better]) is usual  # a tenth is not worth a fifth of the picture
+    assert best_trial([usual, replace(better, blind=0.0)]).model is RATIONAL
+    better = LensTrial(RATIONAL, costs * 0.7, 500, 0.2)
     assert best_trial([usual, better]) is better
-    wider = LensTrial(FISHEYE, costs * 0.93, 500, 0.0)
+    wider = LensTrial(FISHEYE, costs * 0.8, 500, 0.0)
     assert best_trial([usual, better, wider]) is wider
     blind = replace(usual, blind=0.1)
     wider = LensTrial(FISHEYE, costs * 1.03, 500, 0.0)
     assert best_trial([blind, wider]) is wider and best_trial([usual, wider]) is usual
+    far = LensTrial(FISHEYE, costs * 1.5, 500, 0.0)
+    assert best_trial([blind, far]) is blind
 
 
 def test_the_share_of_the_picture_without_an_answer():

@@ -31,7 +31,7 @@ from handdgp_core.arrays import Array
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
 
-__all__ = ["main"]
+__all__ = ["main", "views_in"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def _held_out_px(answer: _Answer, views: Sequence[View]) -> float:
     return float(np.sqrt(sum(squares) / sum(map(len, views))))
 
 
-def _views(folder: Path, board: Board) -> list[View]:
+def views_in(folder: Path, board: Board) -> list[View]:
+    """The board in every picture of a folder that has the commonest size."""
     detector, views = BoardDetector(board), []
     for file in sorted(folder.iterdir()):
         grey = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
@@ -137,7 +138,7 @@ def main() -> None:
         raise SystemExit(__doc__)
     for folder, spec in zip(arguments[::2], arguments[1::2], strict=True):
         board = Board.parse(spec)
-        _compare(Path(folder), board, _views(Path(folder), board))
+        _compare(Path(folder), board, views_in(Path(folder), board))
 
 
 if __name__ == "__main__":

@@ -108,3 +108,23 @@ def test_looking_through_the_camera_does_not_show_its_body():
     camera = CameraView(640, 480, (500.0, 500.0, 319.5, 239.5))
     assert not np.any(marks.rig_strokes(camera, THEME, SHOWN, preset("camera")).radii_m)
     assert np.all(marks.rig_strokes(camera, THEME, SHOWN, preset("front")).radii_m)
+
+
+def test_an_arrow_leads_from_the_unmuted_root_to_the_root(hand):
+    assert not marks.mute_strokes(hand, THEME).radii_m.any() and not marks.mute_strokes(None, THEME).radii_m.any()
+    muted = replace(hand, unmuted_root_m=hand.root_m + (0.0, 0.0, 0.03))
+    arrow = marks.mute_strokes(muted, THEME)
+    assert np.allclose(arrow.ends_m[0], [muted.unmuted_root_m, hand.root_m])
+    assert np.allclose(arrow.ends_m[1:, 0], hand.root_m) and len(arrow.radii_m) == marks.ARROW_STROKES
+    assert np.allclose(marks.balls(muted, THEME, SHOWN).centres_m[24], muted.unmuted_root_m)
+
+
+def test_the_shadow_lies_under_the_hand_and_ends_softly(hand):
+    rings, colours = marks.shadow_rings(hand, THEME)
+    assert np.allclose(rings[..., 1], marks.FLOOR_Y_M, atol=2e-3)
+    assert np.allclose(rings.mean(axis=(0, 1))[[0, 2]], hand.keypoints_m[:, [0, 2]].mean(axis=0))
+    assert np.allclose(colours[0], THEME.background) and (np.diff(colours, axis=0) <= 0).all()
+    high = replace(hand, keypoints_m=hand.keypoints_m - (0.0, 0.3, 0.0))
+    assert marks.shadow_rings(high, THEME)[1][-1].sum() > colours[-1].sum(), "the higher, the fainter"
+    below = replace(hand, keypoints_m=hand.keypoints_m + (0.0, 0.5, 0.0))
+    assert np.allclose(marks.shadow_rings(below, THEME)[1], THEME.background), "none above the hand"

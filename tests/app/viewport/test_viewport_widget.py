@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, QPointF, QRectF, Qt
+from PyQt6.QtCore import QPoint, QPointF, QRectF, QSizeF, Qt
 from PyQt6.QtGui import QColor, QImage, QPalette, QWheelEvent
 
 from app.viewport import backends
-from app.viewport.orbit import HOME, VIEW_NAMES
-from app.viewport.overlay import free_place
-from app.viewport.protocol import SceneState, ViewOptions
+from app.viewport.labels import free_place, labels
+from app.viewport.marks import frustum_corners
+from app.viewport.orbit import HOME, VIEW_NAMES, preset
+from app.viewport.protocol import RenderRequest, SceneState, ViewOptions
 from app.viewport.supervisor import GLConfig, RenderSupervisor
 from app.viewport.widget import ViewportWidget
+from tests.app.viewport.conftest import ball_hand
 from tests.patience import WAIT_MS, WAIT_S
 
 SURFACELESS = GLConfig("surfaceless", {"EGL_PLATFORM": "surfaceless"})
@@ -236,6 +238,44 @@ def test_open_gl_that_does_not_work_ends_with_the_painter(make_widget, scene, qt
     qtbot.waitUntil(lambda: "basic renderer" in widget.status, timeout=WAIT_MS)
     assert "install" in widget.status
     assert has_hand(widget, scene)
+
+
+@pytest.mark.parametrize("name", VIEW_NAMES)
+@pytest.mark.parametrize("size", [(260, 400), (700, 300)])
+def test_no_words_of_the_scene_overlap_or_leave_the_view(scene, name, size):
+    pair = (scene.hands[0], replace(scene.hands[0], side="left", root_m=scene.hands[0].root_m + 0.004))
+    hands = tuple(replace(hand, distance_m=0.4, unmuted_root_m=hand.root_m + 0.002) for hand in pair)
+    request = RenderRequest(replace(scene, hands=hands), preset(name, hands[0].root_m), ViewOptions(), *size)
+    taken = [QRectF(0, 0, 150, 44)]
+    found = labels(request, *size, lambda kind, text: QSizeF(9 * len(text), 16), taken)
+    places = [label.place for label in found] + taken
+    assert {label.text for label in found if label.kind == "distance"} >= {"palm 40.0 cm"}
+    for index, one in enumerate(places):
+        assert QRectF(0, 0, *size).contains(one)
+        assert not any(one.intersects(other) for other in places[:index])
+
+
+def test_presets_show_all_hands(painted, scene):
+    hands = (scene.hands[0], ball_hand((0.35, 0.1, 0.9), "left"))
+    painted.set_scene(replace(scene, hands=hands))
+    for name in VIEW_NAMES:
+        painted.set_view(name)
+        pixels, depths = painted.orbit.project(np.concatenate([hand.keypoints_m for hand in hands]), 400, 300)
+        if name != "camera":
+            assert (depths > 0).all() and (pixels > 0).all() and (pixels < (400, 300)).all(), name
+
+
+def test_the_camera_image_lies_in_its_frustum(painted, scene, qtbot):
+    painted.set_scene(replace(scene, hands=()))
+    painted.set_view("front")
+    image = np.zeros((90, 160, 3), np.uint8)
+    image[:, :80], image[:, 80:] = (255, 0, 0), (0, 0, 255)
+    qtbot.waitUntil(lambda: painted._picture.request.orbit == painted.orbit, timeout=WAIT_MS)
+    painted.set_camera_image(image)
+    shown = colours(painted.snapshot())
+    middles = frustum_corners(scene.camera, painted.orbit).mean(axis=0) + np.array([[-0.02, 0, 0], [0.02, 0, 0]])
+    (left, right), _ = painted.orbit.project(middles, shown.shape[1], shown.shape[0])
+    assert shown[int(left[1]), int(left[0])].argmax() == 0 and shown[int(right[1]), int(right[0])].argmax() == 2
 
 
 def test_labels_never_overlap_and_never_leave_the_view():

@@ -91,6 +91,40 @@ def test_from_the_badge_to_a_saved_profile(rig, person):
     assert rig.controller.options.calibration.focal_px == profile.camera.focal_px
 
 
+def test_the_review_shows_figures_pictures_and_the_lens_that_can_be_chosen(rig, person):
+    dialog = opened(rig)
+    dialog.next.click()
+    follow(rig, dialog, person, 7)
+    dialog.next.click()
+    review = dialog.review
+    rig.until(lambda: review.views.topLevelItemCount() == 7)
+    assert review.save_button.isDefault() and not dialog.next.isDefault()
+    assert review.figures.text().startswith("fx ") and "k1 " in review.figures.text()
+    assert review.lens_note.text().startswith("Lens model plumb_bob: ")
+    assert dialog.left.currentWidget() is dialog.picture and dialog.picture.has_picture
+    worst = max(dialog._snapshot.taken, key=lambda view: view.rms_px)
+    assert dialog.picture._view is worst and worst.fit.far.shape == (len(worst.fit.view),)
+    review.views.setCurrentItem(review.views.topLevelItem(2))
+    assert dialog.picture._view is dialog._snapshot.taken[2]
+    dialog.picture.grab()
+    choose_lens(review, "fisheye")
+    rig.until(lambda: dialog._snapshot.solution.lens.name == "fisheye")
+    rig.until(lambda: "as you chose" in review.lens_note.text())
+    assert dialog.picture._view is dialog._snapshot.taken[2]
+    choose_lens(review, "automatic")
+    rig.until(lambda: dialog._snapshot.solution.lens.name == "plumb_bob")
+    dialog.show_step(CAPTURE)
+    assert dialog.left.currentWidget() is dialog.view and dialog.next.isDefault()
+    dialog._unsaved = False
+    dialog.close()
+
+
+def choose_lens(review, name):
+    index = next(i for i in range(review.lens.count()) if review.lens.itemText(i).startswith(name))
+    review.lens.setCurrentIndex(index)
+    review.lens.activated.emit(index)
+
+
 def test_undo_key_and_dropping_a_view(rig, person, monkeypatch):
     dialog = opened(rig)
     dialog.next.click()

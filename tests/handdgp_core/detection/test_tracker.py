@@ -338,6 +338,28 @@ def test_a_hand_that_jumps_to_where_it_looks_like_the_other_one_keeps_its_side()
     assert [crop.handedness for crop in scene.look()] == ["right"]
 
 
+def test_a_hand_that_is_lost_and_found_again_as_the_other_one_keeps_its_side() -> None:
+    scene = Scene(detection(300, "right"))
+    scene.steps(20, right=0.98)
+    scene.finder.hands = ()
+    scene.step(presence=0.0)
+    scene.step()
+    scene.finder.hands = (detection(310, "left", 0.95),)
+    assert [crop.handedness for crop in scene.look_until_found()] == ["right"]
+
+
+def test_a_new_hand_takes_the_side_that_its_first_view_gives_it_and_later_ones_cannot() -> None:
+    scene = Scene(detection(300, "left", 0.99))
+    (crop,) = scene.look()
+    seen = Observation(crop.track_id, hand_at(300), 0.9, 0.9, "right")
+    assert not scene.tracker.remembers_side(crop.track_id)
+    scene.tracker.update([seen])
+    assert scene.tracker.remembers_side(crop.track_id)
+    assert [(crop.track_id, crop.handedness) for crop in scene.look()] == [(0, "right")]
+    scene.tracker.update([replace(seen, right=None, handedness="left")])
+    assert [(crop.track_id, crop.handedness) for crop in scene.look()] == [(0, "right")]
+
+
 def test_after_long_a_hand_is_what_the_detector_says() -> None:
     scene = Scene(detection(300), side_memory_s=2.0)
     scene.steps(10, right=0.99)

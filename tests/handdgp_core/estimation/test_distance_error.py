@@ -35,6 +35,13 @@ def test_the_parts_add_as_variances() -> None:
     assert guessed == pytest.approx(np.hypot(unknown, ASSUMED_FOCAL_STD))
 
 
+def test_a_hand_right_before_the_camera_is_less_certain_than_its_depth_alone_would_make_it() -> None:
+    near = replace(ERROR, near_m=0.04)
+    for distance_m, wanted in ((0.15, np.hypot(0.012 / 0.15, 0.02)), (0.6, np.hypot(0.012 / 0.6, 0.02))):
+        found = near.relative(palm(distance_m), CALIBRATED, length_given=True)
+        assert found == pytest.approx(np.hypot(wanted, (0.04 / distance_m) ** 2))
+
+
 def test_the_calibrations_own_uncertainty_is_one_of_the_parts() -> None:
     facing = ERROR.relative(palm(0.4), CALIBRATED, length_given=True)
     stated = replace(CALIBRATED, std=np.array([6.0, 18.0, 1.0, 1.0]))

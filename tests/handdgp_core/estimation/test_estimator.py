@@ -19,7 +19,7 @@ from handdgp_core.estimation.predictor import PositioningMethod, Prediction, Vie
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.hands.measure import hand_length_m, length_of_chain
 from handdgp_core.types import Frame
 
 CAMERA = Camera(640, 480, np.array([[600.0, 0, 320], [0, 610, 230], [0, 0, 1]]), np.array([0.05, -0.1, 0.001, 0, 0]))
@@ -67,7 +67,9 @@ class KnownNetwork:
         pixels[:, 3] += self.noise_px
         relative = points - points[:, :1]
         ones = np.ones(len(views))
-        return Prediction(pixels, relative, relative[:, :4], np.ones((len(views), 21)), self.score * ones, ones)
+        return Prediction(
+            pixels, relative, relative[:, :4], np.ones((len(views), 21)), self.score * ones, ones, ones * np.nan
+        )
 
     def reset(self) -> None:
         self.resets += 1
@@ -107,6 +109,13 @@ def test_a_known_hand_comes_back_in_metres(handedness: Handedness, method: Posit
     assert (np.linalg.eigvalsh(hand.root_covariance_m2) > 0).all()
 
 
+def test_a_hand_where_the_lens_has_no_answer_is_counted() -> None:
+    estimator = estimator_of()
+    folded = Camera(640, 480, CAMERA.matrix * [[0.05, 1, 1], [1, 0.05, 1], [1, 1, 1]], (-0.3, 0.0, 0.0, 0.0))
+    assert estimator.estimate(frame(), folded) == [] and estimator.beyond_lens == 1
+    assert len(estimator.estimate(frame(1), CAMERA)) == 1 and estimator.beyond_lens == 0
+
+
 def test_faces_of_a_left_hand_are_turned_so_that_normals_stay_outward() -> None:
     (right,) = estimator_of("right").estimate(frame(), CAMERA)
     (left,) = estimator_of("left").estimate(frame(), CAMERA)
@@ -138,7 +147,7 @@ def test_with_all_but_two_keypoints_muted_the_hand_is_flagged_and_has_no_numbers
 def test_a_hand_length_scales_the_hand_and_its_depth() -> None:
     truth = true_keypoints("right")
     length = float(hand_length_m(truth))
-    estimator = estimator_of(hand_length_m=1.1 * length)
+    estimator = estimator_of(hand_length_m=length_of_chain(1.1 * length))
     (hand,) = estimator.estimate(frame(), CAMERA)
     assert hand.hand_scale == pytest.approx(1.1) and 0.03 < hand.distance_std < 0.05
     assert float(hand_length_m(hand.keypoints_m)) == pytest.approx(1.1 * length)
@@ -161,7 +170,7 @@ def test_a_given_length_is_told_as_a_factor_on_the_length_that_a_fitting_model_a
     network.assumed_length_m = float(hand_length_m(true_keypoints("right")))
     (assumed,) = HandEstimator(network, KnownFinder()).estimate(frame(), CAMERA)
     assert assumed.hand_scale == 1.0
-    estimator = HandEstimator(network, KnownFinder(), hand_length_m=network.assumed_length_m)
+    estimator = HandEstimator(network, KnownFinder(), hand_length_m=length_of_chain(network.assumed_length_m))
     network.assumed_length_m /= 1.2  # the network of the test gives the true hand whatever it is told
     (given,) = estimator.estimate(frame(), CAMERA)
     assert given.hand_scale == pytest.approx(1.2)
@@ -250,7 +259,9 @@ class OffAxisNetwork(KnownNetwork):
         self.focal_px = float(matrix[0, 0])
         pixels = (points[:, :2] / points[:, 2:] * self.focal_px + matrix[:2, 2] + self.error_px)[None]
         relative = (points - points[0])[None]
-        return Prediction(pixels, relative, relative[:, :4], np.ones((1, 21)), np.array([0.95]), np.ones(1))
+        return Prediction(
+            pixels, relative, relative[:, :4], np.ones((1, 21)), np.array([0.95]), np.ones(1), np.full(1, np.nan)
+        )
 
 
 class OffAxisFinder(KnownFinder):
@@ -322,7 +333,7 @@ class RoughFinder(KnownFinder):
 
 
 @pytest.mark.parametrize("sure", [0.9, 0.7])
-def test_a_new_hand_is_looked_at_twice_and_the_surer_look_counts(sure: float) -> None:
+def test_a_new_hand_is_looked_at_again_and_the_surer_look_counts(sure: float) -> None:
     network = PickyNetwork(sure)
     estimator = HandEstimator(network, RoughFinder(), max_hands=1)
     (hand,) = estimator.estimate(frame(0), CAMERA)
@@ -337,6 +348,36 @@ def test_a_new_hand_is_looked_at_twice_and_the_surer_look_counts(sure: float) ->
     estimator.reset()
     estimator.estimate(frame(2), CAMERA)
     assert len(network.crops) == 5
+
+
+class FittedNetwork(KnownNetwork):
+    """Fits a hand to what it saw: well where the crop is looked at as the true side, or badly everywhere."""
+
+    clear = True
+
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
+        right = np.array([view.crop.handedness == self.handedness for view in views])
+        misfit = np.where(right & self.clear, 80.0, 900.0 + right)
+        return super().predict(images, views, stamp_ns)._replace(misfit=misfit, right=np.where(right, 0.99, 0.01))
+
+
+@pytest.mark.parametrize(("found", "true"), [("left", "right"), ("right", "left"), ("right", "right")])
+def test_a_new_hand_has_the_side_that_fits(found: Handedness, true: Handedness) -> None:
+    estimator = HandEstimator(FittedNetwork(true), KnownFinder(found), max_hands=1)
+    hands = [hand for index in range(3) for hand in estimator.estimate(frame(index), CAMERA)]
+    assert [(hand.handedness, hand.track_id) for hand in hands] == [(true, 0)] * 3
+
+
+def test_views_that_no_hand_fits_do_not_turn_a_hand_into_the_other_one() -> None:
+    network = FittedNetwork("right")
+    estimator = HandEstimator(network, KnownFinder("right"), max_hands=1)
+    estimator.estimate(frame(0), CAMERA)
+    estimator.estimate(frame(1), CAMERA)
+    network.clear, network.handedness = False, "left"
+    sides = [hand.handedness for index in range(2, 22) for hand in estimator.estimate(frame(index), CAMERA)]
+    assert sides == ["right"] * 20
 
 
 class OpinionatedNetwork(KnownNetwork):

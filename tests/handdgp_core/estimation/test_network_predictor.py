@@ -81,7 +81,7 @@ def test_a_checkpoint_with_random_weights_gives_hands_of_the_right_shapes(tmp_pa
     predictor = load_predictor(str(tmp_path / "random.safetensors"), "cpu")
     assert predictor.name == str(tmp_path / "random.safetensors")
     seen = predictor.predict(np.zeros((2, 64, 64, 3), np.uint8), [None, None], 0)
-    shapes = [(2, 21, 2), (2, 21, 3), (2, 162, 3), (2, 21), (2,), (2,)]
+    shapes = [(2, 21, 2), (2, 21, 3), (2, 162, 3), (2, 21), (2,), (2,), (2,)]
     assert [part.shape for part in seen] == shapes
     assert all(part.dtype == np.float64 and np.isfinite(part).all() for part in seen[:4])
     hands = HandEstimator(predictor, OneHand("right")).estimate(Frame(picture(), 0, 0), CAMERA)

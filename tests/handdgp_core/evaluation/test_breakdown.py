@@ -75,7 +75,7 @@ class Oracle:
         relative = self._larger * (placed - placed[:, :1])
         weights = np.stack([np.where(self._hands[number].occlusion == 2, 0.2, 0.8) for number in numbers])
         score = np.array([0.1 if number in self._doubted else np.nan for number in numbers])
-        return Prediction(seen[..., :2] / seen[..., 2:], relative, relative, weights, score, score)
+        return Prediction(seen[..., :2] / seen[..., 2:], relative, relative, weights, score, score, score * np.nan)
 
     def reset(self) -> None:
         pass
