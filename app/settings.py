@@ -89,6 +89,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     )
     model: str = _setting("open", "Model", "Estimates the hand mesh: a built-in model or the path of a checkpoint.")
     device: Literal["auto", "cpu", "cuda"] = _setting("auto", "Device", "Where the model runs.")
+    engine: Literal["auto", "pytorch", "onnxruntime"] = _setting(
+        "auto", "Engine", "What runs the model. Auto: the fastest that gives the numbers of PyTorch."
+    )
     calibration_path: str = _setting(
         "", "Calibration", "A camera_info YAML (ROS) or OpenCV YAML file with the measured intrinsics of this camera."
     )
@@ -169,9 +172,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     panel: Literal["", "start", "weights", "motion", "performance", "settings"] = _setting(
         "start", "Panel", "The panel that is open beside the picture."
     )
-    panel_width: Whole = _setting(400, "Panel width", "How wide that panel is.", low=200, high=1200, unit="px")
+    panel_width: Whole = _setting(350, "Panel width", "How wide that panel is.", low=200, high=1200, unit="px")
     show_scene: bool = _setting(True, "3D view", "Show the 3D view beside the picture.")
-    scene_share: float = _setting(0.42, "3D view", "Its share of the width beside the picture.", low=0.1, high=0.9)
+    scene_share: float = _setting(0.38, "3D view", "Its share of the width beside the picture.", low=0.1, high=0.9)
     had_camera: bool = _setting(False, "Camera opened", "First step: a camera was opened.")
     had_calibration: bool = _setting(False, "Camera calibrated", "Second step: a camera was calibrated.")
     had_hand: bool = _setting(False, "Hand measured", "Third step: a hand was measured.")

@@ -93,6 +93,7 @@ class HandEstimator:
         max_hands: int = 2,
         method: PositioningMethod | None = None,
         hand_length_std: float = 0.0,
+        engine: str = "auto",
     ) -> HandEstimator:
         """An estimator for a model by name or path.
 
@@ -103,20 +104,26 @@ class HandEstimator:
             max_hands: 1 or 2.
             method: the DGP solve; None for the one that the model is meant for.
             hand_length_std: relative standard deviation of that length.
+            engine: "auto", "pytorch" or "onnxruntime" (`engines.load_engine`).
 
         Raises:
-            UsageError: unknown model or device, or an impossible hand length.
+            UsageError: unknown model, device or engine, or an impossible hand length.
             AssetError: a file of the program is missing or damaged.
             WeightsError: a checkpoint that is missing, damaged, foreign, or not for hands.
         """
         check_hand_length(hand_length_m)
-        predictor = load_predictor(name_or_path, device)
+        predictor = load_predictor(name_or_path, device, engine)
         return cls(predictor, MediaPipeHandFinder(), hand_length_m, max_hands, method, hand_length_std)
 
     @property
     def model_name(self) -> str:
         """The name that was given to `--model`."""
         return self._predictor.name
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, for people: "ONNX Runtime, CPU"."""
+        return self._predictor.engine
 
     @property
     def faces(self) -> NDArray[np.int32]:
@@ -272,10 +279,12 @@ class HandEstimator:
             if view.crop.handedness != views[index].crop.handedness
             for crop in _around_keypoints(view, seen.keypoints_px)
         ]
-        for index, view, seen in looks + self._looks(frame, camera, closer, watch):
-            if _badness(seen) < _badness(_row(prediction, index)):
-                views = [*views[:index], view, *views[index + 1 :]]
-                prediction = _replaced(prediction, index, seen)
+        looks += self._looks(frame, camera, closer, watch)
+        for index in new:
+            first = (views[index], _row(prediction, index))
+            view, seen = _best_look([first, *((view, seen) for looked, view, seen in looks if looked == index)])
+            views = [*views[:index], view, *views[index + 1 :]]
+            prediction = _replaced(prediction, index, seen)
         return views, prediction
 
     def _looks(
@@ -371,6 +380,14 @@ def _replaced(prediction: Prediction, index: int, seen: Prediction) -> Predictio
     for part, new in zip(parts, seen, strict=True):
         part[index] = new
     return Prediction(*parts)
+
+
+def _best_look(looks: list[tuple[View, Prediction]]) -> tuple[View, Prediction]:
+    """Of looks at one hand the best one of the better side. A side is as good as its worse look: it must hold."""
+    sides = {view.crop.handedness for view, _ in looks}
+    by_side = [[look for look in looks if look[0].crop.handedness == side] for side in sorted(sides)]
+    better = min(by_side, key=lambda same: max(_badness(seen) for _, seen in same))
+    return min(better, key=lambda look: _badness(look[1]))
 
 
 def _badness(seen: Prediction) -> float:

@@ -42,7 +42,7 @@ def true_keypoints(handedness: Handedness) -> Array:
 class KnownNetwork:
     """A predictor that sees exactly the true hand, in whatever virtual camera it is asked."""
 
-    name = "known"
+    name = engine = "known"
     method: PositioningMethod = "refined"
     distance_error = DistanceError(depth_m=0.009, share=0.03, edge_on=0.1, size=0.05)
     assumed_length_m: float | None = None
@@ -368,6 +368,27 @@ def test_a_new_hand_has_the_side_that_fits(found: Handedness, true: Handedness) 
     estimator = HandEstimator(FittedNetwork(true), KnownFinder(found), max_hands=1)
     hands = [hand for index in range(3) for hand in estimator.estimate(frame(index), CAMERA)]
     assert [(hand.handedness, hand.track_id) for hand in hands] == [(true, 0)] * 3
+
+
+class DeceivedNetwork(KnownNetwork):
+    """Fits a left hand best of all to the rough crop of a right one, and badly to the crop around its keypoints."""
+
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
+        seen = super().predict(images, views, stamp_ns)
+        tight_px = crop_from_keypoints(CAMERA.project(true_keypoints("right")), "right", 1.0).half_size_px
+        left = {True: 60.0, False: 400.0}
+        misfit = [
+            100.0 if view.crop.handedness == "right" else left[view.crop.half_size_px > 1.2 * tight_px]
+            for view in views
+        ]
+        return seen._replace(misfit=np.array(misfit))
+
+
+def test_a_side_must_fit_in_both_crops_of_a_new_hand() -> None:
+    (hand,) = HandEstimator(DeceivedNetwork("right"), RoughFinder(), max_hands=1).estimate(frame(0), CAMERA)
+    assert hand.handedness == "right"
 
 
 def test_views_that_no_hand_fits_do_not_turn_a_hand_into_the_other_one() -> None:
