@@ -65,6 +65,10 @@ def in_view_title(part: float) -> str:
     return f"The model sees {100 * part:.0f} % of the hand."
 
 
+BEYOND_LENS_TITLE = "A hand lies where the calibrated lens has no answer."
+BEYOND_LENS_HINT = "Move it towards the middle of the picture, or calibrate again with the board in the corners."
+
+
 def notice_of_error(
     error: Exception, *, action: Action = Action.NONE, topic: str = "", details: str = "", log_path: Path | None = None
 ) -> Notice:

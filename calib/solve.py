@@ -149,7 +149,7 @@ def solve(
     Raises:
         CalibrationError: too few views, several picture sizes, or no convergence.
     """
-    size = common_size(views)
+    common_size(views)
     if len(views) < MIN_VIEWS:
         there = "there is one" if len(views) == 1 else f"there are {len(views)}"
         raise CalibrationError(
@@ -160,12 +160,30 @@ def solve(
     if start is not None and camera.source == "assumed" and start.camera.lens == "opencv":
         camera = start.camera
     fits = _fits(board, views, (camera, poses), bent, lens)
-    fit, trials = _chosen(fits) if lens is None else (fits[-1], None)
+    if lens is not None:
+        return _finished(fits[-1], bent, None)
+    trials = _trials(fits)
+    if trials is None:
+        return _finished(_of_few_views(fits), bent, ())
+    # A lens may fold only once it has settled: then the choice is made again, with what it has become.
+    for _ in fits:
+        best = best_trial(trials)
+        fit = next(fit for fit in fits if fit.problem.lens is best.model)
+        solution = _finished(fit, bent, trials)
+        settled = replace(best, blind=blind_share(solution.camera))
+        trials = tuple(settled if trial is best else trial for trial in trials)
+        if best_trial(trials) is settled:
+            break
+    return replace(solution, trials=trials)
+
+
+def _finished(fit: _Fit, bent: bool, trials: tuple[LensTrial, ...] | None) -> Solution:
+    """The solution, single corners that are far off left out."""
     problem, shared, poses = fit.problem, fit.shared, fit.poses
     dropped = problem.drop_outliers(shared, poses)
     if abs(shared[0] / shared[1] - 1.0) > _NOT_SQUARE:
-        problem.prior = _Prior.around(problem.lens.camera(size, shared), board, bent, problem.lens, square=False)
-        shared[-1] = 0.0
+        problem.prior = _Prior.around(fit.camera, problem.board, bent, problem.lens, square=False)
+        shared = np.append(shared[:-1], 0.0)
     shared, poses = problem.minimise(shared, poses, robust=False)
     return _solution(problem, shared, poses, dropped, trials)
 
@@ -291,21 +309,27 @@ def _as_opencv(fit: _Fit) -> tuple[Camera, Array]:
     return (as_rational(fit.camera) if fit.camera.lens == "fisheye" else fit.camera), fit.poses
 
 
-def _chosen(fits: Sequence[_Fit]) -> tuple[_Fit, tuple[LensTrial, ...]]:
-    """The fit that predicts held-out views best, where there are views enough to tell."""
-    if len(fits) == 1:
-        return fits[0], ()
+def _trials(fits: Sequence[_Fit]) -> tuple[LensTrial, ...] | None:
+    """How each fit predicts held-out views; None where there is nothing to choose from, or too few views to tell."""
     calmest = min(fits, key=lambda fit: fit.noise_px)
     labels = distinct_labels([appearance(calmest.problem.board, pose, calmest.camera) for pose in calmest.poses])
-    if labels.max() + 1 < ENOUGH_TO_CHOOSE:
-        clear = calmest.noise_px < _CLEARLY_CALMER * fits[0].noise_px
-        return (calmest if clear else fits[0]), ()
-    trials = []
-    for fit in fits:
-        costs, corners = _held_out_costs(fit, labels, calmest.noise_px), sum(map(len, fit.residuals))
-        trials.append(LensTrial(fit.problem.lens, costs, corners, blind_share(fit.camera)))
-    best = best_trial(trials)
-    return next(fit for fit, trial in zip(fits, trials, strict=True) if trial is best), tuple(trials)
+    if len(fits) == 1 or labels.max() + 1 < ENOUGH_TO_CHOOSE:
+        return None
+    return tuple(
+        LensTrial(
+            fit.problem.lens,
+            _held_out_costs(fit, labels, calmest.noise_px),
+            sum(map(len, fit.residuals)),
+            blind_share(fit.camera),
+        )
+        for fit in fits
+    )
+
+
+def _of_few_views(fits: Sequence[_Fit]) -> _Fit:
+    """The usual model, unless another is clearly calmer."""
+    calmest = min(fits, key=lambda fit: fit.noise_px)
+    return calmest if calmest.noise_px < _CLEARLY_CALMER * fits[0].noise_px else fits[0]
 
 
 def _held_out_costs(fit: _Fit, labels: NDArray[np.intp], noise_px: float) -> Array:

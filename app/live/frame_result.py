@@ -31,10 +31,15 @@ class Estimator(Protocol):
     max_hands: int
     muted: frozenset[int]
     stage_ms: dict[str, float]
+    beyond_lens: int
 
     @property
     def model_name(self) -> str:
         """What the model calls itself."""
+
+    @property
+    def engine(self) -> str:
+        """What runs the model, for people."""
 
     def estimate(self, frame: Frame, camera: Camera, /) -> list[Hand]:
         """The hands of one frame."""
@@ -134,6 +139,7 @@ class FrameResult:
         preview: True for a bare picture shown while the model is loaded.
         recorded: of a session's frame, the recorded hands beside the re-run ones; None where only one of
             the two is shown, or nothing was recorded.
+        beyond_lens: hands that lie where the lens model has no answer; they are not among `hands`.
         redrawn: the numbers are those of the result before; the picture alone was drawn again.
         frames_ago: of a session's frame without a recorded result: how many frames earlier `hands` were recorded.
     """
@@ -150,6 +156,7 @@ class FrameResult:
     recorded: list[Hand] | None = None
     frames_ago: int = 0
     redrawn: bool = False
+    beyond_lens: int = 0
 
     @property
     def camera(self) -> Camera:

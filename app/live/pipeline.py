@@ -34,6 +34,11 @@ class HandPipeline:
         self.held = held
 
     @property
+    def engine(self) -> str:
+        """What runs the model, for people."""
+        return self._estimator.engine
+
+    @property
     def model_name(self) -> str:
         """What the model calls itself."""
         return self._estimator.model_name
@@ -73,6 +78,7 @@ class HandPipeline:
         return FrameResult(
             shown, hands, estimate.raw_hands, picture, options.mirror, stage_ms, estimate.inference_ms, truth,
             recorded=None if beside is None else beside.hands, frames_ago=estimate.frames_ago, redrawn=redrawn,
+            beyond_lens=estimate.beyond_lens,
         )  # fmt: skip
 
     def _hold(self, frame: CameraFrame, treatment: Hashable) -> HeldFrame:
@@ -120,7 +126,10 @@ class HandPipeline:
         began = time.perf_counter()
         hands = self._estimator.estimate(frame, frame.used_camera)
         spent_ms = (time.perf_counter() - began) * 1e3
-        return Estimate(frame, hands, dict(self._estimator.stage_ms), spent_ms, self._estimator.snapshot())
+        estimator = self._estimator
+        return Estimate(
+            frame, hands, dict(estimator.stage_ms), spent_ms, estimator.snapshot(), beyond_lens=estimator.beyond_lens
+        )
 
 
 def _recorded(frame: CameraFrame, replay: ReplayView) -> Estimate:

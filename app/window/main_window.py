@@ -19,7 +19,17 @@ from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, RateMeter, Status
 from app.live.trust import hand_trust
-from app.notices import IN_VIEW_HINT, LEAST_IN_VIEW, Action, Notice, Severity, in_view_title, notice_of_error
+from app.notices import (
+    BEYOND_LENS_HINT,
+    BEYOND_LENS_TITLE,
+    IN_VIEW_HINT,
+    LEAST_IN_VIEW,
+    Action,
+    Notice,
+    Severity,
+    in_view_title,
+    notice_of_error,
+)
 from app.panels.camera import CameraPanel
 from app.panels.motion import MotionPanel
 from app.panels.notice_bar import NoticeBar
@@ -106,7 +116,7 @@ class MainWindow(QMainWindow):
         self._closed = False
         self._result: FrameResult | None = None
         self._problem = self._warning = ""
-        self._out_of_view = False
+        self._out_of_view = self._beyond_lens = False
         self._count = 0
         self.stuck_threads: list[str] = []
         self.shown_rate = RateMeter()
@@ -271,6 +281,7 @@ class MainWindow(QMainWindow):
             self._show_weights()
         self._tell_camera_problem(result)
         self._tell_in_view(result)
+        self._tell_beyond_lens(result)
         self.sessions.show_result(result)
 
     def _show_ruler(self) -> None:
@@ -349,6 +360,16 @@ class MainWindow(QMainWindow):
         else:
             self.notices.remove("hand in view")
 
+    def _tell_beyond_lens(self, result: FrameResult) -> None:
+        """A hand that has no answer is reported as long as it is there, so that it does not just vanish."""
+        if (result.beyond_lens > 0) == self._beyond_lens:
+            return
+        self._beyond_lens = result.beyond_lens > 0
+        if self._beyond_lens:
+            self.notices.add(Notice(Severity.WARNING, BEYOND_LENS_TITLE, BEYOND_LENS_HINT, topic="beyond the lens"))
+        else:
+            self.notices.remove("beyond the lens")
+
     def _on_status(self, status: Status) -> None:
         if status.phase is Phase.OPENING:
             self._result = None
@@ -401,7 +422,7 @@ class MainWindow(QMainWindow):
                 self._playback.note_standstill()
         told = status.phase is Phase.ENDED or (status.phase is Phase.RUNNING and not rates.waiting)
         self._tell_source_warning(rates.warning if told else "")
-        self.status_line.show_status(status, self._result, self._settings.current.device)
+        self.status_line.show_status(status, self._result)
         result = self._result
         self.performance.show_rates(rates, shown_fps, None if result is None else result.inference_ms)
 

@@ -167,6 +167,7 @@ class ScriptedEstimator:
     """
 
     model_name = "scripted"
+    engine = "none, CPU"
 
     def __init__(self, hands: list[Hand] | None = None, fails_at: int | None = None, slow_s: float = 0.0) -> None:
         self.hand_length_m: float | None = None
@@ -174,6 +175,7 @@ class ScriptedEstimator:
         self.max_hands = 2
         self.muted: frozenset[int] = frozenset()
         self.stage_ms = {"detection": 1.0, "network": 2.0}
+        self.beyond_lens = 0
         self.hands, self._fails_at, self._slow_s = hands, fails_at, slow_s
         self.calls = 0
         self.resets = self.restored = 0

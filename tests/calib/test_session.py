@@ -39,7 +39,7 @@ def test_a_board_held_still_is_taken_once(renderer):
     assert stream.show(pose, 1).state is State.TAKEN
     assert stream.show(pose, 5).state is State.KNOWN
     assert len(stream.session.taken) == 1
-    assert stream.session.taken[0].thumbnail.shape == (108, 192)
+    assert stream.session.taken[0].thumbnail.shape == (360, 640)
 
 
 def test_a_moving_board_is_not_taken(renderer):

@@ -78,6 +78,7 @@ def test_a_clip_becomes_predictions_summary_and_exports(clip: Path, tmp_path: Pa
     assert depth[-1] - depth[0] == pytest.approx(0.11, abs=0.03)
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["frames"], summary["frames_with_hands"], summary["cancelled"]) == (12, 12, False)
+    assert summary["hands_beyond_lens"] == 0
     assert summary["camera"]["source"] == "calibrated" and summary["model"] == "open"
     assert {"detection", "rectification", "network", "positioning"} <= set(summary["stage_ms"])
     assert len(list((out / "obj").glob("*.obj"))) == 12

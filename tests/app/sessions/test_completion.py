@@ -34,6 +34,7 @@ class Counting:
         self.max_hands = 2
         self.muted: frozenset[int] = frozenset()
         self.stage_ms: dict[str, float] = {}
+        self.beyond_lens = 0
         self.seen: list[tuple[int, float | None, frozenset[int]]] = []
 
     def estimate(self, frame: Frame, camera: Camera) -> list[Hand]:

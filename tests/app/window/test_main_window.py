@@ -430,3 +430,12 @@ def test_a_hand_outside_of_the_models_view_is_reported_as_long_as_it_is(rig) -> 
     assert "12 %" in window.notices.notice.title
     rig.estimator.hands = [hand()]
     rig.until(lambda: window.notices.notice is None)
+
+
+def test_a_hand_where_the_lens_has_no_answer_does_not_vanish_without_a_word(rig) -> None:
+    window = _showing(rig)
+    rig.estimator.hands, rig.estimator.beyond_lens = [], 1
+    rig.until(lambda: window.notices.notice is not None)
+    assert "no answer" in window.notices.notice.title and "calibrate" in window.notices.notice.text
+    rig.estimator.beyond_lens = 0
+    rig.until(lambda: window.notices.notice is None)
