@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import logging
 import shutil
 import sys
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from handdgp_core.training.checkpoints import LAST, NetworkExport, PlainCheckpoi
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
 from handdgp_core.training.distillation import DistillationData, Loading, start_guide
+from handdgp_core.training.lightning_log import quieten
 from handdgp_core.training.module import HandModule
 from handdgp_core.training.termination import Termination
 
@@ -164,15 +164,6 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
         enable_progress_bar=progress,
         enable_model_summary=progress,
     )
-
-
-def quieten() -> None:
-    """Lightning's warnings come once, by the program's own way; its advertisements and notes on every file do not."""
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
-        logger.setLevel(logging.WARNING)
 
 
 def _checkpoint(folder: Path, resume: bool) -> Path | None:
