@@ -17,7 +17,8 @@ from typing import Any
 
 import cv2
 from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
-from PyQt6.QtWidgets import QApplication, QWidget
+from PyQt6.QtGui import QPainter, QPixmap
+from PyQt6.QtWidgets import QApplication, QSplashScreen, QWidget
 
 from app import logs
 from app.environment import PROGRAM
@@ -29,8 +30,9 @@ from app.notices import Notice, Severity, notice_of_error
 from app.sessions.playback import Playback
 from app.sessions.record_control import RecordControl
 from app.sessions.session_tap import model_hash
-from app.settings import Settings, load_settings
-from app.style.theme import apply_theme
+from app.settings import TYPED_PERCENT, Settings, load_settings
+from app.style.icons import program_icon
+from app.style.theme import DARK, apply_theme, figures_font
 from app.window.main_window import MainWindow
 from handdgp_core.files import expanded
 from handdgp_core.sources import Source
@@ -45,23 +47,26 @@ class LiveOptions:
     Attributes:
         source: as for `open_source`; None for the first webcam, or the demo where there is none.
         calibration_path: a calibration file.
-        model, device: as for `HandEstimator.from_weights`.
+        model, device, engine: as for `HandEstimator.from_weights`.
         hand_length_mm: the user's own hand.
         hand_length_percent: two standard deviations of that.
         settings_path: where settings are kept; None for the user's own place.
         viewport: False for a window without the 3D view.
         loop: play files again and again.
+        only_here: the hand length is for running the recording `source` again; the user's own stays as it is.
     """
 
     source: str | None = None
     calibration_path: Path | None = None
     model: str | None = None
     device: str | None = None
+    engine: str | None = None
     hand_length_mm: float | None = None
-    hand_length_percent: float = 0.0
+    hand_length_percent: float = TYPED_PERCENT
     settings_path: Path | None = None
     viewport: bool = True
     loop: bool = False
+    only_here: bool = False
 
 
 class LiveSession:
@@ -91,7 +96,7 @@ class LiveSession:
             self.settings, open_source=self._open, make_estimator=make_estimator or load_estimator
         )
         self.record = RecordControl(self.controller, self.settings)
-        self.playback = Playback(self.controller, self.settings)
+        self.playback = Playback(self.controller, self.settings, _hand(options) if options.only_here else {})
         self.window = MainWindow(
             self.controller,
             self.record,
@@ -146,8 +151,11 @@ def run_live(options: LiveOptions) -> int:
         exit code: 0 after an orderly end.
     """
     multiprocessing.freeze_support()
-    session = LiveSession(options)
+    application = make_application()
+    splash = show_splash()
+    session = LiveSession(options, application=application)
     session.start()
+    splash.finish(session.window)
     code = session.application.exec()
     session.finish()
     return code
@@ -163,7 +171,27 @@ def make_application() -> QApplication:
     application = QApplication(sys.argv[:1])
     application.setApplicationName(PROGRAM)
     application.setApplicationDisplayName("HandDGP Live")
+    application.setWindowIcon(program_icon())
     return application
+
+
+def show_splash() -> QSplashScreen:
+    """The program's icon and name while the window is made."""
+    picture = QPixmap(360, 200)
+    picture.fill(DARK.window)
+    painter = QPainter(picture)
+    painter.drawPixmap(28, 52, program_icon().pixmap(96, 96))
+    painter.setPen(DARK.ink)
+    painter.setFont(figures_font(19, bold=True))
+    painter.drawText(148, 98, "HandDGP Live")
+    painter.setPen(DARK.faint_ink)
+    painter.setFont(figures_font(10))
+    painter.drawText(148, 124, "Starting…")
+    painter.end()
+    splash = QSplashScreen(picture)
+    splash.show()
+    QApplication.processEvents()
+    return splash
 
 
 def load_estimator(settings: Settings) -> Estimator:
@@ -177,7 +205,9 @@ def load_estimator(settings: Settings) -> Estimator:
 
     limit_threads(settings.model)
     model_hash(settings.model)  # so that a recording need not wait for it
-    return HandEstimator.from_weights(settings.model, settings.device, max_hands=settings.max_hands)
+    return HandEstimator.from_weights(
+        settings.model, settings.device, max_hands=settings.max_hands, engine=settings.engine
+    )
 
 
 def model_names() -> tuple[str, ...]:
@@ -189,17 +219,27 @@ def model_names() -> tuple[str, ...]:
 
 def _asked_for(options: LiveOptions) -> dict[str, Any]:
     """Settings given on the command line: they replace the saved ones, and are saved."""
-    path, length_mm = options.calibration_path, options.hand_length_mm
+    path = options.calibration_path
     asked = {
         "calibration_path": None if path is None else str(expanded(path).absolute()),
         "calibration_camera": None if path is None else "",  # that of the source that is opened first
         "model": options.model,
         "device": options.device,
-        "hand_length_enabled": None if length_mm is None else True,
-        "hand_length_mm": length_mm,
-        "hand_length_percent": None if length_mm is None else options.hand_length_percent,
+        "engine": options.engine,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return given if options.only_here or options.hand_length_mm is None else {**given, **_hand(options), "person": ""}
+
+
+def _hand(options: LiveOptions) -> dict[str, Any]:
+    """The hand length that was given, as settings."""
+    if options.hand_length_mm is None:
+        return {}
+    return {
+        "hand_length_enabled": True,
+        "hand_length_mm": options.hand_length_mm,
+        "hand_length_percent": options.hand_length_percent,
+    }
 
 
 def _viewport(enabled: bool) -> QWidget:

@@ -19,13 +19,16 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from app.environment import PROGRAM
 from handdgp_core.errors import OutputError, UsageError
+from handdgp_core.estimation.hand_length import HOW_TO_MEASURE, RULER_STD
 from handdgp_core.files import write_text
+from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.plain_files import parse_json, read_text
 from handdgp_core.privacy import without_secrets
 
-VERSION = 1
+VERSION = 2
 ENVIRONMENT_VARIABLE = "HANDDGP_SETTINGS"
 RECENT_SOURCES_KEPT = 8
+TYPED_PERCENT = 200 * RULER_STD  # two standard deviations of a hand length that was typed
 _MOST_BYTES = 1 << 20
 
 
@@ -86,6 +89,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     )
     model: str = _setting("open", "Model", "Estimates the hand mesh: a built-in model or the path of a checkpoint.")
     device: Literal["auto", "cpu", "cuda"] = _setting("auto", "Device", "Where the model runs.")
+    engine: Literal["auto", "pytorch", "onnxruntime"] = _setting(
+        "auto", "Engine", "What runs the model. Auto: the fastest that gives the numbers of PyTorch."
+    )
     calibration_path: str = _setting(
         "", "Calibration", "A camera_info YAML (ROS) or OpenCV YAML file with the measured intrinsics of this camera."
     )
@@ -110,15 +116,15 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         False, "Use my hand length", "Scale the hand model to your own hand: makes depth more accurate."
     )
     hand_length_mm: float = _setting(
-        180.0,
+        188.0,
         "Hand length",
-        "From the crease of the wrist along the stretched middle finger to its tip.",
+        HOW_TO_MEASURE,
         low=80,
-        high=260,
+        high=280,
         unit="mm",
     )
     hand_length_percent: float = _setting(
-        0.0,
+        TYPED_PERCENT,
         "Hand length ±",
         "How far off the hand length may be; it goes into the ± of distances.",
         low=0,
@@ -166,9 +172,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     panel: Literal["", "start", "weights", "motion", "performance", "settings"] = _setting(
         "start", "Panel", "The panel that is open beside the picture."
     )
-    panel_width: Whole = _setting(400, "Panel width", "How wide that panel is.", low=200, high=1200, unit="px")
+    panel_width: Whole = _setting(350, "Panel width", "How wide that panel is.", low=200, high=1200, unit="px")
     show_scene: bool = _setting(True, "3D view", "Show the 3D view beside the picture.")
-    scene_share: float = _setting(0.42, "3D view", "Its share of the width beside the picture.", low=0.1, high=0.9)
+    scene_share: float = _setting(0.38, "3D view", "Its share of the width beside the picture.", low=0.1, high=0.9)
     had_camera: bool = _setting(False, "Camera opened", "First step: a camera was opened.")
     had_calibration: bool = _setting(False, "Camera calibrated", "Second step: a camera was calibrated.")
     had_hand: bool = _setting(False, "Hand measured", "Third step: a hand was measured.")
@@ -265,8 +271,7 @@ def load_settings(path: Path | None = None) -> tuple[Settings, list[str]]:
         return Settings(), []
     except (OSError, ValueError) as error:
         return Settings(), [_set_aside(path, error)]
-    content.pop("version", None)
-    good, complaints = usable(content)
+    good, complaints = usable(_of_this_version(content))
     return Settings(**good), [f"{complaint} It is ignored." for complaint in complaints]
 
 
@@ -291,8 +296,23 @@ def save_changes(changed: Mapping[str, Any], path: Path | None = None) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         content = None  # there is none, or `load_settings` will set it aside and say so
-    good = usable({name: value for name, value in content.items() if name != "version"})[0] if _is_map(content) else {}
+    good = usable(_of_this_version(content))[0] if _is_map(content) else {}
     write_text(path, json.dumps({"version": VERSION, **good, **changed}, indent=2), private=True)
+
+
+def _of_this_version(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an earlier version as this one means them.
+
+    The first version kept measured lengths as that of the keypoints' chain, which is shorter than the hand, and typed
+    ones, then without a ± or with a ruler's, as they were typed.
+    """
+    values = {name: value for name, value in content.items() if name != "version"}
+    length_mm, percent = values.get("hand_length_mm"), values.get("hand_length_percent", 0.0)
+    if content.get("version", 1) != 1 or not isinstance(length_mm, int | float):
+        return values
+    if percent in (0.0, TYPED_PERCENT):
+        return {**values, "hand_length_percent": TYPED_PERCENT}
+    return {**values, "hand_length_mm": length_of_chain(length_mm)}
 
 
 def _is_map(content: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from calib.profiles import default_folder
@@ -11,10 +11,29 @@ from handdgp_core.errors import CalibrationError
 from handdgp_core.files import write_json
 from handdgp_core.plain_files import read_json
 
-__all__ = ["PeopleStore", "PersonHand"]
+__all__ = ["KeptMeasurement", "PeopleStore", "PersonHand"]
 
-_VERSION = 1
+_VERSION = 2
+# Version 1 kept lengths by board, sheet or bone as those of the keypoints' chain, this much shorter than the hand.
+_CHAIN_PER_LENGTH = 0.9613
 _RANGE_MM = (50.0, 300.0)
+
+
+@dataclass(frozen=True)
+class KeptMeasurement:
+    """One measurement, as it was made.
+
+    Attributes:
+        what: "board" or "sheet": the hand lay on it; "hand": by a ruler; else a bone by name, by a ruler.
+        mm: of the hand from wrist crease to middle finger tip, or of the bone.
+        percent: two standard deviations of "board" and "sheet", in percent; what else is known by what was measured.
+        created_s: seconds since 1970.
+    """
+
+    what: str
+    mm: float
+    percent: float
+    created_s: float
 
 
 @dataclass(frozen=True)
@@ -23,10 +42,11 @@ class PersonHand:
 
     Attributes:
         name: of the person.
-        length_mm: wrist to middle finger tip along the joints.
+        length_mm: wrist crease to middle finger tip.
         percent: two standard deviations, in percent.
-        method: "board", "sheet" or "ruler".
+        method: what was measured, e.g. "board" or "board, hand".
         created_s: seconds since 1970.
+        measurements: that length and percent come from, oldest first.
     """
 
     name: str
@@ -34,6 +54,7 @@ class PersonHand:
     percent: float
     method: str
     created_s: float
+    measurements: tuple[KeptMeasurement, ...] = ()
 
 
 class PeopleStore:
@@ -53,7 +74,8 @@ class PeopleStore:
             CalibrationError: the file is damaged.
         """
         try:
-            entries = read_json(self.path)["people"]
+            content = read_json(self.path)
+            entries, version = content["people"], content.get("version", 1)
             if not isinstance(entries, list):
                 raise ValueError("its people are no list")
         except FileNotFoundError:
@@ -64,10 +86,33 @@ class PeopleStore:
                 hint="Move it away; hands must then be measured again.",
             ) from None
         found = [person for entry in entries if (person := _person(entry)) is not None]
+        if version == 1:
+            found = [_of_version_1(person) for person in found]
         return sorted(found, key=lambda person: person.name.casefold())
 
-    def save(self, name: str, length_mm: float, percent: float, method: str) -> PersonHand:
+    def person(self, name: str) -> PersonHand | None:
+        """The person of this name. CalibrationError: the file is damaged."""
+        name = " ".join(name.split())
+        return next((person for person in self.people() if person.name == name), None)
+
+    def forget(self, name: str) -> None:
+        """Drop a person and all that was measured.
+
+        Raises:
+            CalibrationError: the file is damaged.
+            OutputError: the place cannot be written.
+        """
+        self._write([other for other in self.people() if other.name != " ".join(name.split())])
+
+    def save(
+        self, name: str, length_mm: float, percent: float, measurements: tuple[KeptMeasurement, ...]
+    ) -> PersonHand:
         """Keep a person's hand; an older entry of the same name is replaced.
+
+        Args:
+            name: of the person.
+            length_mm, percent: what the measurements give together.
+            measurements: all that are to be kept.
 
         Raises:
             CalibrationError: no name, a length that no hand has, or a damaged file (which is left alone).
@@ -81,13 +126,34 @@ class PeopleStore:
                 f"{length_mm:.0f} mm is no length of a hand: those are {_RANGE_MM[0]:.0f} to {_RANGE_MM[1]:.0f} mm.",
                 hint="Measure from the wrist crease to the tip of the middle finger.",
             )
-        person = PersonHand(name, length_mm, percent, method, time.time())
+        method = ", ".join(dict.fromkeys(kept.what for kept in measurements))
+        person = PersonHand(name, length_mm, percent, method, time.time(), measurements)
         others = [other for other in self.people() if other.name != name]
         self._write([*others, person])
         return person
 
     def _write(self, people: list[PersonHand]) -> None:
         write_json(self.path, {"version": _VERSION, "people": [asdict(person) for person in people]})
+
+
+def _measurement(entry: dict[str, object]) -> KeptMeasurement:
+    mm, percent, created_s = (float(str(entry[name])) for name in ("mm", "percent", "created_s"))
+    return KeptMeasurement(str(entry["what"]), mm, percent, created_s)
+
+
+def _of_version_1(person: PersonHand) -> PersonHand:
+    """A ruler that was laid along the whole hand, which stated ± 3 %, gave what is kept now; all else the chain."""
+    whole = person.method == "ruler" and person.percent < 3.01
+    length_mm = person.length_mm if whole else person.length_mm / _CHAIN_PER_LENGTH
+    if person.method == "ruler" and not whole:  # of some bone, which was not kept
+        return replace(person, length_mm=length_mm)
+    what = "hand" if whole else person.method
+    return replace(
+        person,
+        length_mm=length_mm,
+        method=what,
+        measurements=(KeptMeasurement(what, length_mm, person.percent, person.created_s),),
+    )
 
 
 def _person(entry: object) -> PersonHand | None:
@@ -100,6 +166,7 @@ def _person(entry: object) -> PersonHand | None:
             float(entry["percent"]),
             str(entry["method"]),
             float(entry["created_s"]),
+            tuple(_measurement(kept) for kept in entry.get("measurements", ())),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

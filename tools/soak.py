@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,12 +68,17 @@ class Soak:
         window, playback, record = self.session.window, self.session.playback, self.session.record
         yield "demo", lambda: window.open_source("demo")
         yield "record", record.start
+        recording = record.recording
+        if recording is None or not self._wait(lambda: recording.recorder.status.frames > 0, 60.0):
+            self.faults.append("nothing was recorded")
+            return
         record.stop()
         if not self._wait(lambda: record.recording is None, 60.0):
             self.faults.append("the recording did not end")
         takes = sorted(self._folder.glob("*.mcap"))
         if len(takes) != 1:
             self.faults.append(f"{len(takes)} recordings after one was made")
+            return
         yield "replay", lambda: window.open_source(str(takes[0]))
         yield "re-run", lambda: playback.set_mode(ReplayMode.RERUN)
         for place in (0.9, 0.1, 0.5):
@@ -127,7 +133,11 @@ def main() -> int:
         session = LiveSession(options)
         session.settings.change(recordings_folder=str(takes))
         soak = Soak(session, takes, given.step_seconds)
-        soak.run(given.minutes)
+        try:
+            soak.run(given.minutes)
+        except Exception:  # which the window's hook would put into a log that is removed
+            traceback.print_exc()
+            return 1
     rows = np.array(soak.rows[SETTLED:] or soak.rows)
     first, last = rows[: max(1, len(rows) // 5)].mean(axis=0), rows[-max(1, len(rows) // 5) :].mean(axis=0)
     for place, column in enumerate(COLUMNS[:4]):

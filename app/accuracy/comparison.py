@@ -19,6 +19,7 @@ from calib.hand_size import HandState, lying_hand
 from calib.views import View
 from handdgp_core.arrays import Array, Handedness
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.hands.palm import PALM, PALM_PLANE, distance_std_m, palm_m
 from handdgp_core.types import Hand
 
@@ -89,7 +90,7 @@ def compare(
         camera: of the frame; calibrated.
         view: the corners of the board that were found, None for none.
         hands: as estimated.
-        length_m: the hand's length where it is known.
+        length_m: the hand's length, wrist crease to middle finger tip, where it is known.
     """
     if view is None:
         return Rejection.NO_BOARD
@@ -103,7 +104,7 @@ def compare(
     state, lying = lying_hand(board, camera, view, hand.keypoints_px, _MAX_TILT_RAD)
     if lying is None:
         return _OF_STATE[state]
-    if length_m is not None and abs(lying.sample.length_m / length_m - 1) > MOST_LENGTH_OFF:
+    if length_m is not None and abs(length_of_chain(lying.sample.length_m) / length_m - 1) > MOST_LENGTH_OFF:
         return Rejection.OTHER_SIZE
     place = lying.points_m[list(PALM)].mean(axis=0)
     estimated, distance = palm_m(hand), float(np.linalg.norm(place))

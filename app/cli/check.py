@@ -23,9 +23,8 @@ from handdgp_core.errors import CalibrationError, UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
 from handdgp_core.privacy import public_name
-from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
-from handdgp_core.sources.session import SessionSource
+from handdgp_core.sources.session import cameras_of
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,9 @@ def check(options: CheckOptions) -> Card:
         require_calibrated(calibration)
     limit_threads(options.model)
     with open_source(options.source) as source, cancellable() as cancelled:
-        chooser = CameraChooser(calibration, overrides=isinstance(source, SessionSource))
-        length_m = hand_length_for(source, options.hand_length_m)
+        chooser = cameras_of(source, calibration)
+        length_m, std = hand_length_for(source, options.hand_length_m, options.hand_length_std)
         checker = Checker(board, length_m)
-        std = options.hand_length_std
         with (
             HandEstimator.from_weights(options.model, options.device, length_m, hand_length_std=std) as estimator,
             progress_bar(source.name, options.limit or source.frame_count) as bar,
@@ -91,7 +89,7 @@ def check(options: CheckOptions) -> Card:
             camera=checker.camera,
             model=public_name(options.model),
             hand_length_m=length_m,
-            hand_length_std=options.hand_length_std,
+            hand_length_std=std,
             board=board.spec,
         )
     _tell(about, card)

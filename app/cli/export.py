@@ -121,9 +121,8 @@ def _estimator(request: ExportRequest, source: SessionSource) -> HandEstimator |
     from handdgp_core.estimation.models import limit_threads
 
     limit_threads(request.model)
-    length_m = hand_length_for(source, request.hand_length_m)
-    std = request.hand_length_std
-    return HandEstimator.from_weights(request.model, request.device, length_m, hand_length_std=std)
+    length = hand_length_for(source, request.hand_length_m, request.hand_length_std)
+    return HandEstimator.from_weights(request.model, request.device, length.length_m, hand_length_std=length.std)
 
 
 def _results(

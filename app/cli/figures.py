@@ -32,7 +32,7 @@ from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import Source, check_index
 
 if TYPE_CHECKING:
-    from handdgp_core.estimation.bone_length import MeasuredLength
+    from handdgp_core.estimation.hand_size import MeasuredLength
     from handdgp_core.evaluation.figures import FigureSample, Method
 
 _MOST_METHODS = 4  # as many colours are told apart

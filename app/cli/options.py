@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,9 @@ import typer
 
 from app.cli.console import console
 from handdgp_core.errors import UsageError
-from handdgp_core.estimation.bone_length import BONE_NAMES, MeasuredLength, hand_length_from_bone, parse_bone
+from handdgp_core.estimation.bone_length import BONE_NAMES, hand_length_from_bone, parse_bone
+from handdgp_core.estimation.hand_length import HOW_TO_MEASURE, RULER_STD
+from handdgp_core.estimation.hand_size import MeasuredLength, fused
 
 DONE, INTERNAL, BAD_INPUT, CANCELLED = 0, 1, 2, 130  # exit codes
 
@@ -20,6 +22,12 @@ class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+
+
+class Engine(StrEnum):
+    auto = "auto"
+    pytorch = "pytorch"
+    onnxruntime = "onnxruntime"
 
 
 class Axes(StrEnum):
@@ -35,20 +43,34 @@ Fov = Annotated[
     float,
     typer.Option("--fov", min=20.0, max=150.0, help="Field of view of the longer side, where no calibration is given."),
 ]
+FovOfSource = Annotated[
+    float | None,
+    typer.Option(
+        "--fov",
+        min=20.0,
+        max=150.0,
+        help="Field of view of the longer side, where no calibration is given. Default: 60, or as recorded.",
+    ),
+]
 Model = Annotated[
     str, typer.Option("--model", help="open (trained), landmarks (its baseline), or a .safetensors file.")
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
+EngineOption = Annotated[
+    Engine, typer.Option("--engine", help="What runs the network; auto: the fastest that gives PyTorch's numbers.")
+]
 HandLength = Annotated[
     float | None,
-    typer.Option("--hand-length-mm", help="Your hand, wrist crease to middle finger tip: makes depth more accurate."),
+    typer.Option(
+        "--hand-length-mm", help=f"Length of your hand, which distances depend on. {HOW_TO_MEASURE} Taken as ± 3 %."
+    ),
 ]
 Bone = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--bone",
-        help="Instead of --hand-length-mm: one bone by a ruler, such as index_proximal=42 (millimetres); less certain. "
-        f"One of {', '.join(BONE_NAMES)}.",
+        help="Instead of --hand-length-mm: a bone by a ruler, such as index_proximal=42 (millimetres); less certain. "
+        f"Repeatable: several bones tell more. One of {', '.join(BONE_NAMES)}.",
     ),
 ]
 Settings = Annotated[
@@ -56,24 +78,28 @@ Settings = Annotated[
 ]
 
 
-def measured_hand(hand_length_mm: float | None, bone: str | None) -> MeasuredLength:
+def measured_hand(hand_length_mm: float | None, bones: Sequence[str] | None) -> MeasuredLength:
     """The hand's length as it was measured; `length_m` is None where it was not.
 
     Raises:
-        UsageError: both are given, or a bone that is unknown or cannot be so long.
+        UsageError: both are given, a bone twice, or one that is unknown or cannot be so long.
     """
-    if bone is None:
-        return MeasuredLength(None if hand_length_mm is None else hand_length_mm / 1e3)
+    if not bones:
+        return MeasuredLength(None) if hand_length_mm is None else MeasuredLength(hand_length_mm / 1e3, RULER_STD)
     if hand_length_mm is not None:
         raise UsageError(
             "--hand-length-mm and --bone both give the size of the hand.",
             hint="Give the hand length where you have it: it is more certain than one bone.",
         )
-    name, bone_m = parse_bone(bone)
-    length = hand_length_from_bone(name, bone_m)
+    measured = [parse_bone(bone) for bone in bones]
+    names = [name for name, _ in measured]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--bone gives {name} twice.", hint="Give the mean of both.")
+    length = fused([hand_length_from_bone(name, bone_m) for name, bone_m in measured])
     assert length.length_m is not None
     stated = f"{1e3 * length.length_m:.0f} mm ± {200 * length.std:.0f} % (two standard deviations)"
-    console.print(f"Hand length from {name}: {stated}.", markup=False)
+    console.print(f"Hand length from {', '.join(names)}: {stated}.", markup=False)
     return length
 
 

@@ -23,7 +23,9 @@ from app.cli.options import (
     Calibration,
     Device,
     DeviceOption,
-    Fov,
+    Engine,
+    EngineOption,
+    FovOfSource,
     HandLength,
     Model,
     exports_help,
@@ -34,6 +36,7 @@ from app.environment import PROGRAM, version_of
 from app.notices import BEYOND_LENS_HINT, BEYOND_LENS_TITLE, IN_VIEW_HINT, LEAST_IN_VIEW, count_of, in_view_title
 from app.sessions.session_tap import model_hash
 from handdgp_core.errors import UsageError
+from handdgp_core.estimation.hand_size import MeasuredLength
 from handdgp_core.evaluation.side_by_side import OtherModel, SideBySide, short_names
 from handdgp_core.export.exporter import NAMES, ExporterGroup, ExportOptions, open_exporters
 from handdgp_core.files import locked_output, prepare_output, write_json
@@ -43,7 +46,7 @@ from handdgp_core.privacy import public_name
 from handdgp_core.sources.cameras import CameraChooser, CameraFrame
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import Source
-from handdgp_core.sources.session import SessionSource
+from handdgp_core.sources.session import SessionSource, cameras_of
 from handdgp_core.types import Hand
 
 if TYPE_CHECKING:
@@ -59,9 +62,10 @@ class ProcessOptions:
     source: str
     output: Path
     calibration: Path | None = None
-    horizontal_fov_deg: float = 60.0
+    horizontal_fov_deg: float | None = None
     model: str = "open"
     device: str = "auto"
+    engine: str = "auto"
     hand_length_m: float | None = None
     hand_length_std: float = 0.0
     max_hands: int = 2
@@ -128,11 +132,16 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     calibration = Camera.load(options.calibration) if options.calibration else None
     counts, started_s = RunCounts(), time.perf_counter()
     with open_source(options.source) as source, cancellable() as cancelled:
-        chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(source, SessionSource))
+        chooser = cameras_of(source, calibration, options.horizontal_fov_deg)
         output = held.enter_context(locked_output(prepare_output(options.output)))
-        length_m = hand_length_for(source, options.hand_length_m)
+        length = hand_length_for(source, options.hand_length_m, options.hand_length_std)
         estimator = HandEstimator.from_weights(
-            options.model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            options.model,
+            options.device,
+            length.length_m,
+            options.max_hands,
+            hand_length_std=length.std,
+            engine=options.engine,
         )
         loaded_s = time.perf_counter()
         try:
@@ -143,7 +152,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
                 vertex_count=int(estimator.faces.max()) + 1,
             )
             with ExitStack() as opened:
-                others = _others(options, length_m, output, opened)
+                others = _others(options, length, output, opened)
                 exporters = opened.enter_context(open_exporters(["npz", *options.export], output, export))
                 _run(source, estimator, chooser, exporters, others, counts, cancelled, options)
         finally:
@@ -159,7 +168,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     return not cancelled.is_set()
 
 
-def _others(options: ProcessOptions, length_m: float | None, output: Path, opened: ExitStack) -> SideBySide:
+def _others(options: ProcessOptions, length: MeasuredLength, output: Path, opened: ExitStack) -> SideBySide:
     """The models of `--beside`, each with a folder of its own."""
     from handdgp_core.estimation.estimator import HandEstimator
 
@@ -167,7 +176,12 @@ def _others(options: ProcessOptions, length_m: float | None, output: Path, opene
     models = []
     for name, model in zip(names, options.beside, strict=True):
         estimator = HandEstimator.from_weights(
-            model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+            model,
+            options.device,
+            length.length_m,
+            options.max_hands,
+            hand_length_std=length.std,
+            engine="auto",  # a model that ONNX Runtime does not run may stand beside one that it does
         )
         opened.callback(estimator.close)
         export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)
@@ -176,13 +190,13 @@ def _others(options: ProcessOptions, length_m: float | None, output: Path, opene
     return SideBySide(models)
 
 
-def hand_length_for(source: Source, given_m: float | None) -> float | None:
+def hand_length_for(source: Source, given_m: float | None, given_std: float) -> MeasuredLength:
     """The hand length that was given, else the one that a session was recorded with."""
-    recorded_m = source.session.hand_length_m if isinstance(source, SessionSource) else None
-    if given_m is None and recorded_m is not None:
-        console.print(f"Hand length as recorded: {recorded_m * 1e3:.1f} mm.")
-        return recorded_m
-    return given_m
+    if given_m is None and isinstance(source, SessionSource) and source.session.hand_length_m is not None:
+        recorded = MeasuredLength(source.session.hand_length_m, source.session.hand_length_std)
+        console.print(f"Hand length as recorded: {source.session.hand_length_m * 1e3:.1f} mm.")
+        return recorded
+    return MeasuredLength(given_m, given_std)
 
 
 def _run(
@@ -230,7 +244,9 @@ def _summary(
 ) -> dict[str, object]:
     return {
         "program": {"name": PROGRAM, "version": version_of(), "python": platform.python_version()},
-        "parts": {name: version_of(name) for name in ("torch", "mediapipe", "opencv-contrib-python", "numpy")},
+        "parts": {
+            name: version_of(name) for name in ("torch", "onnxruntime", "mediapipe", "opencv-contrib-python", "numpy")
+        },
         "source": {
             "name": source.name,
             "rendered": source.is_rendered,
@@ -241,6 +257,7 @@ def _summary(
         "camera": camera_facts(counts.first_camera),
         "model": public_name(estimator.model_name),
         "model_sha256": model_hash(options.model),
+        "engine": estimator.engine,
         "positioning": estimator.method,
         "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
         "hand_length_std": estimator.hand_length_std,
@@ -329,9 +346,10 @@ def command(
     ],
     output: Annotated[Path, typer.Option("--output", help="Folder for the results.")],
     calibration: Calibration = None,
-    fov: Fov = 60.0,
+    fov: FovOfSource = None,
     model: Model = "open",
     device: DeviceOption = Device.auto,
+    engine: EngineOption = Engine.auto,
     hand_length_mm: HandLength = None,
     bone: Bone = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
@@ -358,6 +376,7 @@ def command(
         horizontal_fov_deg=fov,
         model=model,
         device=device.value,
+        engine=engine.value,
         hand_length_m=hand.length_m,
         hand_length_std=hand.std,
         max_hands=max_hands,

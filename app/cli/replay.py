@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
+from app.cli.options import Bone, HandLength, measured_hand
 from app.environment import has_display
 from handdgp_core.errors import UsageError
 
 
-def command(session: Annotated[Path, typer.Argument(help="A recorded session (.mcap or .mcap.part).")]) -> int:
+def command(
+    session: Annotated[Path, typer.Argument(help="A recorded session (.mcap or .mcap.part).")],
+    hand_length_mm: HandLength = None,
+    bone: Bone = None,
+) -> int:
     """The window on a recording: play, step, repeat a part; recorded results beside those of any model re-run on it."""
     from handdgp_core.sessions import SessionReader
     from handdgp_core.sources.names import local_path
@@ -25,4 +30,13 @@ def command(session: Annotated[Path, typer.Argument(help="A recorded session (.m
     SessionReader(path, topic).close()  # raises before a window opens where it cannot be read
     from app.application import LiveOptions, run_live
 
-    return run_live(LiveOptions(source=f"{path.absolute()}{'' if topic is None else f'#{topic}'}"))
+    hand = measured_hand(hand_length_mm, bone)
+    length_mm = None if hand.length_m is None else 1e3 * hand.length_m
+    return run_live(
+        LiveOptions(
+            source=f"{path.absolute()}{'' if topic is None else f'#{topic}'}",
+            hand_length_mm=length_mm,
+            hand_length_percent=200 * hand.std,
+            only_here=True,
+        )
+    )

@@ -19,7 +19,9 @@ from app.cli.options import (
     Calibration,
     Device,
     DeviceOption,
-    Fov,
+    Engine,
+    EngineOption,
+    FovOfSource,
     HandLength,
     Model,
     measured_hand,
@@ -37,7 +39,7 @@ from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.pacing import PacedSource
 from handdgp_core.sources.protocol import Source
-from handdgp_core.sources.session import SessionSource
+from handdgp_core.sources.session import cameras_of
 from handdgp_core.types import Frame
 
 if TYPE_CHECKING:
@@ -53,9 +55,10 @@ class StreamOptions:
     source: str
     to: tuple[str, ...]
     calibration: Path | None = None
-    horizontal_fov_deg: float = 60.0
+    horizontal_fov_deg: float | None = None
     model: str = "open"
     device: str = "auto"
+    engine: str = "auto"
     hand_length_m: float | None = None
     hand_length_std: float = 0.0
     max_hands: int = 2
@@ -80,16 +83,21 @@ def stream(options: StreamOptions) -> bool:
     with ExitStack() as stack:
         cancelled = stack.enter_context(cancellable())
         opened = stack.enter_context(open_source(options.source))
-        chooser = CameraChooser(calibration, options.horizontal_fov_deg, overrides=isinstance(opened, SessionSource))
+        chooser = cameras_of(opened, calibration, options.horizontal_fov_deg)
         sinks = open_sinks(options.to)
         for sink in sinks:
             stack.callback(sink.close)
             if sink.address.warning:
                 console.print(sink.address.warning, style="yellow", markup=False, soft_wrap=True)
-        length_m = hand_length_for(opened, options.hand_length_m)
+        length = hand_length_for(opened, options.hand_length_m, options.hand_length_std)
         estimator = stack.enter_context(
             HandEstimator.from_weights(
-                options.model, options.device, length_m, options.max_hands, hand_length_std=options.hand_length_std
+                options.model,
+                options.device,
+                length.length_m,
+                options.max_hands,
+                hand_length_std=length.std,
+                engine=options.engine,
             )
         )
         console.print(f"Streaming to {', '.join(sink.address.uri for sink in sinks)}; Ctrl-C ends it.", markup=False)
@@ -152,9 +160,10 @@ def command(
         ),
     ] = None,
     calibration: Calibration = None,
-    fov: Fov = 60.0,
+    fov: FovOfSource = None,
     model: Model = "open",
     device: DeviceOption = Device.auto,
+    engine: EngineOption = Engine.auto,
     hand_length_mm: HandLength = None,
     bone: Bone = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
@@ -170,6 +179,7 @@ def command(
         horizontal_fov_deg=fov,
         model=model,
         device=device.value,
+        engine=engine.value,
         hand_length_m=hand.length_m,
         hand_length_std=hand.std,
         max_hands=max_hands,

@@ -6,7 +6,7 @@ from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from app.settings import Settings
+from app.settings import TYPED_PERCENT, Settings
 
 
 class SettingsStore(QObject):
@@ -37,11 +37,14 @@ class SettingsStore(QObject):
         self._overlay: dict[str, Any] = {}
 
     def change(self, **values: Any) -> None:
-        """Give settings other values.
+        """Give settings other values. A hand length alone was typed: it gets a ruler's ± and is nobody's.
 
         Raises:
             UsageError: there is no such setting, or a value is not of its type or out of its range.
         """
+        if values.get("hand_length_mm", self.current.hand_length_mm) != self.current.hand_length_mm:
+            whose = {} if "hand_length_mm" in self._overlay else {"person": ""}
+            values = {"hand_length_percent": TYPED_PERCENT, **whose, **values}
         self.current.changed(**values)  # all of them or none
         trial = {name: value for name, value in values.items() if name in self._overlay}
         self._overlay.update(trial)

@@ -63,6 +63,7 @@ class ComparisonPanel(QWidget):
         self._pictures.setInterval(PICTURE_EVERY_MS)
         self._pictures.timeout.connect(self._ask_for_picture)
         self.quantity = QComboBox(self)
+        self.quantity.setAccessibleName("Quantity")
         for name, title in QUANTITIES.items():
             self.quantity.addItem(title, name)
         self.quantity.setToolTip("Quantity to plot, in millimetres.")
@@ -74,6 +75,7 @@ class ComparisonPanel(QWidget):
         self.cancel.setToolTip("Stop and keep the results so far.")
         self.cancel.clicked.connect(self.cancel_requested)
         self.progress = QProgressBar(self)
+        self.progress.setAccessibleName("Progress")
         self.progress.setMaximumWidth(160)
         self.save = QPushButton("Save picture", self)
         self.save.setToolTip("Save the comparison images of this frame as PNG in the snapshot folder.")

@@ -78,6 +78,7 @@ class MotionPanel(QWidget):
         self._distance = _DistancePlot(self._caption, self.sought.emit)
         self._distance.widget.installEventFilter(self)
         self._root = _RootPlot()
+        self.caption.setToolTip(self._distance.tip)
         self._lay_out()
         self._timer = QTimer(self)
         self._timer.setInterval(REDRAW_MS)
@@ -133,6 +134,7 @@ class MotionPanel(QWidget):
     def allow_seeking(self, on: bool) -> None:
         """Whether a click leads to the frame of that time."""
         self._distance.allow_seeking(on)
+        self.caption.setToolTip(self._distance.tip)
 
     def shutdown(self) -> None:
         """Stop drawing and free the plots, whose hidden menus would outlive the window."""
@@ -222,7 +224,7 @@ class _DistancePlot(TimePlot):
         """Whether a click leads to the frame of that time."""
         self._seeks = on
         seek = " Click to go to that frame." if on else ""
-        self.widget.setToolTip(
+        self.tip = (
             f"Bold: smoothed; thin: raw; band: ± two standard deviations. Point at a time to read its values.{seek}"
         )
 

@@ -27,6 +27,7 @@ from app.style.theme import css, tones
 
 KEPT = 5
 WIDTH, MARGIN = 460, 14
+WITH_ACTION = 3  # so many times as long where there is a button to press
 SHOWN_MS = {Severity.INFO: 8_000, Severity.WARNING: 30_000}  # an error stays
 
 
@@ -56,7 +57,7 @@ class NoticeBar(QFrame):
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.more = QLabel(self)
-        self.action = QPushButton(self)
+        self.action = QPushButton(Action.RETRY.value, self)
         self.details = QPushButton("Details…", self)
         self.dismiss = QToolButton(self)
         self.dismiss.setAutoRaise(True)
@@ -119,7 +120,7 @@ class NoticeBar(QFrame):
         if lasts_ms is None:
             self._expiry.stop()
         else:
-            self._expiry.start(lasts_ms)
+            self._expiry.start(lasts_ms if notice.action is Action.NONE else WITH_ACTION * lasts_ms)
         self._style()
         others = len(self._notices) - 1
         self.more.setText(f"+{others} more" if others else "")
@@ -144,7 +145,7 @@ class NoticeBar(QFrame):
         layout = self.layout()
         assert layout is not None
         layout.activate()
-        height = max(layout.heightForWidth(width), layout.minimumSize().height())
+        height = max(layout.heightForWidth(width), layout.minimumSize().height()) + 6
         self.setGeometry(parent.width() - width - MARGIN, parent.height() - height - MARGIN, width, height)
         self.raise_()
 

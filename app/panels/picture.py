@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QRect, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
+from PyQt6.QtCore import QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from app.style.theme import figures_font
 
 _BACKDROP = QColor("#101215")
 _PLATE = QColor(16, 18, 22, 215)
+_RULER = QColor("#ffc727")
 _SCRIM = QColor(16, 18, 22, 130)
 
 
@@ -22,10 +23,12 @@ class PictureView(QWidget):
         size_changed(int, int, float): new width and height in device pixels, and how many of them make one pixel of
             the logical screen; so that pictures can be made at that size.
         shown(): a new picture was painted.
+        pressed(float, float): the user clicked on the picture: shares of its width and height as it is shown.
     """
 
     size_changed = pyqtSignal(int, int, float)
     shown = pyqtSignal()
+    pressed = pyqtSignal(float, float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,6 +42,7 @@ class PictureView(QWidget):
         self._hint = ""
         self._dim = False
         self._new = False
+        self._ruler: tuple[list[tuple[float, float]], str] = ([], "")
 
     def sizeHint(self) -> QSize:
         return QSize(640, 400)
@@ -74,6 +78,24 @@ class PictureView(QWidget):
             self.setAccessibleDescription(f"{title} {hint}".strip())
             self.update()
 
+    def set_ruler(self, ends: list[tuple[float, float]], text: str = "") -> None:
+        """Lay a ruler over the picture, with its length beside it; no ends take it away.
+
+        Args:
+            ends: at most two, shares of width and height of the picture as it is shown.
+            text: the length.
+        """
+        if (ends, text) != self._ruler:
+            self._ruler = (ends, text)
+            self.update()
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None and self._image is not None:
+            area, at = self.image_rect(), event.position()
+            if area.contains(at):
+                self.pressed.emit((at.x() - area.left()) / area.width(), (at.y() - area.top()) / area.height())
+        super().mousePressEvent(event)
+
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         ratio = self.devicePixelRatioF()
         self.size_changed.emit(round(self.width() * ratio), round(self.height() * ratio), ratio)
@@ -89,6 +111,8 @@ class PictureView(QWidget):
             painter.drawImage(target, self._image)
         if self._dim and self._image is not None:
             painter.fillRect(self.rect(), _SCRIM)
+        if self._image is not None and self._ruler[0]:
+            self._paint_ruler(painter)
         if self._title:
             self._paint_message(painter)
         painter.end()
@@ -109,6 +133,29 @@ class PictureView(QWidget):
         width, height = round(size.width() * scale), round(size.height() * scale)
         left, top = (int(room_x) - width) // 2, (int(room_y) - height) // 2
         return QRectF(left / ratio, top / ratio, width / ratio, height / ratio)
+
+    def _paint_ruler(self, painter: QPainter) -> None:
+        area, (ends, text) = self.image_rect(), self._ruler
+        places = [QPointF(area.left() + x * area.width(), area.top() + y * area.height()) for x, y in ends]
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for colour, width in ((QColor(16, 18, 22), 5.0), (_RULER, 2.5)):
+            painter.setPen(QPen(colour, width))
+            if len(places) == 2:
+                painter.drawLine(*places)
+            painter.setBrush(_RULER)
+            for place in places:
+                painter.drawEllipse(place, 4.5, 4.5)
+        if not text or len(places) < 2:
+            return
+        painter.setFont(figures_font(13, bold=True))
+        metrics = painter.fontMetrics()
+        plate = QRectF(0, 0, metrics.horizontalAdvance(text) + 18, metrics.height() + 6)
+        plate.moveCenter((places[0] + places[1]) / 2 + QPointF(0, -metrics.height() - 6))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(_RULER)
+        painter.drawRoundedRect(plate, 6, 6)
+        painter.setPen(QColor("#1b1400"))
+        painter.drawText(plate, int(Qt.AlignmentFlag.AlignCenter), text)
 
     def _paint_message(self, painter: QPainter) -> None:
         flags = int(Qt.AlignmentFlag.AlignHCenter) | int(Qt.TextFlag.TextWordWrap)

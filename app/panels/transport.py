@@ -64,7 +64,9 @@ class TransportBar(QWidget):
         for speed in SPEEDS:
             self.speed.addItem(f"{speed:g}×", speed)
         self.speed.setToolTip("Playback speed; 1× is real time.")
+        self.speed.setAccessibleName("Playback speed")
         self.modes = QComboBox(self)
+        self.modes.setAccessibleName("Results shown")
         for mode in ReplayMode:
             self.modes.addItem(mode.value, mode)
         self.modes.setToolTip(

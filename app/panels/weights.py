@@ -1,4 +1,4 @@
-"""What say every keypoint has in the solve: 21 bars by finger. A click takes it away, another gives it back."""
+"""What share every keypoint has in the solve: a drawn hand, and 21 bars by finger. A click takes it away or back."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
 
 from app.live.readout import mute_shift_mm
 from app.panels.hand_chip import signed
+from app.panels.weight_hand import WeightHand
 from app.style.theme import figures_font, tones
 from handdgp_core.drawing.colours import weight_colours
 from handdgp_core.hands.keypoints import COUNT, FINGERS, NAMES, WRIST
@@ -37,8 +38,11 @@ class WeightsPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._muted: frozenset[int] = frozenset()
+        self._hand: Hand | None = None
         self.bars = [KeypointBar(keypoint, self) for keypoint in range(COUNT)]
         self.fingers = {name: _FingerButton(name, self) for name in FINGERS}
+        self.drawing = WeightHand(self)
+        self.drawing.clicked.connect(lambda keypoint: self._set_muted(self._muted ^ {keypoint}))
         self.hand_name = QLabel(self)
         self.shift = QLabel(self)
         self.shift.setWordWrap(True)
@@ -91,7 +95,8 @@ class WeightsPanel(QWidget):
         column.setSpacing(4)
         self.hand_name.setContentsMargins(8, 0, 8, 0)
         column.addWidget(self.hand_name)
-        column.addWidget(area, 1)
+        column.addWidget(self.drawing, 3)
+        column.addWidget(area, 4)
         column.addLayout(foot)
 
     @property
@@ -104,7 +109,9 @@ class WeightsPanel(QWidget):
         self.hand_name.setText("No hand detected" if hand is None else f"{hand.handedness.capitalize()} hand")
         for keypoint, bar in enumerate(self.bars):
             bar.set_weight(None if hand is None else float(hand.weights[keypoint]))
+        self.drawing.show_hand(hand, self._muted)
         self.shift.setText(_shift_text(hand, self._muted))
+        self._hand = hand
 
     def _toggle_finger(self, chain: tuple[int, ...]) -> None:
         """Mute what is not muted yet; unmute where the whole finger is muted."""
@@ -124,11 +131,12 @@ class WeightsPanel(QWidget):
         for name, button in self.fingers.items():
             button.setChecked(self._muted.issuperset(FINGERS[name]))
         self.unmute_all.setEnabled(bool(self._muted))
+        self.drawing.show_hand(self._hand, self._muted)
 
 
 def _shift_text(hand: Hand | None, muted: frozenset[int]) -> str:
     if not muted:
-        return "Click a bar to mute its keypoint and see how the root shifts."
+        return "Click a keypoint or a bar to mute it and see how the root shifts."
     if hand is not None and hand.degenerate is not None:
         return f"No root: {hand.degenerate}."
     shift = mute_shift_mm(hand) if hand is not None else None

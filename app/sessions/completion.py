@@ -83,7 +83,7 @@ class _Run:
     def results(self) -> Iterator[tuple[int, RecordedHands]]:
         """Numbers of frames without a result, and theirs."""
         estimator, session, count = self.estimator, self.session, self.session.frame_count
-        estimator.hand_length_m = session.hand_length_m
+        estimator.hand_length_m, estimator.hand_length_std = session.hand_length_m, session.hand_length_std
         estimator.muted = frozenset()
         estimator.reset()
         for number in range(count):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -35,6 +37,7 @@ class Playback(QObject):
     Args:
         controller: owns the source.
         settings: while a session is open its values lie over the user's own.
+        trial: settings to run the first recording again with.
 
     Signals:
         opened(): another source, with or without a player, is there.
@@ -44,8 +47,11 @@ class Playback(QObject):
     opened = pyqtSignal()
     changed = pyqtSignal()
 
-    def __init__(self, controller: Controller, settings: SettingsStore) -> None:
+    def __init__(
+        self, controller: Controller, settings: SettingsStore, trial: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         super().__init__(controller)
+        self._trial = dict(trial)
         self._controller, self._settings = controller, settings
         self.player: PacedSource | None = None
         self.session: SessionReader | None = None
@@ -76,11 +82,19 @@ class Playback(QObject):
         if self.session is not None:
             self.mode = ReplayMode.RECORDED if self.session.result_count else ReplayMode.RERUN
             self._lay_over(self.session)
+            self._try()
         self._tell_mode()
         pending, self._pending = self._pending, None
         if pending is not None:
             self.seek(pending)
         self.opened.emit()
+
+    def _try(self) -> None:
+        """What the first recording is to be run again with, beside what was recorded."""
+        trial, self._trial = self._trial, {}
+        if trial:
+            self.mode = ReplayMode.BOTH if self.mode is ReplayMode.RECORDED else ReplayMode.RERUN
+            self._settings.change(**trial)
 
     def _on_source_left(self) -> None:
         """The source is closed: back to the user's own settings."""

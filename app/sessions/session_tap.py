@@ -72,7 +72,7 @@ def session_info(settings: Settings, status: Status) -> SessionInfo:
         is_rendered=status.is_rendered,
         model=public_name(status.model_name or settings.model),
         model_sha256=model_hash(settings.model),
-        device=settings.device,
+        device=status.engine or settings.device,
         hand_length_mm=settings.hand_length_mm if settings.hand_length_enabled else None,
         settings=recorded_settings(settings),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import qtawesome
-from PyQt6.QtGui import QColor, QIcon
+from PyQt6.QtCore import QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QIcon, QLinearGradient, QPainter, QPixmap
 
 from app.style.theme import tones
 
@@ -33,6 +36,29 @@ _GLYPHS = {
     "tick": "check-circle",
     "todo": "circle-outline",
 }
+
+
+@cache
+def program_icon() -> QIcon:
+    """The program's own icon: a hand on blue, drawn, so that it is sharp at any size."""
+    made = QIcon()
+    for size in (16, 24, 32, 48, 64, 128, 256):
+        picture = QPixmap(size, size)
+        picture.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(picture)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        ground = QLinearGradient(0, 0, 0, size)
+        ground.setColorAt(0.0, QColor("#4a90f5"))
+        ground.setColorAt(1.0, QColor("#1d4ea8"))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(ground)
+        painter.drawRoundedRect(QRectF(0, 0, size, size), 0.22 * size, 0.22 * size)
+        inner = round(0.74 * size)
+        hand = qtawesome.icon("mdi6.hand-back-right", color="#ffffff").pixmap(QSize(inner, inner), 1.0)
+        painter.drawPixmap((size - inner) // 2, (size - inner) // 2, hand)
+        painter.end()
+        made.addPixmap(picture)
+    return made
 
 
 def icon(name: str) -> QIcon:

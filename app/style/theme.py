@@ -45,7 +45,7 @@ LIGHT = Tones(
     good=QColor("#1f7a3a"),
     warning=QColor("#9a5b00"),
     error=QColor("#b3261e"),
-    axes=(QColor("#c62f35"), QColor("#2d8a2a"), QColor("#2f62d0")),
+    axes=(QColor("#c44e00"), QColor("#00805c"), QColor("#2f62d0")),  # safe for people who confuse red and green
 )
 DARK = Tones(
     dark=True,
@@ -59,7 +59,7 @@ DARK = Tones(
     good=QColor("#5fc97e"),
     warning=QColor("#ffbe3d"),
     error=QColor("#ff7a70"),
-    axes=(QColor("#ff6b6f"), QColor("#63c75f"), QColor("#6ea3ff")),
+    axes=(QColor("#ff9050"), QColor("#2fd0a2"), QColor("#6ea3ff")),
 )
 
 

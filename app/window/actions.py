@@ -100,6 +100,10 @@ COMMANDS: dict[str, Command] = {
         "Mirror", ("M",), "Mirror the picture. Results do not change.", "View", "mirror",
         checkable=True, in_tool_bar=True,
     ),
+    "ruler": Command(
+        "Ruler", ("D",), "Measure between thumb and index tip, or between two points of the hands that you click. The "
+        "hand's shape is off by about 1 cm on average.", "View", "ruler", checkable=True, in_tool_bar=True,
+    ),
     "full_screen": Command("Full screen", ("F", "F11"), "Toggle full screen.", "View", checkable=True),
     "panel_start": Command(
         "Start", ("Ctrl+1",), "Three steps to distances that you can trust.", "View", "steps", checkable=True
@@ -167,8 +171,36 @@ def fill_menus(window: QMainWindow, actions: dict[str, QAction]) -> dict[str, QM
         menu = bar.addMenu(f"&{title}")
         if menu is not None:
             menus[title] = menu
+    used: dict[str, set[str]] = {title: set() for title in MENUS}
     for name, command in COMMANDS.items():
         if name in _SEPARATOR_BEFORE:
             menus[command.menu].addSeparator()
         menus[command.menu].addAction(actions[name])
+        actions[name].setText(with_mnemonic(command.title, used[command.menu]))
     return menus
+
+
+def with_mnemonic(title: str, used: set[str]) -> str:
+    """The title with "&" before its letter: the first of a word that no other entry of the menu uses, else any.
+
+    Args:
+        title: without one.
+        used: letters that others have; gets the one that is taken.
+    """
+    initials = [
+        place for place, letter in enumerate(title) if letter.isalnum() and (place == 0 or title[place - 1] == " ")
+    ]
+    others = [place for place, letter in enumerate(title) if letter.isalnum()]
+    for place in (*initials, *others):
+        if title[place].lower() not in used:
+            used.add(title[place].lower())
+            return f"{title[:place]}&{title[place:]}"
+    return title
+
+
+def retitle(action: QAction, title: str) -> None:
+    """Another title for a command; its letter stays where the new title has it."""
+    place = action.text().find("&")
+    letter = action.text()[place + 1].lower() if place >= 0 else ""
+    at = title.lower().find(letter) if letter else -1
+    action.setText(title if at < 0 else f"{title[:at]}&{title[at:]}")

@@ -16,7 +16,7 @@ LAYOUT_VERSION = 2
 USUAL_SIZE = QSize(1440, 900)
 LEAST_SIZE = QSize(700, 420)
 RAIL_WORDS_FROM = 560
-ICONS_ALONE_BELOW = 1180  # logical pixels: there the tool bar has no room for words
+ICONS_ALONE_BELOW = 1260  # logical pixels: there the tool bar has no room for words
 
 
 def first_size(window: QMainWindow) -> QSize:

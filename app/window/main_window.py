@@ -6,13 +6,15 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import QEvent, QTimer, QUrl
+import numpy as np
+from PyQt6.QtCore import QEvent, Qt, QTimer, QUrl
 from PyQt6.QtGui import QAction, QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QResizeEvent
 from PyQt6.QtWidgets import QApplication, QMainWindow, QWidget
 
 from app.live.controller import Controller
 from app.live.frame_result import FrameResult
 from app.live.readout import pick_hand
+from app.live.ruler import Ruler, anchor_at
 from app.live.settings_file import SettingsFile
 from app.live.settings_store import SettingsStore
 from app.live.state import ModelPhase, Phase, RateMeter, Status
@@ -46,7 +48,7 @@ from app.settings import Settings
 from app.style.icons import icon
 from app.style.theme import apply_theme
 from app.window import file_dialogs as questions
-from app.window.actions import COMMANDS, fill_menus, make_actions, set_icons
+from app.window.actions import COMMANDS, fill_menus, make_actions, retitle, set_icons
 from app.window.dialogs import AboutDialog, ShortcutsDialog
 from app.window.key_guard import KeyGuard
 from app.window.layout import (
@@ -121,6 +123,7 @@ class MainWindow(QMainWindow):
         self.camera = CameraPanel(self)
         self.scene = ScenePanel(viewport, settings, self)
         self.weights = WeightsPanel(self)
+        self.ruler = Ruler()
         self.motion = MotionPanel(settings.current.plot_span_s, self)
         self.performance = PerformancePanel(self)
         self.start = StartPanel(self)
@@ -176,7 +179,10 @@ class MainWindow(QMainWindow):
         self.sessions.dock = add_comparison(self, self.sessions.comparison)
         view = menus.get("View")
         if view is not None:
-            view.addAction(self.sessions.dock.toggleViewAction())
+            toggle = self.sessions.dock.toggleViewAction()
+            assert toggle is not None
+            toggle.setText("&Comparison")
+            view.addAction(toggle)
 
     # Wiring
 
@@ -207,11 +213,13 @@ class MainWindow(QMainWindow):
         }.items():
             self._action(name).triggered.connect(lambda checked=False, run=slot: run())
         self._action("mirror").triggered.connect(self._set_mirror)
+        self._action("ruler").triggered.connect(self._on_ruler)
         self._action("full_screen").triggered.connect(self._set_full_screen)
         if self._log_folder is None:
             self._action("log").setVisible(False)
 
     def _connect_panels(self) -> None:
+        self.camera.view.pressed.connect(self._choose_ruler_end)
         self.camera.view.shown.connect(self.shown_rate.tick)
         self.camera.view.size_changed.connect(self._controller.set_picture_size)
         self.weights.muted_changed.connect(self._controller.set_muted)
@@ -266,6 +274,7 @@ class MainWindow(QMainWindow):
         self._count += 1
         self.camera.show_result(result, self._controller.calibration_in_use)
         self.scene.show_result(result)
+        self._show_ruler()
         self.motion.add(result)
         self.performance.add(result)
         if self._count % WEIGHTS_EVERY == 0 or self._controller.status.phase is not Phase.RUNNING:
@@ -274,6 +283,37 @@ class MainWindow(QMainWindow):
         self._tell_in_view(result)
         self._tell_beyond_lens(result)
         self.sessions.show_result(result)
+
+    def _show_ruler(self) -> None:
+        """The ruler where it is on and both of its ends are seen."""
+        result, view = self._result, self.camera.view
+        reading = None
+        if result is not None and not result.preview and self._action("ruler").isChecked():
+            reading = self.ruler.read(result.hands, self.motion.shown_side, result.camera)
+        if result is None or reading is None or not np.isfinite(reading.ends_px).all():
+            view.set_ruler([])
+            return
+        height, width = result.frame.image.shape[:2]
+        shares = (reading.ends_px + 0.5) / (width, height)
+        ends = [(float(1.0 - x if result.mirrored else x), float(y)) for x, y in shares]
+        view.set_ruler(ends, f"{100 * reading.length_m:.1f} cm" if len(ends) == 2 else "")
+
+    def _on_ruler(self, on: bool) -> None:
+        self.ruler.reset()
+        self.camera.view.setCursor(Qt.CursorShape.CrossCursor if on else Qt.CursorShape.ArrowCursor)
+        self._show_ruler()
+
+    def _choose_ruler_end(self, x: float, y: float) -> None:
+        """The user clicked at this share of the picture."""
+        result = self._result
+        if result is None or not self._action("ruler").isChecked():
+            return
+        height, width = result.frame.image.shape[:2]
+        pixel = np.array([(1.0 - x if result.mirrored else x) * width, y * height]) - 0.5
+        anchor = anchor_at(pixel, result.hands, result.camera)
+        if anchor is not None:
+            self.ruler.choose(anchor)
+            self._show_ruler()
 
     def _show_hand_size(self) -> None:
         self.camera.hand_badge.show_trust(hand_trust(self._settings.current))
@@ -361,7 +401,7 @@ class MainWindow(QMainWindow):
         self._refresh_figures()
 
     def _show_pause(self, running: bool) -> None:
-        self._action("pause").setText("Pause" if running else "Play")
+        retitle(self._action("pause"), "Pause" if running else "Play")
         self._action("pause").setIcon(icon("pause" if running else "play"))
 
     def changeEvent(self, event: QEvent | None) -> None:
@@ -382,7 +422,7 @@ class MainWindow(QMainWindow):
                 self._playback.note_standstill()
         told = status.phase is Phase.ENDED or (status.phase is Phase.RUNNING and not rates.waiting)
         self._tell_source_warning(rates.warning if told else "")
-        self.status_line.show_status(status, self._result, self._settings.current.device)
+        self.status_line.show_status(status, self._result)
         result = self._result
         self.performance.show_rates(rates, shown_fps, None if result is None else result.inference_ms)
 

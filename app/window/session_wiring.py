@@ -23,6 +23,7 @@ from app.sessions.playback import CAPTURED, Playback
 from app.sessions.record_control import RecordControl
 from app.sessions.rerun import RerunProgress, RerunWorker, comparison_picture
 from app.window import file_dialogs as questions
+from app.window.actions import retitle
 from app.window.saving import Saver, free_path, write_png
 from handdgp_core.sessions.parts import finished_path
 from handdgp_core.sessions.recorder import RecorderStatus
@@ -149,7 +150,7 @@ class SessionParts(QObject):
         recording = self._record.recording is not None
         record = self._actions["record"]
         record.setChecked(recording)
-        record.setText("Stop" if recording else "Record")
+        retitle(record, "Stop" if recording else "Record")
         if status is None or not recording:
             self.mark.hide()
         else:

@@ -11,11 +11,12 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from app.style.theme import figures_font, tones
 from handdgp_core.estimation.bone_length import bone_joints
-from handdgp_core.hands.keypoints import BONES, NAMES
+from handdgp_core.hands.keypoints import BONES, FINGERS, NAMES
 from handdgp_core.hands.measure import KNUCKLE_CHAIN
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 
 _MARGIN = 16
+_BEFORE_TIP_M = 0.0074
 # What a person calls the joints.
 _PLACES = {
     "wrist": "wrist crease",
@@ -32,7 +33,10 @@ class HandDrawing(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        points = OpenHand.load().keypoints[:, :2]
+        points = OpenHand.load().keypoints[:, :2].copy()
+        for *_, last in FINGERS.values():  # a ruler goes to the very tip, a keypoint lies inside it
+            ahead = points[last] - points[last - 1]
+            points[last] += _BEFORE_TIP_M * ahead / np.linalg.norm(ahead)
         self._points = np.stack([points[:, 0] - points[:, 0].mean(), -points[:, 1]], axis=1)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(170, 190)

@@ -1,9 +1,13 @@
-"""The hand size wizard: a person's hand on the printed board, or by a ruler; kept by name and used at once."""
+"""The hand size wizard: a person's hand on a board or a sheet, or by a ruler; kept by name and used at once.
+
+Several measurements of one person add up (`estimation.hand_size`).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent
@@ -31,19 +35,26 @@ from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import Snapshot
 from app.wizards.hand_drawing import HandDrawing
+from app.wizards.hand_measurements import WHOLE_HAND, kept_now, listed, measurement_of, together, with_measurement
 from app.wizards.hand_size_worker import HandSizeSnapshot, HandSizeWorker
 from calib.boards import Board
 from calib.hand_size import HandOnBoard, HandState
-from calib.people import PeopleStore, PersonHand
+from calib.people import KeptMeasurement, PeopleStore, PersonHand
 from calib.sheet import A4, LETTER, Sheet
 from handdgp_core.detection.landmarker import HandFinder, MediaPipeHandFinder
 from handdgp_core.errors import HandDGPError
-from handdgp_core.estimation.bone_length import BONE_NAMES, MeasuredLength, bone_mean_m, hand_length_from_bone
-from handdgp_core.estimation.hand_length import ADULT_LENGTH_M
+from handdgp_core.estimation.bone_length import BONE_NAMES, bone_mean_m
+from handdgp_core.estimation.hand_length import ADULT_HAND_M, HOW_TO_MEASURE
 
-_RULER_STD = 0.015  # where a crease ends is a matter of taste
 _WHOLE_HAND = "Hand: wrist crease to middle finger tip"
-_UNDER_HAND = {"Printed board": None, "A4 sheet of white paper": A4, "Letter sheet of white paper": LETTER}
+_BARE = "Nothing: the bare hand"
+_UNDER_HAND = {
+    "Printed board": None, "A4 sheet of white paper": A4, "Letter sheet of white paper": LETTER, _BARE: _BARE,
+}  # fmt: skip
+_NOT_BARE = (
+    "A bare hand cannot be measured: a small one near the camera looks like a large one farther away, from every side. "
+    "Lay it on a sheet of paper or the board, or use a ruler."
+)
 _NO_SHEET = "Show the whole sheet, flat on a darker or coloured table, and keep its corners free."
 _NO_CAMERA = (
     "To measure on the board, calibrate the camera first (Camera menu); or use a sheet of paper, or a ruler below."
@@ -81,6 +92,7 @@ class HandSizeDialog(QDialog):
         self._make_finder = make_finder
         self._worker: HandSizeWorker | None = None
         self._result: HandOnBoard | None = None
+        self._people: dict[str, PersonHand] = {}
         self.bridge = Bridge(self)
         self.bridge.ready.connect(self._on_ready)
         self.bridge.failed.connect(self._on_failed)
@@ -121,7 +133,7 @@ class HandSizeDialog(QDialog):
         self.drawing = HandDrawing(self)
         self.ruler = QDoubleSpinBox(self)
         self.ruler.setSuffix(" mm")
-        self.ruler.setToolTip("Fingers to their very tip; bones from joint to joint, at the side of the finger.")
+        self.ruler.setToolTip(f"{HOW_TO_MEASURE} Fingers to their very tip; bones from joint to joint, at their side.")
         self.ruler_answer = QLabel("", self)
         self.ruler_answer.setWordWrap(True)
         self._take_bone()
@@ -131,12 +143,22 @@ class HandSizeDialog(QDialog):
         self.ruler_button = QPushButton("Save and use", self)
         self.ruler_button.setToolTip("Save the typed length under this name and use it for all models.")
         self.ruler_button.clicked.connect(self.save_ruler)
+        self.known = QLabel("", self)
+        self.known.setWordWrap(True)
+        self.forget_button = QPushButton("Forget", self)
+        self.forget_button.setToolTip("Drop everything that was measured of this user.")
+        self.forget_button.clicked.connect(self.forget)
+        self.person.editTextChanged.connect(self._show_known)
         self.message = QLabel("", self)
         self.message.setWordWrap(True)
 
     def _lay_out(self) -> None:
         who = QFormLayout()
-        who.addRow("User", self.person)
+        name = QHBoxLayout()
+        name.addWidget(self.person, 1)
+        name.addWidget(self.forget_button)
+        who.addRow("User", name)
+        who.addRow(self.known)
         board = QGroupBox("On a board or a sheet of paper", self)
         column = QVBoxLayout(board)
         for widget in (self.under, self.state, self.progress, self.answer, self.save_button):
@@ -176,6 +198,7 @@ class HandSizeDialog(QDialog):
         except HandDGPError as error:
             self._say(error.message, error=True)
             return
+        self._people = {person.name: person for person in people}
         name = self.person.currentText() or self._settings.current.person
         self.person.clear()
         for person in people:
@@ -183,6 +206,29 @@ class HandSizeDialog(QDialog):
             tip = f"{person.length_mm:.0f} mm ± {person.percent:.0f} %, by {person.method}"
             self.person.setItemData(self.person.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.person.setEditText(name)
+        self._show_known()
+
+    def _show_known(self) -> None:
+        """What was measured of the user who is named."""
+        person = self._people.get(" ".join(self.person.currentText().split()))
+        self.forget_button.setEnabled(person is not None)
+        self.known.setVisible(person is not None)
+        if person is not None:
+            sources = f"\nfrom {listed(person)}" if person.measurements else ""
+            self.known.setText(f"{person.length_mm:.0f} mm ± {person.percent:.1f} %{sources}")
+
+    def forget(self) -> None:
+        """Drop everything that was measured of the user who is named, and their length if it is in use."""
+        name = " ".join(self.person.currentText().split())
+        try:
+            self._store.forget(name)
+        except HandDGPError as error:
+            self._say(error.message, error=True)
+            return
+        if self._settings.current.person == name:
+            self._settings.change(person="", hand_length_enabled=False)
+        self._fill_people()
+        self._say(f"Forgotten: {name}.")
 
     def _restart(self) -> None:
         """Measure on what was chosen now."""
@@ -195,7 +241,7 @@ class HandSizeDialog(QDialog):
         self.answer.setText("")
         self.save_button.setEnabled(False)
         board = self._under_hand()
-        self.progress.setVisible(camera is not None or isinstance(board, Sheet))
+        self.progress.setVisible(isinstance(board, Sheet) or (camera is not None and board is not None))
         if board is None:
             return
         if camera is None and isinstance(board, Board):
@@ -213,8 +259,12 @@ class HandSizeDialog(QDialog):
     def _under_hand(self) -> Board | Sheet | None:
         """The sheet that was chosen, or the board of the settings; None and a message where that is none."""
         sheet = self.under.currentData()
-        if sheet is not None:
+        if isinstance(sheet, Sheet):
             return sheet
+        if sheet == _BARE:
+            self.state.setText(_NOT_BARE)
+            self.view.set_message("Nothing of known size", "Lay the hand on a sheet of paper or on the board.")
+            return None
         try:
             return Board.parse(self._settings.current.board).scaled(self._settings.current.board_ruler_mm / 100.0)
         except HandDGPError as error:
@@ -255,24 +305,22 @@ class HandSizeDialog(QDialog):
         """Keep what was measured on the board or the sheet."""
         if self._result is not None:
             method = "board" if self.under.currentData() is None else "sheet"
-            self._save(self._result.length_m * 1e3, self._result.percent, method)
+            self._save(kept_now(method, self._result.length_m * 1e3, self._result.percent))
 
     def save_ruler(self) -> None:
         """Keep what was typed."""
-        length = self._by_ruler()
-        if length.length_m is not None:
-            self._save(length.length_m * 1e3, 200 * length.std, "ruler")
+        self._save(self._by_ruler())
 
-    def _by_ruler(self) -> MeasuredLength:
-        """The hand's length from what was typed."""
-        name, typed_m = self.bone.currentData(), self.ruler.value() / 1e3
-        return MeasuredLength(typed_m, _RULER_STD) if name is None else hand_length_from_bone(name, typed_m)
+    def _by_ruler(self) -> KeptMeasurement:
+        """What was typed."""
+        kept = kept_now(self.bone.currentData() or WHOLE_HAND, self.ruler.value(), 0.0)
+        return replace(kept, percent=200 * measurement_of(kept).std)
 
     def _take_bone(self) -> None:
         """The range and a usual value of what is to be measured, and its drawing."""
         name = self.bone.currentData()
         about = describe("hand_length_mm")
-        share = 1.0 if name is None else bone_mean_m(name) / ADULT_LENGTH_M
+        share = 1.0 if name is None else bone_mean_m(name) / ADULT_HAND_M
         self.ruler.setDecimals(0 if name is None else 1)
         self.ruler.setRange(math.ceil(share * about["low"]), math.floor(share * about["high"]))
         if name is not None:
@@ -281,13 +329,17 @@ class HandSizeDialog(QDialog):
         self._show_ruler()
 
     def _show_ruler(self) -> None:
-        length = self._by_ruler()
+        length = together([self._by_ruler()])
         if length.length_m is not None:
             self.ruler_answer.setText(f"Hand length {length.length_m * 1e3:.0f} mm ± {200 * length.std:.0f} %")
 
-    def _save(self, length_mm: float, percent: float, method: str) -> None:
+    def _save(self, new: KeptMeasurement) -> None:
+        name = self.person.currentText()
         try:
-            person = self._store.save(self.person.currentText(), length_mm, percent, method)
+            measurements = with_measurement(self._store.person(name), new)
+            length = together(measurements)
+            assert length.length_m is not None  # of the new one at least
+            person = self._store.save(name, length.length_m * 1e3, 200 * length.std, measurements)
         except HandDGPError as error:
             self._say(error.message, error=True)
             return
@@ -296,8 +348,7 @@ class HandSizeDialog(QDialog):
 
     def _use(self, person: object) -> None:
         if isinstance(person, PersonHand):
-            self.bone.setCurrentIndex(0)
-            self.ruler.setValue(person.length_mm)
+            self._show_known()
             self._say(f"In use: {person.name}, {person.length_mm:.0f} mm ± {person.percent:.1f} %.")
             self.chosen.emit(person)
 

@@ -21,6 +21,7 @@ from handdgp_core.detection.landmarker import HandFinder
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.pixels import resized_pixels
+from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.sources.cameras import CameraFrame
 
 __all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker", "small_picture"]
@@ -44,7 +45,7 @@ class HandSizeSnapshot:
         keypoints_px: (21, 2) or (0, 2), picture pixels.
         state: what the last picture was good for.
         progress: 0 to 1.
-        result: so far, or None.
+        result: so far, its length from wrist crease to middle finger tip; or None.
         error: why nothing can be measured, or empty.
     """
 
@@ -131,7 +132,8 @@ def _result(sizer: HandSizer, further_percent: float) -> HandOnBoard | None:
     if not sizer.samples:
         return None
     found = sizer.result()
-    return HandOnBoard(found.length_m / LANDMARK_STRETCH, float(np.hypot(found.percent, further_percent)), found.count)
+    length_m = length_of_chain(found.length_m / LANDMARK_STRETCH)
+    return HandOnBoard(length_m, float(np.hypot(found.percent, further_percent)), found.count)
 
 
 def small_picture(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:

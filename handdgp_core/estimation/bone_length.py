@@ -1,7 +1,7 @@
 """A hand's length from one bone that its owner measured with a ruler (supplementary material of HandDGP, section 3).
 
 The paper scales a hand by l_ref / l_pred of a named bone. A model's bones are short or long by up to a seventh where
-the length of its hand is right, so l_pred is here the bone of the mean adult, whose hand is `ADULT_LENGTH_M` long:
+the length of its hand is right, so l_pred is here the bone of the mean adult, whose hand is `ADULT_HAND_M` long:
 whoever has a bone 10 % longer is taken to have a hand 10 % longer. Every model then takes that length like a measured
 one.
 """
@@ -9,15 +9,14 @@ one.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from handdgp_core.errors import UsageError
-from handdgp_core.estimation.hand_length import ADULT_LENGTH_M, MAX_LENGTH_M, MIN_LENGTH_M
+from handdgp_core.estimation.hand_length import ADULT_HAND_M, MAX_LENGTH_M, MIN_LENGTH_M
+from handdgp_core.estimation.hand_size import Measurement
 from handdgp_core.hands.keypoints import FINGERS, WRIST
 
 __all__ = [
     "BONE_NAMES",
-    "MeasuredLength",
     "bone_joints",
     "bone_mean_m",
     "bone_range_m",
@@ -37,7 +36,7 @@ _PHALANGES_MM = {
 }
 _FINGERS_MM = {finger: sum(parts.values()) for finger, parts in _PHALANGES_MM.items() if finger != "thumb"}
 _MEAN_MM = {
-    "palm": 1e3 * ADULT_LENGTH_M - _FINGERS_MM["middle"],
+    "palm": 1e3 * ADULT_HAND_M - _FINGERS_MM["middle"],
     **_FINGERS_MM,
     **{f"{finger}_{part}": mm for finger, parts in _PHALANGES_MM.items() for part, mm in parts.items()},
 }
@@ -56,14 +55,8 @@ BONE_NAMES: tuple[str, ...] = tuple(_MEAN_MM)
 # Taken, not measured: how far people of one hand length differ in one bone, and in a finger or a palm as a whole. The
 # radiographs' own spread is 7 to 15 % by bone, that of adults' hand lengths 5 to 7 %.
 _BONE_STD, _WHOLE_STD = 0.06, 0.04
+_FINGERS_STD = 0.03  # part of both: long fingers are long in all their bones
 _RULER_STD_M = 0.001  # where a joint is
-
-
-class MeasuredLength(NamedTuple):
-    """A hand's length, wrist crease to middle finger tip, and its relative standard deviation; None where unknown."""
-
-    length_m: float | None
-    std: float = 0.0
 
 
 def parse_bone(text: str) -> tuple[str, float]:
@@ -82,8 +75,8 @@ def parse_bone(text: str) -> tuple[str, float]:
     return _known(name), length_mm / 1e3
 
 
-def hand_length_from_bone(name: str, bone_m: float) -> MeasuredLength:
-    """The length of the hand that has such a bone.
+def hand_length_from_bone(name: str, bone_m: float) -> Measurement:
+    """What a bone says of the length of the hand that has it; `fused` makes a length of it.
 
     Args:
         name: one of `BONE_NAMES`. A finger is measured from the joint of its first bone to its very tip, a bone from
@@ -94,7 +87,7 @@ def hand_length_from_bone(name: str, bone_m: float) -> MeasuredLength:
         UsageError: an unknown bone, or a length that it cannot have.
     """
     name = _known(name)
-    length_m = ADULT_LENGTH_M * bone_m / bone_mean_m(name)
+    length_m = ADULT_HAND_M * bone_m / bone_mean_m(name)
     if not MIN_LENGTH_M <= length_m <= MAX_LENGTH_M:
         low, high = bone_range_m(name)
         raise UsageError(
@@ -103,7 +96,8 @@ def hand_length_from_bone(name: str, bone_m: float) -> MeasuredLength:
         )
     proportion = _BONE_STD if "_" in name else _WHOLE_STD
     std = math.hypot(proportion, math.sqrt(2) * _RULER_STD_M / bone_m)
-    return MeasuredLength(length_m, std)
+    shared = 0.0 if name == "palm" else _FINGERS_STD
+    return Measurement(length_m, std, "palm" if name == "palm" else "finger", shared, whole=False)
 
 
 def bone_mean_m(name: str) -> float:
@@ -114,7 +108,7 @@ def bone_mean_m(name: str) -> float:
 def bone_range_m(name: str) -> tuple[float, float]:
     """Shortest and longest that a bone can be: those of the smallest and of the largest hand."""
     mean_m = bone_mean_m(name)
-    return mean_m * MIN_LENGTH_M / ADULT_LENGTH_M, mean_m * MAX_LENGTH_M / ADULT_LENGTH_M
+    return mean_m * MIN_LENGTH_M / ADULT_HAND_M, mean_m * MAX_LENGTH_M / ADULT_HAND_M
 
 
 def bone_joints(name: str) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from handdgp_core.detection.landmarker import HandFinder, MediaPipeHandFinder
 from handdgp_core.detection.track import Observation
 from handdgp_core.detection.tracker import HandTracker, SearchCost, TrackerOptions
 from handdgp_core.errors import ShapeError, UsageError
-from handdgp_core.estimation.hand_length import check_hand_length, scale_to_length
+from handdgp_core.estimation.hand_length import check_hand_length, scale_to_chain
 from handdgp_core.estimation.models import load_predictor
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, Predictor, View
 from handdgp_core.estimation.stopwatch import Stopwatch
@@ -24,6 +24,7 @@ from handdgp_core.geometry.camera import Camera, check_fits
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.positioning import Positioning, position
 from handdgp_core.geometry.rectification import lens_shows
+from handdgp_core.hands.measure import chain_of
 from handdgp_core.types import Frame, Hand
 
 # Of several views of a hand the one with the least misfit over this power of its presence counts. Chosen on four real
@@ -49,7 +50,7 @@ class HandEstimator:
     """Detector, tracker, rectification, network and DGP behind one call. Not thread-safe: one thread at a time.
 
     Attributes:
-        hand_length_m: the user's own hand length, or None; may be changed between frames.
+        hand_length_m: the user's own hand, wrist crease to middle finger tip, or None; may be changed between frames.
         hand_length_std: relative standard deviation of that length; it goes into `Hand.distance_std`.
         max_hands: how many hands are looked for; may be changed between frames.
         muted: keypoints (0..20) that get no say in DGP; may be changed between frames.
@@ -79,7 +80,7 @@ class HandEstimator:
         self._predictor = predictor
         self._finder = finder
         self._tracker = HandTracker(finder, TrackerOptions(max_hands=max_hands))
-        self._hand_length_m = check_hand_length(hand_length_m)
+        self.hand_length_m = hand_length_m
         self._pictures = 0  # given as plain arrays
         self._looked_at: set[int] = set()  # tracks of the last frame
         self._faces = {"right": predictor.faces, "left": np.ascontiguousarray(predictor.faces[:, ::-1])}
@@ -93,30 +94,37 @@ class HandEstimator:
         max_hands: int = 2,
         method: PositioningMethod | None = None,
         hand_length_std: float = 0.0,
+        engine: str = "auto",
     ) -> HandEstimator:
         """An estimator for a model by name or path.
 
         Args:
             name_or_path: "open", "landmarks", or the path of a checkpoint.
             device: "auto", "cpu" or "cuda".
-            hand_length_m: the user's own hand length, wrist to middle finger tip, or None.
+            hand_length_m: the user's own hand, wrist crease to middle finger tip, or None.
             max_hands: 1 or 2.
             method: the DGP solve; None for the one that the model is meant for.
             hand_length_std: relative standard deviation of that length.
+            engine: "auto", "pytorch" or "onnxruntime" (`engines.load_engine`).
 
         Raises:
-            UsageError: unknown model or device, or an impossible hand length.
+            UsageError: unknown model, device or engine, or an impossible hand length.
             AssetError: a file of the program is missing or damaged.
             WeightsError: a checkpoint that is missing, damaged, foreign, or not for hands.
         """
         check_hand_length(hand_length_m)
-        predictor = load_predictor(name_or_path, device)
+        predictor = load_predictor(name_or_path, device, engine)
         return cls(predictor, MediaPipeHandFinder(), hand_length_m, max_hands, method, hand_length_std)
 
     @property
     def model_name(self) -> str:
         """The name that was given to `--model`."""
         return self._predictor.name
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, for people: "ONNX Runtime, CPU"."""
+        return self._predictor.engine
 
     @property
     def faces(self) -> NDArray[np.int32]:
@@ -135,6 +143,7 @@ class HandEstimator:
     @hand_length_m.setter
     def hand_length_m(self, length_m: float | None) -> None:
         self._hand_length_m = check_hand_length(length_m)
+        self._chain_m = None if length_m is None else chain_of(length_m)
 
     @property
     def max_hands(self) -> int:
@@ -272,10 +281,12 @@ class HandEstimator:
             if view.crop.handedness != views[index].crop.handedness
             for crop in _around_keypoints(view, seen.keypoints_px)
         ]
-        for index, view, seen in looks + self._looks(frame, camera, closer, watch):
-            if _badness(seen) < _badness(_row(prediction, index)):
-                views = [*views[:index], view, *views[index + 1 :]]
-                prediction = _replaced(prediction, index, seen)
+        looks += self._looks(frame, camera, closer, watch)
+        for index in new:
+            first = (views[index], _row(prediction, index))
+            view, seen = _best_look([first, *((view, seen) for looked, view, seen in looks if looked == index)])
+            views = [*views[:index], view, *views[index + 1 :]]
+            prediction = _replaced(prediction, index, seen)
         return views, prediction
 
     def _looks(
@@ -291,7 +302,7 @@ class HandEstimator:
     def _crops_predicted(self, frame: Frame, views: list[View], watch: Stopwatch) -> Prediction:
         images = np.stack([view.rectification.warp(frame.image) for view in views]).astype(np.uint8, copy=False)
         watch.lap("rectification")
-        prediction = self._predictor.predict(images, views, frame.stamp_ns, self._hand_length_m)
+        prediction = self._predictor.predict(images, views, frame.stamp_ns, self._chain_m)
         for stage, ms in self._predictor.stage_ms.items():
             watch.laps_ms[stage] = watch.laps_ms.get(stage, 0.0) + ms
         watch.skip()
@@ -299,7 +310,7 @@ class HandEstimator:
 
     def _position(self, views: list[View], prediction: Prediction) -> list[Hand]:
         """DGP in each virtual camera, then back to the camera (network.md, steps 6 and 7)."""
-        scale = scale_to_length(prediction.keypoints_m, self._hand_length_m)
+        scale = scale_to_chain(prediction.keypoints_m, self._chain_m)
         keypoints = prediction.keypoints_m * scale[:, None, None]
         plane = np.stack(
             [view.rectification.normalised(px) for view, px in zip(views, prediction.keypoints_px, strict=True)]
@@ -329,7 +340,7 @@ class HandEstimator:
             rectification.points_to_camera(predicted.keypoints_m * scale + root),
             self._predictor.distance_error,
         )
-        given_m, assumed_m = self._hand_length_m, self._predictor.assumed_length_m
+        given_m, assumed_m = self._chain_m, self._predictor.assumed_length_m
         size_std = 0.0 if given_m is None else self.hand_length_std
         return Hand(
             handedness=view.crop.handedness,
@@ -371,6 +382,14 @@ def _replaced(prediction: Prediction, index: int, seen: Prediction) -> Predictio
     for part, new in zip(parts, seen, strict=True):
         part[index] = new
     return Prediction(*parts)
+
+
+def _best_look(looks: list[tuple[View, Prediction]]) -> tuple[View, Prediction]:
+    """Of looks at one hand the best one of the better side. A side is as good as its worse look: it must hold."""
+    sides = {view.crop.handedness for view, _ in looks}
+    by_side = [[look for look in looks if look[0].crop.handedness == side] for side in sorted(sides)]
+    better = min(by_side, key=lambda same: max(_badness(seen) for _, seen in same))
+    return min(better, key=lambda look: _badness(look[1]))
 
 
 def _badness(seen: Prediction) -> float:

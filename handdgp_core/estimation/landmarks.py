@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from handdgp_core.arrays import Array
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import Observation
-from handdgp_core.estimation.hand_length import ADULT_LENGTH_M, ADULT_LENGTH_STD
+from handdgp_core.estimation.hand_length import ADULT_CHAIN_M, ADULT_LENGTH_STD
 from handdgp_core.estimation.network_predictor import crop_batch
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
 from handdgp_core.estimation.stopwatch import Stopwatch
@@ -56,7 +56,7 @@ class LandmarksPredictor:
 
     method: PositioningMethod = "refined"
     distance_error: DistanceError | None = LANDMARKS_DISTANCE_ERROR
-    assumed_length_m: float | None = ADULT_LENGTH_M
+    assumed_length_m: float | None = ADULT_CHAIN_M
 
     def __init__(self, network: MediaPipeLandmarks, hand: OpenHand, device: torch.device) -> None:
         self.name = "landmarks"
@@ -65,6 +65,7 @@ class LandmarksPredictor:
         self._network = network.to(device).eval()
         self._fitter = TrackedFitter(hand)
         self._device = device
+        self.engine = f"PyTorch, {device.type.upper()}"
 
     @classmethod
     def load(cls, device: torch.device) -> LandmarksPredictor:
@@ -117,7 +118,7 @@ def landmarks_from(output: LandmarkOutput) -> Landmarks:
 
 def observation_of(landmarks: Landmarks, views: Sequence[View], length_m: float | None) -> Observation:
     """What the open hand is fitted to: landmarks of B crops, at the given hand length or about an adult's."""
-    lengths_m = np.full(len(views), ADULT_LENGTH_M if length_m is None else length_m)
+    lengths_m = np.full(len(views), ADULT_CHAIN_M if length_m is None else length_m)
     return Observation(
         scaled_to_length(landmarks.world_m, lengths_m),
         landmarks.pixels,

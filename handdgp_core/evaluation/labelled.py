@@ -17,10 +17,11 @@ from handdgp_core.augmentation import AppearanceSettings, ViewPairs, ViewSetting
 from handdgp_core.datasets.sample import LabelledHand, LabelledHands
 from handdgp_core.drawing.examples import Example, Examples, example_of
 from handdgp_core.estimation.estimator import HandEstimator
-from handdgp_core.estimation.hand_length import scale_to_length
+from handdgp_core.estimation.hand_length import scale_to_chain
 from handdgp_core.estimation.predictor import PositioningMethod
 from handdgp_core.evaluation.summary import Pairs
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.hands.measure import chain_of
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import NetworkOutput
 from handdgp_core.types import Frame, Hand
@@ -67,8 +68,8 @@ def evaluate_network(
         examples: takes samples for figures, placed by the network's own solve.
         batch_size: crops at a time.
         protocol: which crops.
-        hand_length_m: every hand is scaled to this length before it is placed (supplement, section 3); None for no
-            change.
+        hand_length_m: every hand is scaled to this length, wrist crease to middle finger tip, before it is placed
+            (supplement, section 3); None for no change.
 
     Raises:
         DatasetError: a sample that cannot be read.
@@ -161,7 +162,9 @@ def _solve(
         relative = network.relative(view["image"], view["intrinsics"])
         if hand_length_m is not None:
             keypoints_m = network.keypoints(relative.vertices * network.template.hand_scale_m)
-            factors = torch.from_numpy(scale_to_length(_array(keypoints_m), hand_length_m)).to(relative.vertices)
+            factors = torch.from_numpy(scale_to_chain(_array(keypoints_m), chain_of(hand_length_m))).to(
+                relative.vertices
+            )
             relative = relative._replace(vertices=relative.vertices * factors[:, None, None])
         return {method: network.position(relative, view["intrinsics"], method) for method in METHODS}
 

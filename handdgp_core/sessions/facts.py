@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError, WrapValidator
 
@@ -29,6 +29,7 @@ class SessionFacts(BaseModel):
         format_version: None where none is stated.
         is_live, is_rendered: whether the recorded source was a camera, and whether it was made by a renderer.
         hand_length_mm: the user's own hand when the recording began.
+        hand_length_is: which length that is; recordings of version 0.1 do not say, and mean the keypoints' chain.
         settings: of the program when the recording began.
     """
 
@@ -38,4 +39,5 @@ class SessionFacts(BaseModel):
     is_live: Lenient[bool] = None
     is_rendered: Lenient[bool] = None
     hand_length_mm: Lenient[Annotated[float, Field(gt=0)]] = None
+    hand_length_is: Lenient[Literal["crease to tip"]] = None
     settings: Lenient[Json[dict[str, Any]]] = None

@@ -6,6 +6,7 @@ import json
 import threading
 from bisect import bisect_right
 from collections import OrderedDict, defaultdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from handdgp_core.errors import CameraError, SourceError
 from handdgp_core.files import MIB
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.picture_transform import PictureTransform
+from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.sessions import codec, foxglove, schema
 from handdgp_core.sessions.attachments import attachment_data
 from handdgp_core.sessions.calibrations import Calibrations
@@ -128,7 +130,13 @@ class SessionReader:
     def hand_length_m(self) -> float | None:
         """The user's own hand when the recording began."""
         length_mm = self._known_facts.hand_length_mm
-        return None if length_mm is None else length_mm / 1e3
+        return None if length_mm is None else self._hand_length(length_mm / 1e3)
+
+    @property
+    def hand_length_std(self) -> float:
+        """Relative standard deviation of that length."""
+        percent = self.settings_at(0).get("hand_length_percent") if self.frame_count else None
+        return percent / 200 if isinstance(percent, int | float) else 0.0
 
     @property
     def attachments(self) -> dict[str, bytes]:
@@ -189,7 +197,17 @@ class SessionReader:
     def settings_at(self, number: int) -> dict[str, Any]:
         """The settings of the program when frame `number` was taken."""
         place = bisect_right(self._settings_times, int(self._times_ns[number]))
-        return dict(self._settings[max(place - 1, 0)])
+        settings = dict(self._settings[max(place - 1, 0)])
+        length_mm = settings.get("hand_length_mm")
+        if isinstance(length_mm, int | float):
+            settings["hand_length_mm"] = self._hand_length(float(length_mm))
+        return settings
+
+    def _hand_length(self, recorded: float) -> float:
+        """From crease to tip; earlier recordings hold the length of the keypoints' chain that was used."""
+        facts = self._known_facts
+        earlier = facts.format_version is not None and facts.hand_length_is is None
+        return length_of_chain(recorded) if earlier else recorded
 
     def verify(self) -> list[Loss]:
         """Compare the checksum of every chunk; all damaged parts."""
@@ -376,7 +394,9 @@ class SessionReader:
         needed = {entry.mesh for entry in message.hands}
         if not needed <= self._meshes.keys():
             self._load_meshes(needed)
-        return codec.hands_from(message, self._meshes)
+        hands = codec.hands_from(message, self._meshes)
+        length_m = hands.hand_length_m
+        return hands if length_m is None else replace(hands, hand_length_m=self._hand_length(length_m))
 
     def _load_meshes(self, needed: set[str]) -> None:
         attached = [index for index in self._found.attachments if index.name.startswith(MESH_FILE)]

@@ -326,6 +326,7 @@ class SessionWriter:
             "model_sha256": info.model_sha256,
             "device": info.device,
             "hand_length_mm": length,
+            "hand_length_is": "crease to tip",
             "jpeg_quality": str(self.options.jpeg_quality),
             "lossless": str(self.options.lossless).lower(),
             "settings": json.dumps(dict(info.settings), sort_keys=True),

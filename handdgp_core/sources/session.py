@@ -12,10 +12,24 @@ from numpy.typing import NDArray
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions.reader import DamagedFrame, SessionReader
-from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index
+from handdgp_core.sources.cameras import DEFAULT_FOV_DEG, CameraChooser
+from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, Source, check_index
 from handdgp_core.types import Frame
 
 _SKIPPED_KEPT = 1000  # a looping damaged session must not grow without end
+
+
+def cameras_of(source: Source, calibration: Camera | None, horizontal_fov_deg: float | None = None) -> CameraChooser:
+    """What chooses the cameras of a source. Of a recording, what is given goes before what was recorded.
+
+    Args:
+        source: just opened.
+        calibration: of its camera, or None.
+        horizontal_fov_deg: assumed where nothing better is known; None for the usual one, or that of the recording.
+    """
+    again, fov_deg = isinstance(source, SessionSource), horizontal_fov_deg
+    usual = DEFAULT_FOV_DEG if fov_deg is None else fov_deg
+    return CameraChooser(calibration, usual, overrides=again, overrides_assumed=again and fov_deg is not None)
 
 
 class SessionSource(BaseSource):

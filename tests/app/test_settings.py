@@ -84,6 +84,24 @@ def test_a_second_damaged_file_does_not_replace_the_first(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("kept", "meant"),
+    [
+        ((175.43, 4.0), (182.5, 4.0)),  # measured on the board: of the keypoints' chain
+        ((182.5, 0.0), (182.5, 3.0)),  # typed, as it was documented
+        ((182.5, 3.0), (182.5, 3.0)),  # by ruler
+    ],
+)
+def test_a_hand_length_of_the_first_version_means_the_same_hand(tmp_path: Path, kept, meant) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"version": 1, "hand_length_mm": kept[0], "hand_length_percent": kept[1]}))
+    for _ in range(2):
+        settings, warnings = load_settings(path)
+        assert (settings.hand_length_mm, settings.hand_length_percent) == pytest.approx(meant, abs=0.01)
+        assert not warnings
+        save_changes({"max_hands": 1}, path)  # writes what it read as this version has it
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("steadiness", 101),

@@ -1,15 +1,20 @@
 """The size of a hand on a board: right to 3 %, and refused where it cannot be right."""
 
+import json
+
 import numpy as np
 import pytest
 
 from calib.hand_size import FRAMES_WANTED, HandSizer, HandState, measure_hand
-from calib.people import PeopleStore
+from calib.people import _CHAIN_PER_LENGTH, KeptMeasurement, PeopleStore
 from calib.poses import look_at
 from handdgp_core.errors import CalibrationError, OutputError, ShapeError
+from handdgp_core.hands.measure import CHAIN_PER_LENGTH
 from tests.calib.flat_hand import HandPicture
 from tests.calib.scenes import BOARD, CAMERA
 from tools.calibration.simulation import simulated_view
+
+BOARD_MEASUREMENT = KeptMeasurement("board", 173.0, 4.0, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -76,18 +81,34 @@ def test_a_hand_that_moves_is_measured_afresh(hands):
 def test_people_are_kept_by_name(tmp_path):
     store = PeopleStore(tmp_path / "new" / "people.json")
     assert store.people() == []
-    store.save("  Ada   Lovelace ", 172, 3.0, "board")
-    store.save("Ada Lovelace", 174, 2.5, "board")
-    store.save("Bo", 190, 3.0, "ruler")
+    store.save("  Ada   Lovelace ", 172, 3.0, (BOARD_MEASUREMENT,))
+    store.save("Ada Lovelace", 174, 2.5, (BOARD_MEASUREMENT,))
+    store.save("Bo", 190, 3.0, ())
     assert [(person.name, person.length_mm) for person in store.people()] == [("Ada Lovelace", 174), ("Bo", 190)]
+    assert store.person(" Ada Lovelace").measurements == (BOARD_MEASUREMENT,)
+    store.forget("Ada Lovelace")
+    assert [person.name for person in store.people()] == ["Bo"] and store.person("Ada Lovelace") is None
+
+
+def test_lengths_that_the_first_version_kept_mean_the_same_hand(tmp_path):
+    """It kept the keypoints' chain by board, sheet and bone, and what was typed by ruler."""
+    store = PeopleStore(tmp_path / "people.json")
+    kept = [("A", 175.43, 4.0, "board"), ("B", 175.43, 12.8, "ruler"), ("C", 182.5, 3.0, "ruler")]
+    people = [dict(zip(("name", "length_mm", "percent", "method"), k, strict=True), created_s=1.0) for k in kept]
+    store.path.write_text(json.dumps({"version": 1, "people": people}))
+    assert [person.length_mm for person in store.people()] == pytest.approx([182.5] * 3, abs=0.1)
+    assert [[kept.what for kept in person.measurements] for person in store.people()] == [["board"], [], ["hand"]]
+    store.save("D", 180, 3, ())
+    assert [person.length_mm for person in store.people()] == pytest.approx([182.5] * 3 + [180], abs=0.1)
+    assert pytest.approx(CHAIN_PER_LENGTH) == _CHAIN_PER_LENGTH
 
 
 def test_a_name_or_length_that_makes_no_sense_is_refused(tmp_path):
     store = PeopleStore(tmp_path / "people.json")
     with pytest.raises(CalibrationError, match="name"):
-        store.save(" ", 180, 3, "ruler")
+        store.save(" ", 180, 3, ())
     with pytest.raises(CalibrationError, match="18 mm"):
-        store.save("Bo", 18, 3, "ruler")
+        store.save("Bo", 18, 3, ())
     assert not store.path.exists()
 
 
@@ -97,7 +118,7 @@ def test_a_damaged_file_of_people_is_told_and_left_alone(tmp_path):
     assert store.people() == []
     store.path.write_text("{")
     with pytest.raises(CalibrationError, match="damaged"):
-        store.save("Bo", 180, 3, "ruler")
+        store.save("Bo", 180, 3, ())
     assert store.path.read_text() == "{"
     with pytest.raises(OutputError, match=r"people\.json"):
         PeopleStore(tmp_path / "people.json" / "people.json")._write([])

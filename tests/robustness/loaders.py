@@ -150,11 +150,11 @@ def _load_profile(file: Path) -> object:
 
 
 def _people(folder: Path, number: int) -> None:
-    from calib.people import PeopleStore
+    from calib.people import KeptMeasurement, PeopleStore
 
     store = PeopleStore(folder / "people.json")
-    store.save("Ada", 181.0, 2.0, "board")
-    store.save("Zoë", 170.5, 3.0, "ruler")
+    store.save("Ada", 181.0, 2.0, (KeptMeasurement("board", 181.0, 4.0, 1.0),))
+    store.save("Zoë", 170.5, 3.0, ())
 
 
 def _load_people(file: Path) -> object:

@@ -19,6 +19,7 @@ from calib.rotation import matrix_of
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.hands.palm import palm_m
 from handdgp_core.sessions.writer import SessionInfo, SessionWriter
 from handdgp_core.types import Frame, Hand
@@ -98,10 +99,10 @@ def test_a_board_seen_squarely_confirms_no_calibration_and_the_page_says_so(laid
 
 def test_what_is_no_hand_on_a_board_gives_a_reason(laid):
     pose = pose_of(0)
-    view, good = view_of(pose), estimated(laid, pose)
-    assert isinstance(compare(BOARD, CAMERA, view, [good], laid.length_m), Comparison)
+    view, good, true_m = view_of(pose), estimated(laid, pose), length_of_chain(laid.length_m)
+    assert isinstance(compare(BOARD, CAMERA, view, [good], length_of_chain(laid.length_m)), Comparison)
 
-    def reason(view=view, hands=(good,), length_m=laid.length_m):
+    def reason(view=view, hands=(good,), length_m=true_m):
         return compare(BOARD, CAMERA, view, hands, length_m)
 
     assert reason(view=None) is Rejection.NO_BOARD
@@ -110,7 +111,7 @@ def test_what_is_no_hand_on_a_board_gives_a_reason(laid):
     assert reason(hands=[replace(good, degenerate="too few keypoints")]) is Rejection.DEGENERATE
     assert reason(hands=[replace(good, handedness="left")]) is Rejection.PALM_UP
     assert reason(hands=[replace(good, keypoints_px=good.keypoints_px + (900, 0))]) is Rejection.OUTSIDE
-    assert reason(length_m=1.2 * laid.length_m) is Rejection.OTHER_SIZE
+    assert reason(length_m=1.2 * length_of_chain(laid.length_m)) is Rejection.OTHER_SIZE
     steep = pose_of(0, 60.0)
     assert reason(view=view_of(steep), hands=[estimated(laid, steep)]) is Rejection.TILTED
 
@@ -119,7 +120,7 @@ def test_a_hand_that_hovers_over_the_board_is_not_taken_for_one_that_lies_on_it(
     pose = pose_of(0, 0.0)
     hovering = laid.laid()[1] @ matrix_of(pose).T + pose[3:] - np.array([0, 0, 0.06])
     hand = replace(estimated(laid, pose), keypoints_m=hovering, keypoints_px=CAMERA.project(hovering))
-    assert compare(BOARD, CAMERA, view_of(pose), [hand], laid.length_m) is Rejection.OTHER_SIZE
+    assert compare(BOARD, CAMERA, view_of(pose), [hand], length_of_chain(laid.length_m)) is Rejection.OTHER_SIZE
 
 
 def test_too_few_frames_are_no_card_but_a_sentence_with_the_reasons(laid):
@@ -178,7 +179,7 @@ def said(capsys) -> str:
 def test_from_end_to_end_the_card_has_the_error_of_the_model(laid, pictures, capsys):
     from handdgp_core.estimation.estimator import HandEstimator
 
-    length_m = 1.06 * laid.length_m
+    length_m = 1.06 * length_of_chain(laid.length_m)
     true = [laid.laid(0.05)[1] @ matrix_of(p).T + p[3:] for p in (pose_of(n, [5, 15, 30][n % 3]) for n in range(10))]
     errors = []
     with HandEstimator.from_weights("landmarks", hand_length_m=length_m) as estimator:
@@ -200,7 +201,7 @@ def test_from_end_to_end_the_card_has_the_error_of_the_model(laid, pictures, cap
 
 
 def test_a_recording_brings_its_camera_and_hand_length_along(laid, pictures, tmp_path, capsys):
-    info = SessionInfo(source="test", program_version="0", hand_length_mm=1e3 * laid.length_m)
+    info = SessionInfo(source="test", program_version="0", hand_length_mm=1e3 * length_of_chain(laid.length_m))
     writer = SessionWriter(tmp_path / "take.mcap", info)
     for number in range(FEWEST_FRAMES):
         image = np.ascontiguousarray(cv2.imread(str(pictures / "pictures" / f"{number}.png"))[:, :, ::-1])
@@ -208,7 +209,7 @@ def test_a_recording_brings_its_camera_and_hand_length_along(laid, pictures, tmp
     session = writer.finish()
     assert main(["check", str(session), "--board", BOARD.spec, "--model", "landmarks"]) == DONE
     shown = said(capsys)
-    assert "Frames used 10" in shown and f"Hand length {1e3 * laid.length_m:.0f} mm" in shown
+    assert "Frames used 10" in shown and f"Hand length {1e3 * length_of_chain(laid.length_m):.0f} mm" in shown
     assert "Source take.mcap" in shown
 
 

@@ -28,7 +28,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["process", "demo", "--output", "{tmp}", "--hand-length-mm", "18"], "18 mm"),
         (["process", "demo", "--output", "{tmp}", "--calibration", "no.yaml"], "no.yaml"),
         (["process", "demo", "--output", "{tmp}", "--bone", "femur=400"], "index_proximal"),
-        (["process", "demo", "--output", "{tmp}", "--bone", "index_proximal=420"], "11 to 66 mm"),
+        (["process", "demo", "--output", "{tmp}", "--bone", "index_proximal=420"], "11 to 63 mm"),
         (["evaluate", "--dataset", "demo", "--output", "{tmp}", "--bone", "index 42"], "index_proximal=42"),
         (
             [

@@ -16,6 +16,8 @@ from calib.people import PeopleStore
 from calib.poses import look_at
 from calib.sheet import A4
 from handdgp_core.estimation.bone_length import hand_length_from_bone
+from handdgp_core.estimation.hand_size import fused
+from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.types import Frame
 from tests.app.doubles import hand
@@ -75,7 +77,7 @@ def test_a_rendered_hand_is_measured_to_three_percent_and_used(rig, laid):
     dialog.save_button.click()
     person = PeopleStore().people()[0]
     assert person.name == "Ada" and person.method == "board"
-    assert person.length_mm == pytest.approx(made.length_m * 1e3, rel=0.03)
+    assert person.length_mm == pytest.approx(length_of_chain(made.length_m) * 1e3, rel=0.03)
     assert f"± {person.percent:.1f} %" in dialog.answer.text()
     assert rig.settings.hand_length_enabled and rig.settings.person == "Ada"
     assert rig.controller.options.hand_length_m == pytest.approx(person.length_mm / 1e3, abs=1e-3)
@@ -116,7 +118,7 @@ def test_on_a_sheet_of_paper_no_calibration_is_needed(rig):
     dialog.save_button.click()
     person = PeopleStore().people()[0]
     assert person.method == "sheet" and person.percent > 4.4  # a guessed focal length is counted
-    assert person.length_mm == pytest.approx(made.length_m * 1e3, rel=0.04)
+    assert person.length_mm == pytest.approx(length_of_chain(made.length_m) * 1e3, rel=0.04)
     dialog.close()
 
 
@@ -128,14 +130,45 @@ def test_one_bone_by_a_ruler_gives_the_length_and_says_how_certain_it_is(rig):
         dialog.ruler.value() == pytest.approx(92.3) and "first joint to finger tip" in dialog.drawing.accessibleName()
     )
     dialog.ruler.setValue(83)
-    wanted = hand_length_from_bone("middle", 0.083)
+    wanted = fused([hand_length_from_bone("middle", 0.083)])
     assert f"{wanted.length_m * 1e3:.0f} mm ± {200 * wanted.std:.0f} %" in dialog.ruler_answer.text()
     dialog.ruler_button.click()
     assert rig.controller.options.hand_length_m == pytest.approx(wanted.length_m, abs=1e-4)
     assert rig.controller.options.hand_length_std == pytest.approx(wanted.std)
     assert PeopleStore().people()[0].percent == pytest.approx(200 * wanted.std)
-    assert dialog.bone.currentData() is None and dialog.ruler.value() == pytest.approx(wanted.length_m * 1e3, abs=0.5)
+    # A second bone and then the whole hand add to what is known.
+    dialog.bone.setCurrentIndex(dialog.bone.findData("palm"))
+    dialog.ruler.setValue(90)
+    dialog.ruler_button.click()
+    two = fused([hand_length_from_bone("middle", 0.083), hand_length_from_bone("palm", 0.090)])
+    assert rig.controller.options.hand_length_std == pytest.approx(two.std) and two.std < wanted.std
+    dialog.bone.setCurrentIndex(0)
+    dialog.ruler.setValue(171)
+    dialog.ruler_button.click()
+    assert rig.controller.options.hand_length_m == pytest.approx(0.171, abs=0.002)
+    assert "from middle 83 mm by ruler, palm 90 mm by ruler, hand 171 mm by ruler" in dialog.known.text()
+    dialog.ruler.setValue(172)  # measured again: it replaces the first
+    dialog.ruler_button.click()
+    assert len(PeopleStore().person("Cy").measurements) == 3
+    dialog.forget_button.click()
+    assert PeopleStore().people() == [] and not rig.settings.hand_length_enabled and not rig.settings.person
     dialog.close()
+
+
+def test_a_bare_hand_is_honestly_not_measured(rig):
+    dialog = opened(rig, camera=None)
+    dialog.under.setCurrentIndex(dialog.under.count() - 1)
+    assert "bare hand cannot be measured" in dialog.state.text() and not dialog.save_button.isEnabled()
+    assert dialog.progress.isHidden()
+    dialog.close()
+
+
+def test_a_length_that_is_typed_has_a_rulers_error_and_is_nobodys(rig):
+    window = rig.show()
+    rig.store.change(person="Ada", hand_length_enabled=True, hand_length_mm=180.0, hand_length_percent=9.0)
+    assert rig.settings.hand_length_percent == 9.0 and rig.settings.person == "Ada"
+    window.form.hand_length_mm.setValue(191.0)
+    assert (rig.settings.hand_length_percent, rig.settings.person) == (3.0, "")
 
 
 def test_the_panel_says_how_much_the_hand_length_moved_the_depth(rig):

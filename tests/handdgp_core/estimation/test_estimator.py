@@ -19,7 +19,7 @@ from handdgp_core.estimation.predictor import PositioningMethod, Prediction, Vie
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
-from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.hands.measure import hand_length_m, length_of_chain
 from handdgp_core.types import Frame
 
 CAMERA = Camera(640, 480, np.array([[600.0, 0, 320], [0, 610, 230], [0, 0, 1]]), np.array([0.05, -0.1, 0.001, 0, 0]))
@@ -42,7 +42,7 @@ def true_keypoints(handedness: Handedness) -> Array:
 class KnownNetwork:
     """A predictor that sees exactly the true hand, in whatever virtual camera it is asked."""
 
-    name = "known"
+    name = engine = "known"
     method: PositioningMethod = "refined"
     distance_error = DistanceError(depth_m=0.009, share=0.03, edge_on=0.1, size=0.05)
     assumed_length_m: float | None = None
@@ -147,7 +147,7 @@ def test_with_all_but_two_keypoints_muted_the_hand_is_flagged_and_has_no_numbers
 def test_a_hand_length_scales_the_hand_and_its_depth() -> None:
     truth = true_keypoints("right")
     length = float(hand_length_m(truth))
-    estimator = estimator_of(hand_length_m=1.1 * length)
+    estimator = estimator_of(hand_length_m=length_of_chain(1.1 * length))
     (hand,) = estimator.estimate(frame(), CAMERA)
     assert hand.hand_scale == pytest.approx(1.1) and 0.03 < hand.distance_std < 0.05
     assert float(hand_length_m(hand.keypoints_m)) == pytest.approx(1.1 * length)
@@ -170,7 +170,7 @@ def test_a_given_length_is_told_as_a_factor_on_the_length_that_a_fitting_model_a
     network.assumed_length_m = float(hand_length_m(true_keypoints("right")))
     (assumed,) = HandEstimator(network, KnownFinder()).estimate(frame(), CAMERA)
     assert assumed.hand_scale == 1.0
-    estimator = HandEstimator(network, KnownFinder(), hand_length_m=network.assumed_length_m)
+    estimator = HandEstimator(network, KnownFinder(), hand_length_m=length_of_chain(network.assumed_length_m))
     network.assumed_length_m /= 1.2  # the network of the test gives the true hand whatever it is told
     (given,) = estimator.estimate(frame(), CAMERA)
     assert given.hand_scale == pytest.approx(1.2)
@@ -368,6 +368,27 @@ def test_a_new_hand_has_the_side_that_fits(found: Handedness, true: Handedness) 
     estimator = HandEstimator(FittedNetwork(true), KnownFinder(found), max_hands=1)
     hands = [hand for index in range(3) for hand in estimator.estimate(frame(index), CAMERA)]
     assert [(hand.handedness, hand.track_id) for hand in hands] == [(true, 0)] * 3
+
+
+class DeceivedNetwork(KnownNetwork):
+    """Fits a left hand best of all to the rough crop of a right one, and badly to the crop around its keypoints."""
+
+    def predict(
+        self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
+    ) -> Prediction:
+        seen = super().predict(images, views, stamp_ns)
+        tight_px = crop_from_keypoints(CAMERA.project(true_keypoints("right")), "right", 1.0).half_size_px
+        left = {True: 60.0, False: 400.0}
+        misfit = [
+            100.0 if view.crop.handedness == "right" else left[view.crop.half_size_px > 1.2 * tight_px]
+            for view in views
+        ]
+        return seen._replace(misfit=np.array(misfit))
+
+
+def test_a_side_must_fit_in_both_crops_of_a_new_hand() -> None:
+    (hand,) = HandEstimator(DeceivedNetwork("right"), RoughFinder(), max_hands=1).estimate(frame(0), CAMERA)
+    assert hand.handedness == "right"
 
 
 def test_views_that_no_hand_fits_do_not_turn_a_hand_into_the_other_one() -> None:

@@ -11,7 +11,7 @@ import torch
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.guided_predictor import GuidedPredictor
-from handdgp_core.estimation.hand_length import ADULT_LENGTH_M, ADULT_LENGTH_STD
+from handdgp_core.estimation.hand_length import ADULT_CHAIN_M, ADULT_LENGTH_STD
 from handdgp_core.estimation.models import OPEN_WEIGHTS, limit_threads, load_predictor
 from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import View
@@ -83,7 +83,7 @@ def test_hands_are_as_long_as_they_are_said_to_be(model: str) -> None:
         view = View(crop, predictor.rectify(frame.camera, crop))
         image = np.asarray(view.rectification.warp(frame.image), np.uint8)[None]
         (length,) = hand_length_m(predictor.predict(image, [view], number).keypoints_m)
-        assert length == pytest.approx(ADULT_LENGTH_M, rel=ADULT_LENGTH_STD)
+        assert length == pytest.approx(ADULT_CHAIN_M, rel=ADULT_LENGTH_STD)
         (length,) = hand_length_m(predictor.predict(image, [view], number, 0.160).keypoints_m)
         assert length == pytest.approx(0.160, rel=0.005)
 

@@ -23,7 +23,7 @@ from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.evaluation.labelled import evaluate_estimator, evaluate_network, view_settings
 from handdgp_core.evaluation.summary import summarise
 from handdgp_core.geometry.positioning import Method, position
-from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.hands.measure import hand_length_m, length_of_chain
 from handdgp_core.networks import HandDGP, RectificationConfig, RelativeOutput
 from tests.meshes import SMALL_NETWORK, small_template
 
@@ -156,7 +156,7 @@ def test_figures_show_the_solve_that_the_network_is_meant_for(method: Method) ->
 
 def test_a_given_length_takes_the_place_of_the_predicted_one() -> None:
     hands = [labelled(0)]
-    length_m = float(hand_length_m(hands[0].keypoints_m))
+    length_m = length_of_chain(float(hand_length_m(hands[0].keypoints_m)))
     oracle = Oracle(hands, 1, error=0.1)
     pairs = evaluate_network(oracle, hands, lambda *_: None, batch_size=1, hand_length_m=length_m)["refined"]
     assert summarise(pairs, excluded=())["camera_space_mm"]["mean"] < 0.1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import ShapeError, UsageError
-from handdgp_core.hands.measure import LENGTH_NAMES, hand_length_m
+from handdgp_core.hands.measure import CHAIN_PER_LENGTH, LENGTH_NAMES, chain_of, hand_length_m, length_of_chain
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 
 
@@ -42,6 +42,19 @@ def test_length_does_not_change_when_the_hand_closes() -> None:
     pose.dof_rad[:] = hand.clamped(np.where([name.endswith("flexion") for name in hand.dof_names], 0.9, 0.0))
     _, closed = hand.forward(pose)
     assert hand_length_m(closed)[0] == pytest.approx(float(hand_length_m(hand.keypoints)), rel=0.002)
+
+
+def test_a_ruler_along_the_stretched_hand_finds_the_length_that_belongs_to_its_chain() -> None:
+    hand = OpenHand.load()
+    pose = hand.neutral_pose()
+    pose.dof_rad[:] = hand.clamped(-hand.dof_rest_rad)  # every finger straight
+    vertices_m, keypoints_m = hand.forward(pose)
+    wrist, tip = keypoints_m[0, 0], keypoints_m[0, 12]
+    along = (tip - wrist) / np.linalg.norm(tip - wrist)
+    by_ruler_m = float(((vertices_m[0] - wrist) @ along).max())
+    assert length_of_chain(float(hand_length_m(keypoints_m)[0])) == pytest.approx(by_ruler_m, rel=0.01)
+    assert hand_length_m(hand.keypoints) / hand.hand_length_mean_m == pytest.approx(CHAIN_PER_LENGTH, abs=1e-4)
+    assert chain_of(length_of_chain(0.18)) == pytest.approx(0.18)
 
 
 def test_bad_input() -> None:

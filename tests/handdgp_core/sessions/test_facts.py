@@ -8,6 +8,7 @@ import pytest
 
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sessions.facts import SessionFacts
+from handdgp_core.sessions.writer import SessionWriter
 from tests.handdgp_core.sessions.conftest import write_session
 
 
@@ -17,6 +18,7 @@ def test_text_becomes_values() -> None:
             "format_version": "1",
             "is_rendered": "true",
             "hand_length_mm": "181.500",
+            "hand_length_is": "crease to tip",
             "settings": '{"a": [1]}',
             "more": "",
         }
@@ -48,3 +50,21 @@ def test_a_recording_without_a_hand_length_or_of_a_renderer_says_so(tmp_path: Pa
         assert read.is_rendered and read.hand_length_m is None
     with SessionReader(write_session(tmp_path / "b.mcap", count=3, hand_length_mm=176.0)) as read:
         assert not read.is_rendered and read.hand_length_m == pytest.approx(0.176)
+
+
+def test_an_earlier_recording_has_the_hand_that_its_results_were_made_with(tmp_path: Path, monkeypatch) -> None:
+    """It kept the length of the keypoints' chain, which is shorter than the hand from crease to tip."""
+    written = SessionWriter._facts
+    monkeypatch.setattr(
+        SessionWriter,
+        "_facts",
+        lambda self, *about: {k: v for k, v in written(self, *about).items() if k != "hand_length_is"},
+    )
+    settings = {"hand_length_mm": 175.43, "hand_length_percent": 4.0}
+    path = write_session(tmp_path / "a.mcap", count=3, hand_length_mm=175.43, settings=settings)
+    with SessionReader(path) as read:
+        assert read.hand_length_m == pytest.approx(0.1825, abs=1e-4)
+        assert read.settings_at(0)["hand_length_mm"] == pytest.approx(182.5, abs=0.1)
+        assert read.hand_length_std == pytest.approx(0.02)
+        hands = read.hands(0)
+        assert hands is not None and hands.hand_length_m == pytest.approx(0.18 / 0.9613)

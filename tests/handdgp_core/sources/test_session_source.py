@@ -9,10 +9,21 @@ import pytest
 
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.camera import Camera
+from handdgp_core.sessions import SessionInfo, SessionWriter
 from handdgp_core.sources import PacedSource, Source, frames, open_source
 from handdgp_core.sources.cameras import CameraChooser
-from handdgp_core.sources.session import SessionSource
-from tests.handdgp_core.sessions.conftest import CAMERA, HEIGHT, PERIOD_NS, WIDTH, number_of, write_session
+from handdgp_core.sources.session import SessionSource, cameras_of
+from tests.handdgp_core.sessions.conftest import (
+    CAMERA,
+    HEIGHT,
+    OPTIONS,
+    PERIOD_NS,
+    WIDTH,
+    make_frame,
+    number_of,
+    write_session,
+)
+from tests.handdgp_core.sources.test_pacing import HandClock
 
 
 @pytest.fixture
@@ -49,10 +60,10 @@ def test_looping_keeps_stamps_rising(session: Path) -> None:
 
 
 def test_a_player_keeps_to_the_stamps_of_the_session(session: Path) -> None:
-    with open_source(str(session)) as source, PacedSource(source, speed=8.0) as player:
+    with open_source(str(session)) as source, PacedSource(source, HandClock(), speed=8.0) as player:
         assert player._due_s is not None and player._due_s[3] == pytest.approx(3 * PERIOD_NS / 1e9)
         player.set_loop((2, 4))
-        assert [frame.index for frame in (player.read(2.0) for _ in range(5)) if frame][:2] == [2, 3]
+        assert [frame.index for frame in (player.read(2.0) for _ in range(5)) if frame] == [2, 3, 4, 2, 3]
 
 
 def test_damaged_frames_are_skipped_and_listed(session: Path) -> None:
@@ -91,3 +102,17 @@ def test_frames_carry_the_camera_of_the_recording_unless_another_is_wanted(sessi
     assert CameraChooser(other).camera_for(frame) == CAMERA
     assert CameraChooser(other, overrides=True).camera_for(frame) == other
     assert CameraChooser(None, overrides=True).camera_for(frame) == CAMERA
+
+
+def test_a_field_of_view_that_is_given_goes_before_one_that_was_assumed(tmp_path):
+    assumed, known = Camera.assumed(96, 64, 60.0), CAMERA
+    with SessionWriter(tmp_path / "a.mcap", SessionInfo(source="Cam", is_live=True), OPTIONS) as writer:
+        writer.add_frame(make_frame(0), assumed)
+        writer.add_frame(make_frame(1), known)
+    with SessionSource(tmp_path / "a.mcap") as source:
+        frames = [source.read(), source.read()]
+        as_recorded, wider = cameras_of(source, None), cameras_of(source, None, 90.0)
+        calibrated = cameras_of(source, CAMERA, 90.0)
+    assert [as_recorded.camera_for(frame) for frame in frames] == [assumed, known]
+    assert [wider.camera_for(frame) for frame in frames] == [Camera.assumed(96, 64, 90.0), known]
+    assert [calibrated.camera_for(frame) for frame in frames] == [CAMERA, CAMERA]
