@@ -23,7 +23,8 @@ from handdgp_core.sources.protocol import frames
 
 _WARM_UP_FRAMES = 5
 ON_A_SOURCE, ON_A_CONFIG = ("live", "record", "stages"), ("network", "training")
-BENCHES = (*ON_A_SOURCE, *ON_A_CONFIG)
+ON_A_MODEL = "engines"
+BENCHES = (*ON_A_SOURCE, *ON_A_CONFIG, ON_A_MODEL)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class BenchOptions:
 
     Attributes:
         what: one of BENCHES.
-        source, model, engine: of "live", "record" and "stages"; the engine of "stages" alone.
+        source, model, engine: of "live", "record", "stages" and (the model) "engines"; the engine of "stages" alone.
         config, settings: of "network" and "training".
     """
 
@@ -55,7 +56,7 @@ def run_bench(options: BenchOptions) -> dict[str, Any]:
     """
     figures = _run(options)
     figures["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    subject = options.source if options.what in ON_A_SOURCE else str(options.config)
+    subject = options.source if options.what in ON_A_SOURCE else str(options.config or options.model)
     table = Table(f"bench {options.what}", subject)
     for name, value in figures.items():
         table.add_row(name, f"{value:.2f}" if isinstance(value, float) else str(value))
@@ -78,6 +79,10 @@ def _run(options: BenchOptions) -> dict[str, Any]:
         return measure_recording(live, options.seconds)
     if options.what == "stages":
         return stages(options.source, options.seconds, options.model, options.device, options.engine)
+    if options.what == ON_A_MODEL:
+        from app.benchmarks.engines import bench_engines
+
+        return bench_engines(options.model, options.seconds)
     if options.config is None:
         raise UsageError(f"bench {options.what} needs --config FILE.", hint="Give a file of configs/.")
     from app.benchmarks.networks import bench_network, bench_training
@@ -131,7 +136,7 @@ def command(
         str,
         typer.Argument(
             help="live (the window, offscreen), record (what a recording costs it), stages (headless), network or "
-            "training (of a --config)."
+            "training (of a --config), engines (each with a --model, by turns)."
         ),
     ],
     source: Annotated[str, typer.Option("--source", help="What live, record and stages run on.")] = "demo",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from handdgp_core.engines.protocol import EngineOutput, Floats, LandmarkArrays, empty_crops, float_crops
 
-__all__ = ["OnnxRuntimeEngine"]
+# pyproject.toml pins a release that sends nothing; one that a user put in its place must not either.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
+
+onnxruntime.disable_telemetry_events()
+
+__all__ = ["VERSION", "OnnxRuntimeEngine"]
+
+VERSION: str = onnxruntime.__version__
 
 _HEADS = ("keypoints_uv", "vertices", "weights")
 _ERRORS = 3
@@ -32,7 +40,6 @@ class OnnxRuntimeEngine:
     precision = "float32"
 
     def __init__(self, content: bytes, threads: int) -> None:
-        onnxruntime.disable_telemetry_events()  # of Windows; elsewhere there are none
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _ERRORS

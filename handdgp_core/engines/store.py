@@ -13,12 +13,12 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnxruntime
 import torch
 from platformdirs import user_cache_path
 
 from handdgp_core.engines.agreement import Agreement
 from handdgp_core.engines.export import EXPORT_VERSION
+from handdgp_core.engines.onnx_runtime import VERSION
 from handdgp_core.errors import OutputError
 from handdgp_core.files import write_bytes, write_text
 from handdgp_core.networks.frozen import digest
@@ -47,7 +47,7 @@ def folder() -> Path:
 
 def key_of(network: HandDGP) -> str:
     """By everything that decides the numbers: weights, mesh, versions, processor."""
-    versions = f"{EXPORT_VERSION} {torch.__version__} {onnxruntime.__version__} {platform.machine()} {_processor()}"
+    versions = f"{EXPORT_VERSION} {torch.__version__} {VERSION} {platform.machine()} {_processor()}"
     return hashlib.sha256(f"{network.config.to_plain()} {digest(network)} {versions}".encode()).hexdigest()
 
 

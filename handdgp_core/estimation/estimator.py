@@ -23,6 +23,7 @@ from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.camera import Camera, check_fits
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.positioning import Positioning, position
+from handdgp_core.geometry.rectification import lens_shows
 from handdgp_core.hands.measure import chain_of
 from handdgp_core.types import Frame, Hand
 
@@ -186,13 +187,14 @@ class HandEstimator:
         crops = self._tracker.crops(frame.image, frame.stamp_ns)
         watch.lap("detection")
         views = self._rectify(camera, crops)
-        self.beyond_lens = len(crops) - len(views)
         hands: list[Hand] = []
         if views:
             views, prediction = self._predict(frame, camera, views, watch)
             hands = self._position(views, prediction)
             watch.lap("positioning")
         confirmed = self._tracker.update(_observations(hands, views, prediction) if views else [])
+        lost = [view for hand, view in zip(hands, views, strict=True) if hand.track_id not in confirmed]
+        self.beyond_lens = len(crops) - len(views) + sum(not lens_shows(camera, view.crop) for view in lost)
         self.stage_ms = watch.laps_ms
         return [hand for hand in hands if hand.track_id in confirmed]
 
