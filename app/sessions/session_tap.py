@@ -28,7 +28,8 @@ from handdgp_core.sources.cameras import CameraFrame
 PRIVATE_SETTINGS = frozenset(
     {
         "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
-        "calibration_path", "calibration_camera", "person", "stream_to",
+        "calibration_path", "calibration_camera", "person", "stream_to", "panel", "panel_width", "show_scene",
+        "scene_share", "scene_view", "scene_hidden", "had_camera", "had_calibration", "had_hand",
     }
 )  # fmt: skip
 BURST_RESERVE_BYTES = 64 << 20
