@@ -47,7 +47,7 @@ class LiveOptions:
     Attributes:
         source: as for `open_source`; None for the first webcam, or the demo where there is none.
         calibration_path: a calibration file.
-        model, device: as for `HandEstimator.from_weights`.
+        model, device, engine: as for `HandEstimator.from_weights`.
         hand_length_mm: the user's own hand.
         hand_length_percent: two standard deviations of that.
         settings_path: where settings are kept; None for the user's own place.
@@ -60,6 +60,7 @@ class LiveOptions:
     calibration_path: Path | None = None
     model: str | None = None
     device: str | None = None
+    engine: str | None = None
     hand_length_mm: float | None = None
     hand_length_percent: float = TYPED_PERCENT
     settings_path: Path | None = None
@@ -204,7 +205,9 @@ def load_estimator(settings: Settings) -> Estimator:
 
     limit_threads(settings.model)
     model_hash(settings.model)  # so that a recording need not wait for it
-    return HandEstimator.from_weights(settings.model, settings.device, max_hands=settings.max_hands)
+    return HandEstimator.from_weights(
+        settings.model, settings.device, max_hands=settings.max_hands, engine=settings.engine
+    )
 
 
 def model_names() -> tuple[str, ...]:
@@ -222,6 +225,7 @@ def _asked_for(options: LiveOptions) -> dict[str, Any]:
         "calibration_camera": None if path is None else "",  # that of the source that is opened first
         "model": options.model,
         "device": options.device,
+        "engine": options.engine,
     }
     given = {name: value for name, value in asked.items() if value is not None}
     return given if options.only_here or options.hand_length_mm is None else {**given, **_hand(options), "person": ""}

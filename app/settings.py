@@ -89,6 +89,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     )
     model: str = _setting("open", "Model", "Estimates the hand mesh: a built-in model or the path of a checkpoint.")
     device: Literal["auto", "cpu", "cuda"] = _setting("auto", "Device", "Where the model runs.")
+    engine: Literal["auto", "pytorch", "onnxruntime"] = _setting(
+        "auto", "Engine", "What runs the model. Auto: the fastest that gives the numbers of PyTorch."
+    )
     calibration_path: str = _setting(
         "", "Calibration", "A camera_info YAML (ROS) or OpenCV YAML file with the measured intrinsics of this camera."
     )

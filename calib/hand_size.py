@@ -54,7 +54,7 @@ class HandState(Enum):
     """What a picture was good for; the value says what to do."""
 
     NO_BOARD = "Show the board, face up on a table"
-    NO_HAND = "Lay one hand flat on the board, back of the hand up"
+    NO_HAND = "Lay one hand flat on the board, back of the hand up, wrist pressed down"
     TILTED = "Look straight down: the camera is more than 20 degrees off"
     BENT = "Stretch the fingers and lay them flat"
     OUTSIDE = "Move the hand on to the board and into the picture"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from handdgp_core.files import MIB
 
-__all__ = ["SafeLoader", "map_npy", "parse_json", "parse_yaml", "read_json", "read_npz", "read_text"]
+__all__ = ["SafeLoader", "is_archive", "map_npy", "parse_json", "parse_yaml", "read_json", "read_npz", "read_text"]
 
 _MOST_DEPTH = 50
 _MOST_YAML = 256 << 10
@@ -89,7 +89,7 @@ def read_npz(path: Path, most_bytes: int = 1024 * MIB) -> dict[str, NDArray[Any]
         most_bytes: what the arrays may take in all.
     """
     _check_file(path, most_bytes)
-    if not zipfile.is_zipfile(path):
+    if not is_archive(path):
         raise ValueError("it is no archive of arrays")
     try:
         with zipfile.ZipFile(path) as archive:
@@ -101,6 +101,14 @@ def read_npz(path: Path, most_bytes: int = 1024 * MIB) -> dict[str, NDArray[Any]
         raise
     except Exception as error:  # damaged bytes surface as zipfile, zlib, struct, memory and other errors
         raise ValueError(f"{type(error).__name__}: {error}"[:300]) from error
+
+
+def is_archive(path: Path) -> bool:
+    """Whether it is a zip file, perhaps a damaged one, of which reading it tells more. Raises OSError."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # as it states several disks
+        return True
 
 
 def map_npy(path: Path) -> NDArray[Any]:

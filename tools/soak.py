@@ -62,7 +62,6 @@ class Soak:
             self.rows.append(row)
             cells = " | ".join(f"{value:.0f}" for value in row)
             print(f"| {(time.monotonic() - began_s) / 60:.1f} | {cells} |", flush=True)
-        self.session.finish()
 
     def _round(self) -> Iterator[Step]:
         window, playback, record = self.session.window, self.session.playback, self.session.record
@@ -121,7 +120,7 @@ def state_of_process() -> list[float]:
 
 
 def main() -> int:
-    """Prints a table and the trend; 1 where something went wrong, or threads or files grew."""
+    """Prints a table and the trend."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--step-seconds", type=float, default=10.0, help="how long each source is looked at")
@@ -138,6 +137,14 @@ def main() -> int:
         except Exception:  # which the window's hook would put into a log that is removed
             traceback.print_exc()
             return 1
+        code = _judge(soak)
+        sys.stdout.flush()
+        session.finish()  # may end the process at once, where a thread does not end
+    return code
+
+
+def _judge(soak: Soak) -> int:
+    """Tells the trend; 1 where something went wrong, or threads or files grew."""
     rows = np.array(soak.rows[SETTLED:] or soak.rows)
     first, last = rows[: max(1, len(rows) // 5)].mean(axis=0), rows[-max(1, len(rows) // 5) :].mean(axis=0)
     for place, column in enumerate(COLUMNS[:4]):

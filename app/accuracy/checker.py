@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.accuracy.comparison import Comparison, Rejection, compare
+from app.accuracy.touch import Touches
 from app.notices import count_of
 from calib.boards import Board
 from calib.check import CalibrationCheck, CheckResult
@@ -20,8 +21,10 @@ from handdgp_core.errors import CalibrationError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.types import Hand
 
-__all__ = ["FEWEST_FRAMES", "Card", "Checker", "require_calibrated"]
+__all__ = ["FEWEST_FRAMES", "HOW_TO_LIE", "HOW_TO_TOUCH", "Card", "Checker", "require_calibrated"]
 
+HOW_TO_LIE = "Lay one hand flat on the board, its back to the camera, fingers stretched, whole in the picture."
+HOW_TO_TOUCH = "Touch an outermost corner of the squares with the tip of the index finger and hold still for a second."
 FEWEST_FRAMES = 10
 FEWEST_PLACES = 3  # fewer say little about hands elsewhere
 _NEW_PLACE_M = 0.04
@@ -41,6 +44,7 @@ class Card(NamedTuple):
         inside: shares of frames whose error is within one and two stated standard deviations; NaN likewise.
         across_mm: mean offset from the line of sight, against the picture's own 2D keypoints.
         calibration: whether the board's views bear the calibration out.
+        touches: frames by corner (`touch.CORNER_NAMES`) where fingertips were compared; None for a hand lying flat.
     """
 
     frames: int
@@ -56,6 +60,7 @@ class Card(NamedTuple):
     inside: tuple[float, float]
     across_mm: float
     calibration: CheckResult
+    touches: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -65,10 +70,12 @@ class Checker:
     Args:
         board: of its true printed size.
         length_m: of the hand, where it is known.
+        touch: the index fingertip touches corners of the board; else the hand lies flat on it.
     """
 
     board: Board
     length_m: float | None = None
+    touch: bool = False
     comparisons: list[Comparison] = field(default_factory=list)
     rejected: Counter[Rejection] = field(default_factory=Counter)
     camera: Camera | None = None
@@ -78,6 +85,7 @@ class Checker:
 
     def __post_init__(self) -> None:
         self._detector = BoardDetector(self.board)
+        self.touches = Touches(self.board, self.length_m) if self.touch else None
 
     @property
     def places(self) -> int:
@@ -105,7 +113,10 @@ class Checker:
                 "Could not check: the frames come from more than one camera.", hint="Check one camera at a time."
             )
         self.camera = camera
-        found = compare(self.board, camera, view, hands, self.length_m)
+        if self.touches is not None:
+            found = self.touches.add(camera, view, hands)
+        else:
+            found = compare(self.board, camera, view, hands, self.length_m)
         if isinstance(found, Rejection):
             self.rejected[found] += 1
             return found
@@ -126,7 +137,7 @@ class Checker:
             raise CalibrationError(
                 f"Could not check: {count_of(len(self.comparisons), 'frame')} could be used, {FEWEST_FRAMES} are "
                 f"needed. {self.explained()}".strip(),
-                hint="Lay one hand flat on the board, its back to the camera, fingers stretched, whole in the picture.",
+                hint=HOW_TO_TOUCH if self.touch else HOW_TO_LIE,
             )
         if self._calibration.outcome == "wrong":
             raise CalibrationError(
@@ -161,6 +172,7 @@ class Checker:
             inside=(inside[0], inside[1]),
             across_mm=1e3 * float(across.mean()),
             calibration=calibration,
+            touches=None if self.touches is None else tuple(self.touches.counts),
         )
 
 

@@ -23,11 +23,11 @@ from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.hands.palm import PALM, PALM_PLANE, distance_std_m, palm_m
 from handdgp_core.types import Hand
 
-__all__ = ["Comparison", "Rejection", "compare"]
+__all__ = ["MAX_TILT_RAD", "Comparison", "Rejection", "compare"]
 
 # Of the hand's length: a hand that is so much longer or shorter by the board than it is known to be does not lie on it.
 MOST_LENGTH_OFF = 0.12
-_MAX_TILT_RAD = np.deg2rad(55.0)  # beyond, a height above the paper says little about the place along the ray
+MAX_TILT_RAD = np.deg2rad(55.0)  # beyond, a height above the paper says little about the place along the ray
 
 
 class Rejection(Enum):
@@ -41,6 +41,8 @@ class Rejection(Enum):
     PALM_UP = "the palm faced the camera"
     BENT = "the fingers were not flat and stretched"
     OUTSIDE = "the hand was not on the board, or not whole in the picture"
+    ELSEWHERE = "the tip of the index finger was on no corner of the board"
+    MOVING = "the fingertip did not rest on the corner"
     OTHER_SIZE = f"by the board the hand would be more than {100 * MOST_LENGTH_OFF:.0f} % longer or shorter than it is"
 
 
@@ -60,11 +62,11 @@ class Comparison:
     Attributes:
         view: corners of the board.
         handedness: of the hand.
-        place_m: (3,) middle of the palm by the board, camera frame.
+        place_m: (3,) middle of the palm, or the fingertip, by the board, camera frame.
         error_m: how much too far (positive) the estimate puts it along its line of sight.
         std_m: what the estimate says of that error: one standard deviation, or NaN.
-        across_m: how far the estimate is off the line of sight; against the picture's own 2D keypoints, whose error
-            is not in it.
+        across_m: how far the estimate is off the line of sight. Of a fingertip: to the corner that it touches. Of a
+            lying hand: against the picture's own 2D keypoints, whose error is not in it.
     """
 
     view: View
@@ -76,7 +78,7 @@ class Comparison:
 
     @property
     def distance_m(self) -> float:
-        """From the camera to the middle of the palm, by the board."""
+        """From the camera to the place, by the board."""
         return float(np.linalg.norm(self.place_m))
 
 
@@ -101,7 +103,7 @@ def compare(
         return Rejection.DEGENERATE
     if not _shows_its_back(hand):
         return Rejection.PALM_UP
-    state, lying = lying_hand(board, camera, view, hand.keypoints_px, _MAX_TILT_RAD)
+    state, lying = lying_hand(board, camera, view, hand.keypoints_px, MAX_TILT_RAD)
     if lying is None:
         return _OF_STATE[state]
     if length_m is not None and abs(length_of_chain(lying.sample.length_m) / length_m - 1) > MOST_LENGTH_OFF:

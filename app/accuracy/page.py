@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.accuracy.checker import FEWEST_PLACES, Card
+from app.accuracy.touch import CORNER_NAMES
 from app.notices import count_of
 from handdgp_core.files import write_text
 from handdgp_core.geometry.camera import Camera
@@ -61,8 +62,9 @@ def rows(about: About, card: Card) -> list[tuple[str, str]]:
         ("Error of distance, mean", f"{card.mean_mm:+.1f} mm, {card.mean_percent:+.1f} % (positive: too far)"),
         ("Error of distance, rms", f"{card.rms_mm:.1f} mm, {card.rms_percent:.1f} %"),
         ("Stated ± (one standard deviation)", _stated(card)),
-        ("Across the line of sight", f"{card.across_mm:.1f} mm against the picture's own 2D keypoints"),
+        ("Across the line of sight", f"{card.across_mm:.1f} mm {_against(card)}"),
         ("Distances checked", f"{100 * near:.0f} to {100 * far:.0f} cm"),
+        ("Compared", _compared(card)),
         ("Frames used", f"{card.frames}, {card.hands} hand, in {count_of(card.places, 'place')}{few}"),
         ("Frames not used", rejected),
         ("Camera", _camera(about.camera)),
@@ -89,7 +91,20 @@ def page(about: About, card: Card) -> str:
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, undefined=StrictUndefined
     )
-    return templates.get_template(_TEMPLATE).render(verdict=verdict(card), rows=rows(about, card))
+    return templates.get_template(_TEMPLATE).render(
+        verdict=verdict(card), rows=rows(about, card), touch=card.touches is not None
+    )
+
+
+def _against(card: Card) -> str:
+    return "against the picture's own 2D keypoints" if card.touches is None else "on average, from the corner touched"
+
+
+def _compared(card: Card) -> str:
+    if card.touches is None:
+        return "the middle of the palm of a hand lying flat on the board"
+    counts = ", ".join(f"{name} {count}" for name, count in zip(CORNER_NAMES, card.touches, strict=True))
+    return f"the tip of the index finger on corners of the board; frames by corner: {counts}"
 
 
 def _stated(card: Card) -> str:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.options import DONE, Device, DeviceOption, Model, Settings
+from app.cli.options import DONE, Device, DeviceOption, Engine, EngineOption, Model, Settings
 from handdgp_core.errors import UsageError
 from handdgp_core.files import write_json
 from handdgp_core.sources.cameras import CameraChooser
@@ -23,7 +23,8 @@ from handdgp_core.sources.protocol import frames
 
 _WARM_UP_FRAMES = 5
 ON_A_SOURCE, ON_A_CONFIG = ("live", "record", "stages"), ("network", "training")
-BENCHES = (*ON_A_SOURCE, *ON_A_CONFIG)
+ON_A_MODEL = "engines"
+BENCHES = (*ON_A_SOURCE, *ON_A_CONFIG, ON_A_MODEL)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class BenchOptions:
 
     Attributes:
         what: one of BENCHES.
-        source, model: of "live", "record" and "stages".
+        source, model, engine: of "live", "record", "stages" and (the model) "engines"; the engine of "stages" alone.
         config, settings: of "network" and "training".
     """
 
@@ -41,6 +42,7 @@ class BenchOptions:
     seconds: float = 20.0
     model: str = "open"
     device: str = "auto"
+    engine: str = "auto"
     config: Path | None = None
     settings: tuple[str, ...] = ()
     output: Path | None = None
@@ -54,7 +56,7 @@ def run_bench(options: BenchOptions) -> dict[str, Any]:
     """
     figures = _run(options)
     figures["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    subject = options.source if options.what in ON_A_SOURCE else str(options.config)
+    subject = options.source if options.what in ON_A_SOURCE else str(options.config or options.model)
     table = Table(f"bench {options.what}", subject)
     for name, value in figures.items():
         table.add_row(name, f"{value:.2f}" if isinstance(value, float) else str(value))
@@ -76,7 +78,11 @@ def _run(options: BenchOptions) -> dict[str, Any]:
         live = LiveOptions(source=options.source, model=options.model, device=options.device)
         return measure_recording(live, options.seconds)
     if options.what == "stages":
-        return stages(options.source, options.seconds, options.model, options.device)
+        return stages(options.source, options.seconds, options.model, options.device, options.engine)
+    if options.what == ON_A_MODEL:
+        from app.benchmarks.engines import bench_engines
+
+        return bench_engines(options.model, options.seconds)
     if options.config is None:
         raise UsageError(f"bench {options.what} needs --config FILE.", hint="Give a file of configs/.")
     from app.benchmarks.networks import bench_network, bench_training
@@ -92,13 +98,13 @@ def _live(source: str, seconds: float, model: str, device: str) -> dict[str, Any
     return measure_live(LiveOptions(source=source, model=model, device=device), seconds)
 
 
-def stages(source: str, seconds: float, model: str, device: str) -> dict[str, Any]:
+def stages(source: str, seconds: float, model: str, device: str, engine: str = "auto") -> dict[str, Any]:
     """Milliseconds per stage of the headless pipeline, decoding apart."""
     from handdgp_core.estimation.estimator import HandEstimator
     from handdgp_core.estimation.models import limit_threads
 
     limit_threads(model)
-    estimator = HandEstimator.from_weights(model, device)
+    estimator = HandEstimator.from_weights(model, device, engine=engine)
     chooser, stage_ms, total_ms = CameraChooser(), {}, []  # type: ignore[var-annotated]
     first_ms = 0.0
     until_s = time.perf_counter() + seconds
@@ -115,7 +121,7 @@ def stages(source: str, seconds: float, model: str, device: str) -> dict[str, An
                     stage_ms.setdefault(stage, []).append(time_ms)
             if time.perf_counter() > until_s:
                 break
-    figures: dict[str, Any] = {"frames": len(total_ms), "first_frame_ms": first_ms}
+    figures: dict[str, Any] = {"engine": estimator.engine, "frames": len(total_ms), "first_frame_ms": first_ms}
     if total_ms:
         figures |= {"median_ms": float(np.median(total_ms)), "p95_ms": float(np.percentile(total_ms, 95))}
     figures |= {f"{stage}_median_ms": float(np.median(times)) for stage, times in stage_ms.items()}
@@ -130,17 +136,20 @@ def command(
         str,
         typer.Argument(
             help="live (the window, offscreen), record (what a recording costs it), stages (headless), network or "
-            "training (of a --config)."
+            "training (of a --config), engines (each with a --model, by turns)."
         ),
     ],
     source: Annotated[str, typer.Option("--source", help="What live, record and stages run on.")] = "demo",
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="How long.")] = 20.0,
     model: Model = "open",
     device: DeviceOption = Device.auto,
+    engine: EngineOption = Engine.auto,
     config: Annotated[Path | None, typer.Option("--config", help="What network and training build.")] = None,
     settings: Settings = None,
     output: Annotated[Path | None, typer.Option("--output", help="JSON file for the figures.")] = None,
 ) -> int:
     """Measure this machine: the window's frame rate and stalls, milliseconds per stage, or a network's speed."""
-    run_bench(BenchOptions(what, source, seconds, model, device.value, config, tuple(settings or ()), output))
+    run_bench(
+        BenchOptions(what, source, seconds, model, device.value, engine.value, config, tuple(settings or ()), output)
+    )
     return DONE

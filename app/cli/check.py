@@ -1,4 +1,4 @@
-"""`check`: the accuracy card of one's own desk, from a hand that lies flat on a calibration board."""
+"""`check`: the accuracy card of one's own desk, from a hand flat on a calibration board or a finger on its corners."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class CheckOptions:
     source: str
     board: str = DEFAULT_BOARD.spec
     ruler_mm: float = 100.0
+    touch: bool = False
     calibration: Path | None = None
     model: str = "open"
     device: str = "auto"
@@ -62,7 +63,7 @@ def check(options: CheckOptions) -> Card:
     with open_source(options.source) as source, cancellable() as cancelled:
         chooser = cameras_of(source, calibration)
         length_m, std = hand_length_for(source, options.hand_length_m, options.hand_length_std)
-        checker = Checker(board, length_m)
+        checker = Checker(board, length_m, options.touch)
         with (
             HandEstimator.from_weights(options.model, options.device, length_m, hand_length_std=std) as estimator,
             progress_bar(source.name, options.limit or source.frame_count) as bar,
@@ -117,6 +118,10 @@ def command(
     ],
     board: Annotated[str, typer.Option("--board", help="As for `calibrate`.")] = DEFAULT_BOARD.spec,
     ruler_mm: Annotated[float, typer.Option("--ruler-mm", help="What the printed 100 mm line measures.")] = 100.0,
+    touch: Annotated[
+        bool,
+        typer.Option("--touch", help="The index fingertip touches corners, instead of a hand lying flat."),
+    ] = False,
     calibration: Calibration = None,
     model: Model = "open",
     device: DeviceOption = Device.auto,
@@ -126,7 +131,7 @@ def command(
     every: Annotated[int, typer.Option("--every", min=1, help="Every Nth frame.")] = 1,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many frames.")] = None,
 ) -> int:
-    """How far off hands are here: one hand flat on the printed board, compared with the board's known place."""
+    """How far off hands are here: a hand flat on the printed board, or a finger on its corners, and the known place."""
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--report writes HTML, not {report.name}.", hint="Name a file that ends in .html.")
     hand = measured_hand(hand_length_mm, bone)
@@ -135,6 +140,7 @@ def command(
             source=source,
             board=board,
             ruler_mm=ruler_mm,
+            touch=touch,
             calibration=calibration,
             model=model,
             device=device.value,

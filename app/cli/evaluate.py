@@ -16,7 +16,18 @@ from rich.table import Table
 
 from app.cli.accuracy_table import show_accuracy
 from app.cli.console import cancellable, console, progress_bar
-from app.cli.options import CANCELLED, DONE, Bone, Device, DeviceOption, HandLength, Model, measured_hand
+from app.cli.options import (
+    CANCELLED,
+    DONE,
+    Bone,
+    Device,
+    DeviceOption,
+    Engine,
+    EngineOption,
+    HandLength,
+    Model,
+    measured_hand,
+)
 from handdgp_core.drawing.examples import Examples
 from handdgp_core.errors import UsageError
 from handdgp_core.evaluation.accuracy import accuracy, mean_over_roots
@@ -60,6 +71,7 @@ class EvaluateOptions:
     output: Path
     model: str = "open"
     device: str = "auto"
+    engine: str = "auto"
     hand_length_m: float | None = None
     hand_length_std: float = 0.0
     excluded: tuple[int, ...] | None = None
@@ -123,7 +135,7 @@ def _break_down(options: EvaluateOptions) -> bool:
     from handdgp_core.evaluation.breakdown import break_down
 
     limit_threads(options.model)
-    model = load_predictor(options.model, options.device)
+    model = load_predictor(options.model, options.device, options.engine)
     try:
         with _bar("shards") as progress:
             tables = break_down(Shards(options.roots[0]), model, progress)
@@ -258,6 +270,7 @@ def _estimator(options: EvaluateOptions, method: PositioningMethod) -> Iterator[
         options.hand_length_m,
         method=method,
         hand_length_std=options.hand_length_std,
+        engine=options.engine,
     ) as estimator:
         yield estimator
 
@@ -376,6 +389,7 @@ def command(
     ] = None,
     model: Model = "open",
     device: DeviceOption = Device.auto,
+    engine: EngineOption = Engine.auto,
     hand_length_mm: HandLength = None,
     bone: Bone = None,
     leave_out: Annotated[
@@ -413,6 +427,7 @@ def command(
         output=output,
         model=model,
         device=device.value,
+        engine=engine.value,
         hand_length_m=hand.length_m,
         hand_length_std=hand.std,
         excluded=excluded,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.console import console
-from app.cli.options import CANCELLED, DONE, Bone, Calibration, Device, HandLength, measured_hand
+from app.cli.options import CANCELLED, DONE, Bone, Calibration, Device, Engine, HandLength, measured_hand
 from app.environment import has_display
 
 
@@ -20,6 +20,9 @@ def command(
     calibration: Calibration = None,
     model: Annotated[str | None, typer.Option("--model", help="As in `process`; remembered.")] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where the network runs; remembered.")] = None,
+    engine: Annotated[
+        Engine | None, typer.Option("--engine", help="What runs the network, as in `process`; remembered.")
+    ] = None,
     hand_length_mm: HandLength = None,
     bone: Bone = None,
     reset_settings: Annotated[bool, typer.Option("--reset-settings", help="Reset all settings first.")] = False,
@@ -39,6 +42,7 @@ def command(
             calibration_path=calibration,
             model=model,
             device=None if device is None else device.value,
+            engine=None if engine is None else engine.value,
             hand_length_mm=None if hand.length_m is None else 1e3 * hand.length_m,
             hand_length_percent=200 * hand.std,
         )

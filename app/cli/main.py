@@ -38,6 +38,7 @@ COMMANDS = {
     "synth": "Render labelled images of hands for training.",
     "train": "Train a network.",
     "ablation": "Train and evaluate the rows of a table of networks.",
+    "export-network": "A network as an ONNX file for other programs.",
     "import-weights": "Turn the published checkpoint into a file for --model.",
     "doctor": "Check what the program needs here.",
 }

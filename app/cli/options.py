@@ -24,6 +24,12 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Engine(StrEnum):
+    auto = "auto"
+    pytorch = "pytorch"
+    onnxruntime = "onnxruntime"
+
+
 class Axes(StrEnum):
     opencv = "opencv"
     opengl = "opengl"
@@ -50,6 +56,9 @@ Model = Annotated[
     str, typer.Option("--model", help="open (trained), landmarks (its baseline), or a .safetensors file.")
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
+EngineOption = Annotated[
+    Engine, typer.Option("--engine", help="What runs the network; auto: the fastest that gives PyTorch's numbers.")
+]
 HandLength = Annotated[
     float | None,
     typer.Option(

@@ -23,6 +23,8 @@ from app.cli.options import (
     Calibration,
     Device,
     DeviceOption,
+    Engine,
+    EngineOption,
     FovOfSource,
     HandLength,
     Model,
@@ -63,6 +65,7 @@ class ProcessOptions:
     horizontal_fov_deg: float | None = None
     model: str = "open"
     device: str = "auto"
+    engine: str = "auto"
     hand_length_m: float | None = None
     hand_length_std: float = 0.0
     max_hands: int = 2
@@ -133,7 +136,12 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
         output = held.enter_context(locked_output(prepare_output(options.output)))
         length = hand_length_for(source, options.hand_length_m, options.hand_length_std)
         estimator = HandEstimator.from_weights(
-            options.model, options.device, length.length_m, options.max_hands, hand_length_std=length.std
+            options.model,
+            options.device,
+            length.length_m,
+            options.max_hands,
+            hand_length_std=length.std,
+            engine=options.engine,
         )
         loaded_s = time.perf_counter()
         try:
@@ -168,7 +176,12 @@ def _others(options: ProcessOptions, length: MeasuredLength, output: Path, opene
     models = []
     for name, model in zip(names, options.beside, strict=True):
         estimator = HandEstimator.from_weights(
-            model, options.device, length.length_m, options.max_hands, hand_length_std=length.std
+            model,
+            options.device,
+            length.length_m,
+            options.max_hands,
+            hand_length_std=length.std,
+            engine="auto",  # a model that ONNX Runtime does not run may stand beside one that it does
         )
         opened.callback(estimator.close)
         export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)
@@ -231,7 +244,9 @@ def _summary(
 ) -> dict[str, object]:
     return {
         "program": {"name": PROGRAM, "version": version_of(), "python": platform.python_version()},
-        "parts": {name: version_of(name) for name in ("torch", "mediapipe", "opencv-contrib-python", "numpy")},
+        "parts": {
+            name: version_of(name) for name in ("torch", "onnxruntime", "mediapipe", "opencv-contrib-python", "numpy")
+        },
         "source": {
             "name": source.name,
             "rendered": source.is_rendered,
@@ -242,6 +257,7 @@ def _summary(
         "camera": camera_facts(counts.first_camera),
         "model": public_name(estimator.model_name),
         "model_sha256": model_hash(options.model),
+        "engine": estimator.engine,
         "positioning": estimator.method,
         "hand_length_mm": None if estimator.hand_length_m is None else estimator.hand_length_m * 1e3,
         "hand_length_std": estimator.hand_length_std,
@@ -333,6 +349,7 @@ def command(
     fov: FovOfSource = None,
     model: Model = "open",
     device: DeviceOption = Device.auto,
+    engine: EngineOption = Engine.auto,
     hand_length_mm: HandLength = None,
     bone: Bone = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
@@ -359,6 +376,7 @@ def command(
         horizontal_fov_deg=fov,
         model=model,
         device=device.value,
+        engine=engine.value,
         hand_length_m=hand.length_m,
         hand_length_std=hand.std,
         max_hands=max_hands,

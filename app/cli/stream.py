@@ -19,6 +19,8 @@ from app.cli.options import (
     Calibration,
     Device,
     DeviceOption,
+    Engine,
+    EngineOption,
     FovOfSource,
     HandLength,
     Model,
@@ -56,6 +58,7 @@ class StreamOptions:
     horizontal_fov_deg: float | None = None
     model: str = "open"
     device: str = "auto"
+    engine: str = "auto"
     hand_length_m: float | None = None
     hand_length_std: float = 0.0
     max_hands: int = 2
@@ -89,7 +92,12 @@ def stream(options: StreamOptions) -> bool:
         length = hand_length_for(opened, options.hand_length_m, options.hand_length_std)
         estimator = stack.enter_context(
             HandEstimator.from_weights(
-                options.model, options.device, length.length_m, options.max_hands, hand_length_std=length.std
+                options.model,
+                options.device,
+                length.length_m,
+                options.max_hands,
+                hand_length_std=length.std,
+                engine=options.engine,
             )
         )
         console.print(f"Streaming to {', '.join(sink.address.uri for sink in sinks)}; Ctrl-C ends it.", markup=False)
@@ -155,6 +163,7 @@ def command(
     fov: FovOfSource = None,
     model: Model = "open",
     device: DeviceOption = Device.auto,
+    engine: EngineOption = Engine.auto,
     hand_length_mm: HandLength = None,
     bone: Bone = None,
     max_hands: Annotated[int, typer.Option("--max-hands", min=1, max=2)] = 2,
@@ -170,6 +179,7 @@ def command(
         horizontal_fov_deg=fov,
         model=model,
         device=device.value,
+        engine=engine.value,
         hand_length_m=hand.length_m,
         hand_length_std=hand.std,
         max_hands=max_hands,

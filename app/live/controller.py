@@ -82,7 +82,7 @@ class Controller(QObject):
         self._inference: InferenceWorker | None = None
         self._jobs: JobWorker | None = None
         self._retired: list[Worker] = []
-        self._model_key: tuple[str, str] | None = None
+        self._model_key: tuple[str, str, str] | None = None
         self._loaded: tuple[str, float, Camera] | None = None  # path, time of its last change, content
         self._camera_id = ""  # of the source, once it is open
         self._profile, self._found_profiles = NO_PROFILE, list[ChosenProfile]()
@@ -244,7 +244,7 @@ class Controller(QObject):
     # The treatment of frames
 
     def _apply_settings(self) -> None:
-        """A model or device that changed is loaded again; everything else holds from the next frame on."""
+        """A model, device or engine that changed is loaded again; everything else holds from the next frame on."""
         settings = self._settings.current
         self._set_options(
             calibration=self._calibration(),
@@ -256,7 +256,7 @@ class Controller(QObject):
             overlay=overlay_style(settings),
             mirror=self._mirror_requested(),
         )
-        if (settings.model, settings.device) != self._model_key:
+        if (settings.model, settings.device, settings.engine) != self._model_key:
             self._start_model()
 
     def set_muted(self, muted: frozenset[int]) -> None:
@@ -399,7 +399,9 @@ class Controller(QObject):
                 self.result_ready.emit()
         elif isinstance(event, ModelLoaded):
             if event.worker is self._inference:
-                self._set_status(model_phase=ModelPhase.READY, model_name=event.worker.model_name)
+                self._set_status(
+                    model_phase=ModelPhase.READY, model_name=event.worker.model_name, engine=event.worker.engine
+                )
                 self._refresh_if_still()
         elif isinstance(event, SourceOpened):
             self._on_source_opened(event.worker)
@@ -472,7 +474,7 @@ class Controller(QObject):
 
     def _start_model(self) -> None:
         settings = self._settings.current
-        self._model_key = (settings.model, settings.device)
+        self._model_key = (settings.model, settings.device, settings.engine)
         previous = self._inference
         self._retire(previous)
         self._inference = InferenceWorker(
@@ -480,7 +482,7 @@ class Controller(QObject):
         )
         self._attach_taps()
         self._attach()
-        self._set_status(model_phase=ModelPhase.LOADING, model_name="")
+        self._set_status(model_phase=ModelPhase.LOADING, model_name="", engine="")
         self._inference.start()
 
     def _retire(self, worker: Worker | None) -> Worker | None:

@@ -37,6 +37,10 @@ class Estimator(Protocol):
     def model_name(self) -> str:
         """What the model calls itself."""
 
+    @property
+    def engine(self) -> str:
+        """What runs the model, for people."""
+
     def estimate(self, frame: Frame, camera: Camera, /) -> list[Hand]:
         """The hands of one frame."""
 

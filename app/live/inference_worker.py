@@ -35,6 +35,7 @@ class InferenceWorker(Worker):
 
     Attributes:
         model_name: what the loaded model calls itself, empty before.
+        engine: what runs it, for people.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class InferenceWorker(Worker):
         self.rate = RateMeter()
         self.on_result: tuple[Callable[[FrameResult, str], None], ...] = ()  # never block
         self.model_name = ""
+        self.engine = ""
 
     @property
     def loaded(self) -> bool:
@@ -102,7 +104,7 @@ class InferenceWorker(Worker):
         finally:
             self._loaded.set()
             previewer.join()
-        self.model_name = pipeline.model_name
+        self.model_name, self.engine = pipeline.model_name, pipeline.engine
         self._report(ModelLoaded(self))
         self.refresh()
         try:

@@ -34,6 +34,11 @@ class HandPipeline:
         self.held = held
 
     @property
+    def engine(self) -> str:
+        """What runs the model, for people."""
+        return self._estimator.engine
+
+    @property
     def model_name(self) -> str:
         """What the model calls itself."""
         return self._estimator.model_name

@@ -38,6 +38,7 @@ class Status:
         size: (width, height) of its frames, or None.
         is_live, is_rendered: what the source is.
         model_name: of the loaded model, empty before.
+        engine: what runs it, for people.
         error: the sentence that explains FAILED.
     """
 
@@ -49,6 +50,7 @@ class Status:
     is_live: bool = False
     is_rendered: bool = False
     model_name: str = ""
+    engine: str = ""
     error: str = ""
 
 

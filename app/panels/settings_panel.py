@@ -217,6 +217,7 @@ class SettingsPanel(QWidget):
         form.addRow("Model", self.model)
         form.addRow("", browse)
         self.device = self._choice(form, "device")
+        self.engine = self._choice(form, "engine")
 
         def refresh() -> None:
             name = self._settings.model

@@ -1,8 +1,6 @@
-"""The status bar: source, time of the model, model and device, and streams."""
+"""The status bar: source, time of the model, model and engine, and streams."""
 
 from __future__ import annotations
-
-from functools import cache
 
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
@@ -20,7 +18,7 @@ class StatusLine(QStatusBar):
         self.setSizeGripEnabled(False)
         self.source = self._field("Source and resolution", stretch=1)
         self.inference = self._field("Inference time per frame")
-        self.model = self._field("Model and device")
+        self.model = self._field("Model, and what runs it where")
         self.stream = self._field("Hands are being sent to other programs (File > Stream to other programs…)")
 
     def _field(self, tooltip: str, stretch: int = 0) -> QLabel:
@@ -30,11 +28,11 @@ class StatusLine(QStatusBar):
         self.addPermanentWidget(label, stretch)
         return label
 
-    def show_status(self, status: Status, result: FrameResult | None, device: str) -> None:
+    def show_status(self, status: Status, result: FrameResult | None) -> None:
         """Show the figures of this moment."""
         _set(self.source, _source_text(status, result))
         _set(self.inference, _inference_text(result))
-        _set(self.model, _model_text(status, device))
+        _set(self.model, _model_text(status))
 
     def show_stream(self, text: str) -> None:
         """Show that hands are being sent; empty where they are not."""
@@ -59,20 +57,12 @@ def _source_text(status: Status, result: FrameResult | None) -> str:
     return f"{name}{extent}{state}"
 
 
-def _model_text(status: Status, device: str) -> str:
-    """`device` as in the settings: "auto" is shown as what it stands for on this machine."""
+def _model_text(status: Status) -> str:
     if status.model_phase is ModelPhase.LOADING:
         return "Loading the model…"
     if status.model_phase is ModelPhase.FAILED:
         return "No model"
-    return f"Model: {status.model_name}, {_auto_device() if device == 'auto' else device.upper()}"
-
-
-@cache
-def _auto_device() -> str:
-    from handdgp_core.estimation.models import choose_device  # brings PyTorch, which the loaded model has anyway
-
-    return choose_device("auto").type.upper()
+    return f"Model: {status.model_name}, {status.engine}"
 
 
 def _set(label: QLabel, text: str) -> None:

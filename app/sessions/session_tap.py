@@ -28,7 +28,8 @@ from handdgp_core.sources.cameras import CameraFrame
 PRIVATE_SETTINGS = frozenset(
     {
         "recent_sources", "window_geometry", "window_layout", "export_folder", "snapshot_folder", "recordings_folder",
-        "calibration_path", "calibration_camera", "person", "stream_to",
+        "calibration_path", "calibration_camera", "person", "stream_to", "panel", "panel_width", "show_scene",
+        "scene_share", "scene_view", "scene_hidden", "had_camera", "had_calibration", "had_hand",
     }
 )  # fmt: skip
 BURST_RESERVE_BYTES = 64 << 20
@@ -72,7 +73,7 @@ def session_info(settings: Settings, status: Status) -> SessionInfo:
         is_rendered=status.is_rendered,
         model=public_name(status.model_name or settings.model),
         model_sha256=model_hash(settings.model),
-        device=settings.device,
+        device=status.engine or settings.device,
         hand_length_mm=settings.hand_length_mm if settings.hand_length_enabled else None,
         settings=recorded_settings(settings),
     )

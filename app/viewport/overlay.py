@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, QSizeF, Qt
-from PyQt6.QtGui import QColor, QFont, QImage, QLinearGradient, QPainter, QPen, QPolygonF, QTransform
+from PyQt6.QtGui import QColor, QFont, QGuiApplication, QImage, QLinearGradient, QPainter, QPen, QPolygonF, QTransform
 
 from app.viewport import marks
 from app.viewport.colours import THEMES, Floats, Theme, weight_colours
@@ -91,9 +91,9 @@ def _labels(
     painter: QPainter, request: RenderRequest, theme: Theme, width: float, height: float, taken: list[QRectF]
 ) -> None:
     fonts = {
-        "distance": _font(painter, 1, bold=True),
-        "axis": _font(painter, -1, bold=True),
-        "grid": _font(painter, -1),
+        "distance": _font(1, bold=True),
+        "axis": _font(-1, bold=True),
+        "grid": _font(-1),
     }
 
     def size(kind: Kind, text: str) -> QSizeF:
@@ -131,7 +131,7 @@ def _legend_rows(request: RenderRequest, theme: Theme) -> list[tuple[str, str, F
 
 
 def _legend(painter: QPainter, theme: Theme, place: QRectF, rows: list[tuple[str, str, Floats]]) -> None:
-    painter.setFont(_font(painter, -1))
+    painter.setFont(_font(-1))
     for index, (glyph, words, colour) in enumerate(rows):
         row = QRectF(place.left(), place.top() + index * _ROW, place.width(), _ROW)
         middle = QPointF(row.left() + _GLYPH / 2 - 2, row.center().y())
@@ -158,7 +158,7 @@ def _legend(painter: QPainter, theme: Theme, place: QRectF, rows: list[tuple[str
 
 
 def _message(painter: QPainter, theme: Theme, text: str, width: float, height: float) -> None:
-    painter.setFont(_font(painter, 3))
+    painter.setFont(_font(3))
     box = QRectF(MARGIN, _CORNER.height() + 0.02 * height, width - 2 * MARGIN, 0.25 * height)
     flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
     painter.setPen(_ink(theme, 0.85))
@@ -166,7 +166,7 @@ def _message(painter: QPainter, theme: Theme, text: str, width: float, height: f
 
 
 def _status(painter: QPainter, theme: Theme, text: str, width: float, height: float) -> None:
-    painter.setFont(_font(painter, -1))
+    painter.setFont(_font(-1))
     painter.setPen(_ink(theme, 0.6))
     flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom
     painter.drawText(
@@ -174,8 +174,8 @@ def _status(painter: QPainter, theme: Theme, text: str, width: float, height: fl
     )
 
 
-def _font(painter: QPainter, larger_by: int, bold: bool = False) -> QFont:
-    font = QFont(painter.font())
+def _font(larger_by: int, bold: bool = False) -> QFont:
+    font = QFont(QGuiApplication.font())  # not the painter's, which was set for the text before
     font.setPointSizeF(max(font.pointSizeF() if font.pointSizeF() > 0 else 9.0, 7.0) + larger_by)
     font.setBold(bold)
     return font

@@ -422,7 +422,7 @@ class MainWindow(QMainWindow):
                 self._playback.note_standstill()
         told = status.phase is Phase.ENDED or (status.phase is Phase.RUNNING and not rates.waiting)
         self._tell_source_warning(rates.warning if told else "")
-        self.status_line.show_status(status, self._result, self._settings.current.device)
+        self.status_line.show_status(status, self._result)
         result = self._result
         self.performance.show_rates(rates, shown_fps, None if result is None else result.inference_ms)
 

@@ -216,6 +216,8 @@ class SessionParts(QObject):
         self._form.show_recorded_camera(None if session is None else _camera_name(session.facts))
         for name in ("step_back", "loop", "mark_a", "mark_b"):
             self._actions[name].setEnabled(playback.count > 1)
+        if session is None and self.dock is not None:
+            self.dock.hide()  # there is nothing to compare
         self._on_replay_changed()
         if session is not None and session.warnings:
             self._tell(Notice(Severity.WARNING, f"{session.path.name}: {session.warnings[0]}.", topic="skipped"))

@@ -23,6 +23,7 @@ from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.geometry.camera import Camera, check_fits
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.positioning import Positioning, position
+from handdgp_core.geometry.rectification import lens_shows
 from handdgp_core.hands.measure import chain_of
 from handdgp_core.types import Frame, Hand
 
@@ -93,6 +94,7 @@ class HandEstimator:
         max_hands: int = 2,
         method: PositioningMethod | None = None,
         hand_length_std: float = 0.0,
+        engine: str = "auto",
     ) -> HandEstimator:
         """An estimator for a model by name or path.
 
@@ -103,20 +105,26 @@ class HandEstimator:
             max_hands: 1 or 2.
             method: the DGP solve; None for the one that the model is meant for.
             hand_length_std: relative standard deviation of that length.
+            engine: "auto", "pytorch" or "onnxruntime" (`engines.load_engine`).
 
         Raises:
-            UsageError: unknown model or device, or an impossible hand length.
+            UsageError: unknown model, device or engine, or an impossible hand length.
             AssetError: a file of the program is missing or damaged.
             WeightsError: a checkpoint that is missing, damaged, foreign, or not for hands.
         """
         check_hand_length(hand_length_m)
-        predictor = load_predictor(name_or_path, device)
+        predictor = load_predictor(name_or_path, device, engine)
         return cls(predictor, MediaPipeHandFinder(), hand_length_m, max_hands, method, hand_length_std)
 
     @property
     def model_name(self) -> str:
         """The name that was given to `--model`."""
         return self._predictor.name
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, for people: "ONNX Runtime, CPU"."""
+        return self._predictor.engine
 
     @property
     def faces(self) -> NDArray[np.int32]:
@@ -179,13 +187,14 @@ class HandEstimator:
         crops = self._tracker.crops(frame.image, frame.stamp_ns)
         watch.lap("detection")
         views = self._rectify(camera, crops)
-        self.beyond_lens = len(crops) - len(views)
         hands: list[Hand] = []
         if views:
             views, prediction = self._predict(frame, camera, views, watch)
             hands = self._position(views, prediction)
             watch.lap("positioning")
         confirmed = self._tracker.update(_observations(hands, views, prediction) if views else [])
+        lost = [view for hand, view in zip(hands, views, strict=True) if hand.track_id not in confirmed]
+        self.beyond_lens = len(crops) - len(views) + sum(not lens_shows(camera, view.crop) for view in lost)
         self.stage_ms = watch.laps_ms
         return [hand for hand in hands if hand.track_id in confirmed]
 

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from handdgp_core.engines import Engine
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import FitSettings, Observation
 from handdgp_core.estimation.hand_length import ADULT_CHAIN_M
-from handdgp_core.estimation.landmarks import Landmarks, landmarks_from, observation_of
-from handdgp_core.estimation.network_predictor import NetworkPredictor, crop_batch
+from handdgp_core.estimation.landmarks import Landmarks, observation_of
+from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import Prediction, View
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.estimation.tracked_fit import TrackedFitter
 from handdgp_core.hands.measure import scaled_to_length
 from handdgp_core.hands.open_hand.open_hand import OpenHand
-from handdgp_core.networks.frozen import freeze
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 
 __all__ = ["GuidedPredictor"]
@@ -46,9 +46,9 @@ class GuidedPredictor(NetworkPredictor):
         hand: OpenHand,
         name: str = "network",
         distance_error: DistanceError | None = None,
+        engine: Engine | None = None,
     ) -> None:
-        super().__init__(network, device, name, distance_error)
-        self._read = freeze(network)
+        super().__init__(network, device, name, distance_error, engine)
         world_std_m = _joint_std(_LANDMARK_M, _NETWORK_M)
         settings = FitSettings(
             world_std_m=(world_std_m, world_std_m, world_std_m), pixel_std=_joint_std(_LANDMARK_PX, _NETWORK_PX)
@@ -74,11 +74,10 @@ class GuidedPredictor(NetworkPredictor):
     def read(self, images: NDArray[np.uint8], views: Sequence[View]) -> tuple[Prediction, Landmarks]:
         """The network's own hands, unfitted, and the landmarks that it starts from."""
         matrices = np.stack([view.rectification.matrix for view in views]).astype(np.float32)
-        with torch.inference_mode():
-            output, landmarks = self._read(
-                crop_batch(images, self._device), torch.from_numpy(matrices).to(self._device)
-            )
-            return self._prediction(output, landmarks.presence, landmarks.right), landmarks_from(landmarks)
+        output = self._engine.run(images, matrices)
+        assert output.landmarks is not None
+        landmarks = Landmarks(*(part.astype(np.float64) for part in output.landmarks))
+        return self._prediction(output, landmarks.presence, landmarks.right), landmarks
 
     def reset(self) -> None:
         if self._fitter is not None:

@@ -65,6 +65,7 @@ class LandmarksPredictor:
         self._network = network.to(device).eval()
         self._fitter = TrackedFitter(hand)
         self._device = device
+        self.engine = f"PyTorch, {device.type.upper()}"
 
     @classmethod
     def load(cls, device: torch.device) -> LandmarksPredictor:

@@ -10,6 +10,8 @@ import torch
 
 from handdgp_core.bundled import bundled
 from handdgp_core.config import parse
+from handdgp_core.engines import choose_device, load_engine
+from handdgp_core.engines.choice import check_engine
 from handdgp_core.errors import UsageError, WeightsError
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.guided_predictor import GuidedPredictor
@@ -35,57 +37,56 @@ OPEN_DISTANCE_ERROR = DistanceError(depth_m=0.011, share=0.02, edge_on=0.075, si
 MODEL_NAMES = ("open", "landmarks")
 # Files that are meant as checkpoints; one that this program cannot load gets a message about what it is.
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
-DEVICE_NAMES = ("auto", "cpu", "cuda")
 
 
-def choose_device(name: str) -> torch.device:
-    """The torch device for "auto", "cpu" or "cuda".
-
-    Raises:
-        UsageError: unknown name, or no CUDA device here.
-    """
-    if name not in DEVICE_NAMES:
-        raise UsageError(f"There is no device {name!r}.", hint=f"Choose one of {', '.join(DEVICE_NAMES)}.")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "There is no CUDA device that this PyTorch can use.",
-            hint="Use --device auto or cpu, or install the GPU's driver and a CUDA build of PyTorch.",
-        )
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-def load_predictor(name_or_path: str, device: str) -> Predictor:
-    """The model of that name, or the network in that checkpoint.
+def load_predictor(name_or_path: str, device: str, engine: str = "auto") -> Predictor:
+    """The model of that name, or the network in that checkpoint, on one of `engines.ENGINE_NAMES`.
 
     Raises:
-        UsageError: unknown model or device.
+        UsageError: unknown model, device or engine, or an engine that cannot run this model.
         AssetError: a file of the program is missing or damaged.
         WeightsError: a checkpoint that is missing, damaged, foreign, or not for hands.
     """
     where = choose_device(device)
+    check_engine(engine)
     if name_or_path == "open":
-        return _of_network(load_network(OPEN_WEIGHTS), where, "open", OPEN_DISTANCE_ERROR)
-    if name_or_path == "landmarks":
-        return LandmarksPredictor.load(where)
+        return _of_network(load_network(OPEN_WEIGHTS), device, engine, "open", OPEN_DISTANCE_ERROR)
     path = expanded(name_or_path)
-    if is_refiner(path):
+    if name_or_path == "landmarks" or is_refiner(path):
+        if engine == "onnxruntime":
+            raise UsageError(f"ONNX Runtime does not run {name_or_path}.", hint="Use --engine auto or pytorch.")
+        if name_or_path == "landmarks":
+            return LandmarksPredictor.load(where)
         return RefinedPredictor.load_refined(path, where)
     if path.suffix in CHECKPOINT_SUFFIXES or path.exists():
-        return _of_network(load_network(path), where, name_or_path)
+        return _of_network(load_network(path), device, engine, name_or_path)
     raise UsageError(
         f"There is no model {name_or_path!r}.",
         hint=f"Choose one of {', '.join(MODEL_NAMES)}, or give the path of a checkpoint.",
     )
 
 
+def open_network(name_or_path: str) -> HandDGP:
+    """The network of `open`, or in a checkpoint, by itself.
+
+    Raises:
+        UsageError: a model that is no network alone.
+        WeightsError: a checkpoint that is missing, damaged or foreign.
+    """
+    path = expanded(name_or_path)
+    if name_or_path == "landmarks" or is_refiner(path):
+        raise UsageError(f"{name_or_path} is no network by itself.", hint="Give open, or a .safetensors file.")
+    return load_network(OPEN_WEIGHTS if name_or_path == "open" else path)
+
+
 def _of_network(
-    network: HandDGP, device: torch.device, name: str, distance_error: DistanceError | None = None
+    network: HandDGP, device: str, engine_name: str, name: str, distance_error: DistanceError | None = None
 ) -> NetworkPredictor:
+    engine = load_engine(network, engine_name, device)
+    where = torch.device(engine.device)
     if network.config.backbone != GUIDED:
-        return NetworkPredictor(network, device, name, distance_error)
-    return GuidedPredictor(cast(GuidedHandDGP, network), device, OpenHand.load(), name, distance_error)
+        return NetworkPredictor(network, where, name, distance_error, engine)
+    return GuidedPredictor(cast(GuidedHandDGP, network), where, OpenHand.load(), name, distance_error, engine)
 
 
 def is_network_file(name_or_path: str) -> bool:

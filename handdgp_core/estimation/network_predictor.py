@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
+from handdgp_core.engines import Engine, EngineOutput, describe
+from handdgp_core.engines.pytorch import PyTorchEngine
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
@@ -18,7 +20,6 @@ from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.networks.handdgp import HandDGP
-from handdgp_core.networks.output import RelativeOutput
 
 __all__ = ["NetworkPredictor", "crop_batch"]
 
@@ -33,6 +34,7 @@ class NetworkPredictor:
         device: where it runs.
         name: as given to `--model`.
         distance_error: see `Predictor`, where somebody has measured it.
+        engine: what runs it, in place of PyTorch on that device.
 
     Raises:
         WeightsError: a network that is not for hands.
@@ -44,6 +46,7 @@ class NetworkPredictor:
         device: torch.device,
         name: str = "network",
         distance_error: DistanceError | None = None,
+        engine: Engine | None = None,
     ) -> None:
         if network.template.keypoint_count != COUNT:
             raise WeightsError(
@@ -57,8 +60,9 @@ class NetworkPredictor:
         self.stage_ms: dict[str, float] = {}
         self.distance_error = distance_error
         self.assumed_length_m: float | None = None
-        self._network = network.to(device).eval()
-        self._device = device
+        self._network = network
+        self._engine = engine or PyTorchEngine(network, device)
+        self.engine = describe(self._engine)
 
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
         size, wish = self._network.config.image_size, self._network.config.rectification
@@ -72,9 +76,9 @@ class NetworkPredictor:
         self, images: NDArray[np.uint8], views: Sequence[View], stamp_ns: int, length_m: float | None = None
     ) -> Prediction:
         watch = Stopwatch()
-        unknown = torch.full((len(images),), torch.nan)
-        with torch.inference_mode():
-            prediction = self._prediction(self._network.relative(crop_batch(images, self._device)), unknown, unknown)
+        unknown = np.full(len(images), np.nan)
+        unused = np.zeros((len(images), 3, 3), np.float32)  # these networks do not look at intrinsics
+        prediction = self._prediction(self._engine.run(images, unused), unknown, unknown)
         watch.lap("network")
         self.stage_ms = watch.laps_ms
         return prediction
@@ -90,15 +94,16 @@ class NetworkPredictor:
     @memory.setter
     def memory(self, memory: object) -> None: ...
 
-    def _prediction(self, output: RelativeOutput, score: torch.Tensor, right: torch.Tensor) -> Prediction:
-        vertices_m = output.vertices * self._network.template.hand_scale_m
+    def _prediction(self, output: EngineOutput, score: Array, right: Array) -> Prediction:
+        config, template = self._network.config, self._network.template
+        vertices_m = output.vertices.astype(np.float64) * template.hand_scale_m
         return Prediction(
-            keypoints_px=_numpy(self._network.pixels(output.keypoints_uv)),
-            keypoints_m=_numpy(self._network.keypoints(vertices_m)),
-            vertices_m=_numpy(vertices_m),
-            weights=_numpy(output.weights),
-            score=_numpy(score),
-            right=_numpy(right),
+            keypoints_px=output.keypoints_uv.astype(np.float64) * config.image_size + config.pixel_offset,
+            keypoints_m=template.keypoint_regressor @ vertices_m,
+            vertices_m=vertices_m,
+            weights=output.weights.astype(np.float64),
+            score=score,
+            right=right,
             misfit=np.full(len(score), np.nan),
         )
 
@@ -106,7 +111,3 @@ class NetworkPredictor:
 def crop_batch(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     """(B, 3, size, size) float32 in [0, 1] of RGB crops (B, size, size, 3)."""
     return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
-
-
-def _numpy(tensor: torch.Tensor) -> Array:
-    return tensor.double().cpu().numpy()

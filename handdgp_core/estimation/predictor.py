@@ -56,6 +56,7 @@ class Predictor(Protocol):
         stage_ms: milliseconds of each part of the last `predict`.
         distance_error: of its distances, beside the solve's covariance; None where nobody has measured it.
         assumed_length_m: the chain (`hands.measure`) that it assumes where none is given; None where it predicts one.
+        engine: what runs its network, for people: "ONNX Runtime, CPU".
         memory: of earlier frames, None where it has none; given back later, it goes on from there.
     """
 
@@ -65,6 +66,7 @@ class Predictor(Protocol):
     stage_ms: dict[str, float]
     distance_error: DistanceError | None
     assumed_length_m: float | None
+    engine: str
     memory: object
 
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:

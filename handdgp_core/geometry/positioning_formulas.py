@@ -84,9 +84,9 @@ def position(xp: Any, points: Triple, plane: Pair, weights: Tensor, noise_floor:
 
     stacked = xp.stack(root, -1)
     finite = xp.isfinite(stacked).all(-1) & xp.isfinite(covariance).all(-1).all(-1)
-    reasons = (broken, few, coincident, ~finite, behind, ~(relative < MOST_RELATIVE_STD))
-    code = xp.zeros_like(few, dtype=xp.int64)
-    for number, found in zip((_INPUT, _TOO_FEW, _COINCIDENT, _RESULT, _BEHIND, _UNDETERMINED), reasons, strict=True):
+    reasons = (few, coincident, ~finite, behind, ~(relative < MOST_RELATIVE_STD))
+    code = xp.where(broken, _INPUT, 0)
+    for number, found in zip((_TOO_FEW, _COINCIDENT, _RESULT, _BEHIND, _UNDETERMINED), reasons, strict=True):
         code = xp.where((code == 0) & found, number, code)
     return Outcome(stacked, covariance, code, broken | coincident | ~finite, refinable)
 

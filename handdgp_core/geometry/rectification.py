@@ -29,7 +29,7 @@ from handdgp_core.geometry.camera import Camera
 if TYPE_CHECKING:
     from handdgp_core.geometry.hand_crop import HandCrop
 
-__all__ = ["Rectification"]
+__all__ = ["Rectification", "lens_shows"]
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.integer[Any] | np.floating[Any]]
@@ -286,6 +286,12 @@ class Rectification:
         left, top = np.clip(low, 0, [width, height])
         right, bottom = np.clip(high, 0, [width, height])
         return int(left), int(top), int(right), int(bottom)
+
+
+def lens_shows(camera: Camera, crop: HandCrop) -> bool:
+    """Whether the lens has an answer for all of a crop's square, as far as it lies in the picture."""
+    pixels = _around(crop, np.concatenate([np.zeros((1, 2)), _CORNERS, _EDGES]))
+    return bool(np.isfinite(camera.rays(np.clip(pixels, 0, np.array(camera.size) - 1))).all())
 
 
 def _around(crop: HandCrop, offsets: Array) -> Array:

@@ -36,9 +36,14 @@ def palm_angle_rad(keypoints_m: Array) -> Array:
     return np.asarray(np.arccos(np.clip(cosine / np.where(length > 0, length, np.nan), 0.0, 1.0)))
 
 
-def distance_std_m(hand: Hand) -> float:
-    """Standard deviation of the distance from the camera to the middle of the palm; NaN where it is not known."""
-    middle_m = palm_m(hand)
+def distance_std_m(hand: Hand, point_m: Array | None = None) -> float:
+    """Standard deviation of the distance from the camera to a point (3,) of the hand; NaN where it is not known.
+
+    Args:
+        hand: as estimated.
+        point_m: camera frame; None for the middle of the palm.
+    """
+    middle_m = palm_m(hand) if point_m is None else point_m
     sight = middle_m / np.linalg.norm(middle_m)
     variance = float(sight @ hand.covariance_at(middle_m) @ sight)
     return float(np.sqrt(max(variance, 0.0))) if np.isfinite(variance) else float("nan")

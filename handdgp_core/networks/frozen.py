@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
+from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import RelativeOutput
 
-__all__ = ["Prediction", "freeze"]
+__all__ = ["Prediction", "digest", "freeze"]
 
 # What a guided network predicts for crops, and the landmarks that it started from.
 Prediction = tuple[RelativeOutput, LandmarkOutput]
@@ -29,7 +30,7 @@ def freeze(network: GuidedHandDGP) -> Callable[[Tensor, Tensor], Prediction]:
     weights share one graph.
     """
     parameter = next(network.parameters())
-    key = f"{parameter.device} {parameter.dtype} {network.config.to_plain()} {_digest(network)}"
+    key = f"{parameter.device} {parameter.dtype} {network.config.to_plain()} {digest(network)}"
     graph = _graphs[key] = _graphs.get(key) or _frozen(network)
 
     def read(image: Tensor, intrinsics: Tensor) -> Prediction:
@@ -42,7 +43,8 @@ def freeze(network: GuidedHandDGP) -> Callable[[Tensor, Tensor], Prediction]:
 _graphs: dict[str, Any] = {}
 
 
-def _digest(network: GuidedHandDGP) -> str:
+def digest(network: HandDGP) -> str:
+    """A hash of everything that decides a network's numbers but its config: weights and mesh."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
         digest.update(f"{name} {tuple(value.shape)}".encode())

@@ -24,8 +24,9 @@ from handdgp_core.training.checkpoints import LAST, NetworkExport, PlainCheckpoi
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
 from handdgp_core.training.distillation import DistillationData, Loading, start_guide
-from handdgp_core.training.lightning_trainer import fit, lightning_trainer, quieten
+from handdgp_core.training.lightning_log import quieten
 from handdgp_core.training.module import HandModule
+from handdgp_core.training.termination import Termination
 
 __all__ = ["RunResult", "make_trainer", "train"]
 
@@ -93,7 +94,7 @@ def train(
         write_text(folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
     if isinstance(loaders, DistillationData) and isinstance(network, GuidedHandDGP) and checkpoint is None:
         start_guide(network, loaders.training, config, trainer.is_global_zero, loading)
-    fit(trainer, module, datamodule=loaders, ckpt_path=checkpoint)
+    trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint)
     errors = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
     return RunResult(folder, trainer.global_step, module.curriculum.state.finished, errors)
 
@@ -132,21 +133,28 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
     count = _device_count(hardware)
     several = count * hardware.nodes > 1
     watchers = [PredictionPictures(folder, output.pictures)] if output.pictures else []
-    return lightning_trainer(
-        [*watchers, *callbacks, NetworkExport(folder), ResumePoints(folder, output.checkpoint_every_steps)],
+    return Trainer(
         plugins=[PlainCheckpoints()],
         accelerator=hardware.accelerator,
         devices=count,
         num_nodes=hardware.nodes,
         strategy=_DDP if several and hardware.strategy == "auto" else hardware.strategy,
-        precision=_PRECISION[hardware.precision],
+        precision=_PRECISION[hardware.precision],  # type: ignore[arg-type]
         max_epochs=config.curriculum.relative.epochs + config.curriculum.all.epochs,
+        callbacks=[
+            *watchers,
+            *callbacks,
+            NetworkExport(folder),
+            ResumePoints(folder, output.checkpoint_every_steps),
+            Termination(),
+        ],
         logger=[
             TensorBoardLogger(folder, name="tensorboard", version=""),
             CSVLogger(folder, name="csv"),  # a restart writes a file of its own: csv/version_1, and so on
         ],
         log_every_n_steps=output.log_every_steps,
         accumulate_grad_batches=config.optimiser.accumulate,
+        num_sanity_val_steps=0,
         check_val_every_n_epoch=config.data.validate_every_epochs,
         sync_batchnorm=hardware.sync_batchnorm,
         use_distributed_sampler=False,  # the order of samples knows about processes itself

@@ -167,6 +167,7 @@ class ScriptedEstimator:
     """
 
     model_name = "scripted"
+    engine = "none, CPU"
 
     def __init__(self, hands: list[Hand] | None = None, fails_at: int | None = None, slow_s: float = 0.0) -> None:
         self.hand_length_m: float | None = None

@@ -83,6 +83,7 @@ class HandPicture:
 
     def __init__(self, board: Board, camera: Camera, scale: float = 1.0) -> None:
         self.board, self.camera, self.scale = board, camera, scale
+        self.place_m = (0.13, 0.16)  # of the wrist
         self._hand = OpenHand.load()
         self._rest = on_table(self._hand, *flat_pose(self._hand), scale)
         self._renderer = BoardRenderer(board, camera)
@@ -90,7 +91,7 @@ class HandPicture:
 
     def laid(self, yaw_rad: float = 0.0) -> tuple[Array, Array]:
         """Vertices and keypoints in the board's frame."""
-        return laid_on_board(*self._rest, (0.13, 0.16), yaw_rad)
+        return laid_on_board(*self._rest, self.place_m, yaw_rad)
 
     def keypoints_px(self, pose: Array, yaw_rad: float = 0.0) -> Array:
         """(21, 2) where the true joints appear."""

@@ -46,6 +46,19 @@ def test_every_corner_of_a_flat_print_is_found_where_it_is():
     np.testing.assert_allclose(view.corners_px, corners_px(BOARD), atol=0.05)
 
 
+@pytest.mark.parametrize(("number", "code"), enumerate([0xD5D628584, 0xD97F18B49, 0xDD280910E]))
+def test_the_first_tags_are_those_of_the_family_from_the_bottom_left(number, code):
+    """Read row by row from the top left, a 1 is white, the highest bit first: as Kalibr's own print of tag36h11."""
+    cells = 10  # two black ones on each side of six bits
+    left, top = 9 + number * 39, 9 + 3 * 39
+    middles = (np.arange(cells) + 0.5) * 30 / cells
+    x, y = (np.rint((start + middles + 30) * SCALE).astype(int) for start in (left, top))
+    tag = flat()[np.ix_(y, x)] > 127
+    expected = np.zeros((cells, cells), dtype=bool)
+    expected[2:8, 2:8] = np.array([code >> bit & 1 for bit in range(35, -1, -1)], dtype=bool).reshape(6, 6)
+    np.testing.assert_array_equal(tag, expected)
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_turned_board_keeps_its_numbers(turns):
     picture = np.ascontiguousarray(np.rot90(flat(), turns))

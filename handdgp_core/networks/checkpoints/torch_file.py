@@ -29,6 +29,7 @@ from handdgp_core.pickles import (
     ordered,
     read_limited,
 )
+from handdgp_core.plain_files import is_archive
 
 __all__ = ["Skipped", "read_torch"]
 
@@ -86,7 +87,7 @@ def read_torch(file: Path) -> Any:
     check_size(file)
     size = file.stat().st_size
     reader = _Reader(size)
-    tree = _read_zip(file, reader) if zipfile.is_zipfile(file) else _read_legacy(read_limited(file), reader)
+    tree = _read_zip(file, reader) if is_archive(file) else _read_legacy(read_limited(file), reader)
     return Expansion(size).plain(tree)
 
 

@@ -17,10 +17,10 @@ from handdgp_core.files import write_tensors
 from handdgp_core.geometry.positioning import position_refined
 from handdgp_core.networks.guide import Gathered, Guidance, InitialHand
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
-from handdgp_core.training.cached_fit import FitOptions, fit_cached
 from handdgp_core.training.config import TrainingConfig
 from handdgp_core.training.distillation.data import Loading
 from handdgp_core.training.distillation.teacher_outputs import DistilledViews
+from handdgp_core.training.small_network import fit
 
 __all__ = ["pretrain_guide", "start_guide"]
 
@@ -68,8 +68,15 @@ def pretrain_guide(network: GuidedHandDGP, views: DistilledViews, config: Traini
         part = {name: values[chosen] for name, values in labels.items()}
         return _loss(network, guide.corrected(_at(gathered, chosen)), part)
 
-    fit = FitOptions(options.guide_steps, options.guide_learning_rate, weight_decay=1e-2, gradient_clip=1.0)
-    fit_cached(guide, loss, fit, lambda step: progress("guide, steps", step, options.guide_steps))
+    fit(
+        guide,
+        loss,
+        options.guide_steps,
+        options.guide_learning_rate,
+        weight_decay=1e-2,
+        gradient_clip=1.0,
+        after_step=lambda step: progress("guide, steps", step, options.guide_steps),
+    )
 
 
 def _loss(network: GuidedHandDGP, guide: Guidance, labels: dict[str, Tensor]) -> Tensor:

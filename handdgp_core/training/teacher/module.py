@@ -18,7 +18,7 @@ from handdgp_core.files import write_text
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks.checkpoints.refiner_file import save_refiner
 from handdgp_core.networks.pose_refiner import PoseRefiner
-from handdgp_core.training.cached_fit import FitOptions, fit_cached
+from handdgp_core.training.small_network import fit
 from handdgp_core.training.teacher.config import RefinerConfig
 from handdgp_core.training.teacher.data import RefinerSet, load_set
 from handdgp_core.training.teacher.losses import refiner_losses
@@ -99,15 +99,16 @@ def fit_refiner(
     kept: PoseRefiner = average.module.eval()  # type: ignore[assignment]
     figures: dict[str, float] = {}
 
-    def stepped(step: int) -> None:
+    def after_step(step: int) -> None:
+        nonlocal figures
         average.update_parameters(refiner)
         if step % schedule.report_every == 0 or step == schedule.steps:
             kept.centre(training.evidence)
-            figures.update({name: float(value.mean()) for name, value in score(kept, validation).items()})
-            report(step, dict(figures))
+            figures = {name: float(value.mean()) for name, value in score(kept, validation).items()}
+            report(step, figures)
 
     options = (schedule.steps, schedule.learning_rate, schedule.weight_decay, schedule.gradient_clip)
-    fit_cached(refiner, loss, FitOptions(*options), stepped)
+    fit(refiner, loss, *options, after_step)
     return kept, figures
 
 

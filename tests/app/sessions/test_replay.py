@@ -170,6 +170,8 @@ def test_both_are_in_the_picture_the_scene_and_the_plot(player) -> None:
     show_frame(player, window, 19)
     player.until(lambda: panel.named.text() == "Frame 19: no recorded result beside a re-run one.")
     assert panel.picture is None and not panel.save.isEnabled(), "nothing of another frame is left"
+    player.controller.open_source("live")
+    player.until(lambda: not window.sessions.dock.isVisible())
 
 
 def test_the_form_shows_the_settings_of_the_time_of_capture_and_gives_ones_own_back(player) -> None:

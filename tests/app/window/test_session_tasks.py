@@ -13,7 +13,7 @@ from app.live.state import Phase
 from app.notices import Action
 from app.panels.transport import completeness
 from app.sessions.exporting import export_recorded
-from app.window.export_dialog import ExportDialog
+from app.window.export_dialog import ABOUT, ExportDialog
 from handdgp_core.export.exporter import NAMES
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sources.session import SessionSource
@@ -86,7 +86,7 @@ def test_export_asks_for_formats_part_and_folder(rig, window, qtbot, tmp_path: P
     rig.playback.mark(1, 14)
     window.actions_by_name["export_session"].trigger()
     dialog = window.findChild(ExportDialog)
-    assert set(dialog.formats) == set(NAMES)
+    assert set(dialog.formats) == set(NAMES) == set(ABOUT), "each has a title and a sentence"
     assert (dialog.first.value(), dialog.last.value(), dialog.how_many.text()) == (5, 14, "10 frames")
     for box in dialog.formats.values():
         box.setChecked(False)

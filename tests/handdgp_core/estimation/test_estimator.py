@@ -42,7 +42,7 @@ def true_keypoints(handedness: Handedness) -> Array:
 class KnownNetwork:
     """A predictor that sees exactly the true hand, in whatever virtual camera it is asked."""
 
-    name = "known"
+    name = engine = "known"
     method: PositioningMethod = "refined"
     distance_error = DistanceError(depth_m=0.009, share=0.03, edge_on=0.1, size=0.05)
     assumed_length_m: float | None = None

@@ -11,7 +11,7 @@ import pytest
 from handdgp_core.arrays import Handedness
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.hands.measure import hand_length_m
+from handdgp_core.hands.measure import hand_length_m, length_of_chain
 from handdgp_core.types import Frame, Hand
 from tests.painted_hand import paint_hand
 from tests.places import ROOT
@@ -54,9 +54,9 @@ def test_a_painted_hand_is_found_where_it_is(
 
 def test_a_given_hand_length_is_kept_to(estimator: HandEstimator) -> None:
     image, truth_m = paint_hand(CAMERA, "right", (0.0, 0.09, 0.45))
-    estimator.hand_length_m = float(hand_length_m(truth_m))
+    estimator.hand_length_m = length_of_chain(float(hand_length_m(truth_m)))
     (hand,) = estimator.estimate(frame_of(image), CAMERA)
-    assert float(hand_length_m(hand.keypoints_m)) == pytest.approx(estimator.hand_length_m, rel=1e-6)
+    assert float(hand_length_m(hand.keypoints_m)) == pytest.approx(float(hand_length_m(truth_m)), rel=1e-6)
     assert np.abs(hand.keypoints_m[:, 2] / truth_m[:, 2] - 1).mean() < 0.09
 
 

@@ -52,6 +52,7 @@ class Oracle:
 
     def __init__(self, hands: Sequence[LabelledHand], larger: float = 1.0, doubted: Sequence[int] = ()) -> None:
         self.name, self.stage_ms, self.distance_error, self.assumed_length_m = "oracle", {}, None, None
+        self.engine = "none"
         self.method: PositioningMethod = "refined"
         self.faces: NDArray[np.int32] = OpenHand.load().faces
         self._hands, self._next, self._larger, self._doubted = hands, 0, larger, doubted

@@ -10,7 +10,7 @@ from handdgp_core.detection.crops import HALF_SIZE_FACTOR, crop_from_keypoints, 
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
-from handdgp_core.geometry.rectification import Rectification
+from handdgp_core.geometry.rectification import Rectification, lens_shows
 
 MATRIX = np.array([[921.0, 0, 640], [0, 919, 355], [0, 0, 1]])
 LENSES = {"none": [], "webcam": [0.09, -0.18, 0.0008, -0.0006, 0.05], "barrel": [-0.3, 0.1, 0.001, -0.001]}
@@ -314,3 +314,13 @@ def test_policies_without_a_turn_show_the_upright_square_of_the_keypoints_howeve
         for way in (Rectification.published(camera, crop), Rectification.none(camera, crop)):
             np.testing.assert_allclose(way.square_px.mean(axis=0), box[:2])
             assert np.ptp(way.square_px[:, 0]) == pytest.approx(2 * box[2])
+
+
+def test_a_crop_is_shown_where_the_lens_has_an_answer_for_all_of_it_that_is_in_the_picture():
+    matrix = np.array([[500.0, 0, 640], [0, 500, 360], [0, 0, 1]])
+    folded = Camera(1280, 720, matrix, (-0.3, 0.0, 0.0, 0.0))
+    assert np.isnan(folded.rays(np.array([5.0, 5.0]))).all()
+    assert lens_shows(folded, HandCrop("right", 1.0, np.array([640.0, 360.0]), 150.0, 0.0))
+    assert not lens_shows(folded, HandCrop("right", 1.0, np.array([150.0, 130.0]), 150.0, 0.0))
+    # Beyond the picture's border nothing is asked for.
+    assert lens_shows(Camera(1280, 720, matrix), HandCrop("right", 1.0, np.array([20.0, 20.0]), 150.0, 0.0))

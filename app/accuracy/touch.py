@@ -1,0 +1,127 @@
+"""One frame: the estimated index fingertip beside the corner of the board that it touches.
+
+The corner's place is known, and so is that of a fingertip that touches it: the keypoint of a fingertip lies in the
+middle of the finger, as high above the paper as the finger is thick to its middle, 7 mm for a hand whose joints' chain
+is 185 mm long. That holds for a finger laid flat and for one set down steeply, for a fingertip is about round. Unlike a
+hand that lies on the board, a touch tells how far off the keypoint is to the side, too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.accuracy.comparison import MAX_TILT_RAD, Comparison, Rejection
+from calib.boards import Board
+from calib.hand_size import JOINT_HEIGHT_M
+from calib.initial import board_pose
+from calib.poses import appearance
+from calib.rotation import matrix_of
+from calib.views import View
+from handdgp_core.arrays import Array
+from handdgp_core.estimation.hand_length import ADULT_HAND_M
+from handdgp_core.geometry.camera import Camera
+from handdgp_core.hands.keypoints import FINGERS
+from handdgp_core.hands.measure import chain_of
+from handdgp_core.hands.palm import distance_std_m
+from handdgp_core.types import Hand
+
+__all__ = ["CORNER_NAMES", "FRAMES_AT_REST", "Touches", "fingertips_m"]
+
+CORNER_NAMES = ("top left", "top right", "bottom right", "bottom left")
+_TIP = FINGERS["index"][-1]
+_HEIGHT_FOR_CHAIN_M = 0.185
+_FEWEST_CORNERS, _MOST_RMS_PX = 8, 2.0
+REACH_M = 0.015  # a keypoint this far from where it should appear belongs to a finger that touches something else
+FRAMES_AT_REST = 5
+_REST_M = 0.004  # a finger on its way to the corner moves more from frame to frame
+
+
+def corners_of(board: Board) -> Array:
+    """(4, 3) outermost inner corners in the board's frame, as `CORNER_NAMES` says."""
+    across, down = board.grid
+    return np.asarray(board.points_m[[0, across - 1, across * down - 1, across * (down - 1)]])
+
+
+def fingertips_m(board: Board, length_m: float | None) -> Array:
+    """(4, 3) where the keypoint of a fingertip that touches each corner is, in the board's frame (z into the paper)."""
+    height_m = JOINT_HEIGHT_M[_TIP] * chain_of(ADULT_HAND_M if length_m is None else length_m) / _HEIGHT_FOR_CHAIN_M
+    return corners_of(board) - np.array([0.0, 0.0, height_m])
+
+
+@dataclass
+class Touches:
+    """Follows the fingertip from frame to frame: only one that rests on a corner touches it.
+
+    Args:
+        board: of its true printed size.
+        length_m: of the hand, where it is known.
+
+    Attributes:
+        counts: frames used of each corner.
+        seen_px: (4, 2) where a touching fingertip would appear in the last frame; NaN where the board was not found.
+    """
+
+    board: Board
+    length_m: float | None = None
+    counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    seen_px: Array = field(default_factory=lambda: np.full((4, 2), np.nan))
+    _resting: deque[Array] = field(default_factory=lambda: deque(maxlen=FRAMES_AT_REST))
+    _corner: int = -1
+
+    @property
+    def wanted(self) -> int:
+        """The corner to touch next: the one that was touched least."""
+        return int(np.argmin(self.counts))
+
+    def add(self, camera: Camera, view: View | None, hands: Sequence[Hand]) -> Comparison | Rejection:
+        """One frame, in order: as `comparison.compare`."""
+        found = self._compared(camera, view, hands)
+        if isinstance(found, Rejection):
+            self._resting.clear()
+            return found
+        corner, offset_m, comparison = found
+        if corner != self._corner:
+            self._resting.clear()
+        self._corner = corner
+        self._resting.append(offset_m)
+        places = np.array(self._resting)
+        if len(places) < FRAMES_AT_REST or np.linalg.norm(places - places.mean(axis=0), axis=1).max() > _REST_M:
+            return Rejection.MOVING
+        self.counts[corner] += 1
+        return comparison
+
+    def _compared(
+        self, camera: Camera, view: View | None, hands: Sequence[Hand]
+    ) -> tuple[int, Array, Comparison] | Rejection:
+        """The corner, the fingertip's (2,) offset from it in the picture as metres at its distance, and the errors."""
+        self.seen_px = np.full((4, 2), np.nan)
+        if view is None:
+            return Rejection.NO_BOARD
+        pose, rms = board_pose(self.board.points_m, view, camera)
+        if len(view) < _FEWEST_CORNERS or not rms < _MOST_RMS_PX:
+            return Rejection.NO_BOARD
+        tips_m = fingertips_m(self.board, self.length_m) @ matrix_of(pose).T + pose[3:]
+        self.seen_px = camera.project(tips_m)
+        if appearance(self.board, pose, camera).tilt_rad > MAX_TILT_RAD:
+            return Rejection.TILTED
+        if len(hands) != 1:
+            return Rejection.SEVERAL_HANDS if hands else Rejection.NO_HAND
+        hand = hands[0]
+        if hand.degenerate is not None:
+            return Rejection.DEGENERATE
+        metres_per_px = tips_m[:, 2] / float(np.mean(camera.focal_px))
+        offsets_m = (hand.keypoints_px[_TIP] - self.seen_px) * metres_per_px[:, None]
+        off = np.linalg.norm(np.where(np.isfinite(offsets_m), offsets_m, np.inf), axis=1)
+        corner = int(np.argmin(off))
+        if not off[corner] <= REACH_M:
+            return Rejection.ELSEWHERE
+        place, estimated = tips_m[corner], hand.keypoints_m[_TIP]
+        distance = float(np.linalg.norm(place))
+        along = float(estimated @ place) / distance
+        across = float(np.linalg.norm(estimated - along * place / distance))
+        std_m = distance_std_m(hand, estimated)
+        return corner, offsets_m[corner], Comparison(view, hand.handedness, place, along - distance, std_m, across)
