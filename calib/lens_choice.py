@@ -24,7 +24,7 @@ _SIGMAS = 2.0  # of the mean gain over the views
 _BLIND = 0.002  # share of the picture
 # A lens that leaves less of the picture without an answer may be so many times as far off: hands that vanish weigh
 # more.
-_AS_GOOD, _FOR_THE_PICTURE = 1.02, 0.4
+_AS_GOOD, _FOR_THE_IMAGE = 1.02, 0.4
 _GRID = (33, 25)
 
 
@@ -78,5 +78,5 @@ def _is_better(usual: LensTrial, other: LensTrial) -> bool:
 
 
 def _is_as_good(wider: LensTrial, best: LensTrial) -> bool:
-    most = _AS_GOOD + _FOR_THE_PICTURE * (best.blind - wider.blind)
+    most = _AS_GOOD + _FOR_THE_IMAGE * (best.blind - wider.blind)
     return bool(wider.held_out_px <= most * best.held_out_px)

@@ -52,7 +52,7 @@ def plot_coverage(solution: Solution) -> str:
     place = figure.subplots()
     for view in solution.views:
         place.scatter(view.corners_px[:, 0], view.corners_px[:, 1], s=5, alpha=0.7, linewidths=0)
-    _picture_axes(place, solution.camera.size)
+    _image_axes(place, solution.camera.size)
     return svg_text(figure)
 
 
@@ -65,7 +65,7 @@ def plot_uncertainty(solution: Solution) -> str:
     top = max(0.3, float(np.nanmax(std)))
     shown = place.imshow(std, extent=(-0.5, width - 0.5, height - 0.5, -0.5), cmap="viridis", vmin=0, vmax=top)
     figure.colorbar(shown, ax=place, label="px")
-    _picture_axes(place, solution.camera.size)
+    _image_axes(place, solution.camera.size)
     return svg_text(figure)
 
 
@@ -89,7 +89,7 @@ def plot_difference(shift: PixelShift, size: tuple[int, int]) -> str:
         angles="xy",
         width=2e-3,
     )
-    _picture_axes(place, size)
+    _image_axes(place, size)
     return svg_text(figure)
 
 
@@ -100,10 +100,10 @@ def plot_hand_shift(shift: HandShift, size: tuple[int, int]) -> str:
     place = figure.subplots()
     shown = place.imshow(shift.map_mm, extent=(-0.5, width - 0.5, height - 0.5, -0.5), cmap="viridis", vmin=0)
     figure.colorbar(shown, ax=place, label=f"mm at {100 * shift.distance_m:.0f} cm")
-    _picture_axes(place, size)
+    _image_axes(place, size)
     return svg_text(figure)
 
 
-def _picture_axes(place: Axes, size: tuple[int, int]) -> None:
+def _image_axes(place: Axes, size: tuple[int, int]) -> None:
     width, height = size
     place.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xlabel="u, px", ylabel="v, px")

@@ -12,7 +12,7 @@ from calib.board_shape import BEND_NAMES
 from calib.difference import hand_shift, pixel_shift
 from calib.plots import plot_coverage, plot_difference, plot_hand_shift, plot_residuals, plot_uncertainty, plot_views
 from calib.quality import Verdict, tilts_rad
-from calib.report_pictures import ViewPicture, pictures_html
+from calib.report_images import ViewImage, images_html
 from calib.solve import Solution
 from handdgp_core.files import write_text
 from handdgp_core.geometry.camera import Camera
@@ -42,7 +42,7 @@ def write_report(
     solution: Solution,
     verdict: Verdict,
     remarks: Sequence[str] = (),
-    pictures: Sequence[ViewPicture] = (),
+    pictures: Sequence[ViewImage] = (),
 ) -> None:
     """Write the report, whole or not at all.
 
@@ -56,7 +56,7 @@ def write_report(
     Raises:
         OutputError: the place cannot be written.
     """
-    write_text(path, _page(title, solution, verdict, remarks, pictures_html(solution, pictures)))
+    write_text(path, _page(title, solution, verdict, remarks, images_html(solution, pictures)))
 
 
 def _page(title: str, solution: Solution, verdict: Verdict, remarks: Sequence[str], pictures: str) -> str:

@@ -12,7 +12,7 @@ from handdgp_core.arrays import Array, Handedness
 
 if TYPE_CHECKING:
     from handdgp_core.geometry.camera import Camera
-    from handdgp_core.geometry.picture_transform import PictureTransform
+    from handdgp_core.geometry.image_transform import ImageTransform
 
 __all__ = ["Frame", "Hand"]
 
@@ -35,7 +35,7 @@ class Frame:
     index: int
     name: str | None = None
     camera: Camera | None = None
-    transform: PictureTransform | None = None
+    transform: ImageTransform | None = None
 
 
 @dataclass(frozen=True)

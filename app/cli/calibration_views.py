@@ -16,11 +16,11 @@ from app.notices import count_of
 from calib.boards import Board
 from calib.detection import BoardDetector, to_grey
 from calib.diagnosis import LikelyBoard, likely_board, measured_marker_mm
-from calib.report_pictures import ViewPicture, view_picture
+from calib.report_images import ViewImage, view_image
 from calib.session import CalibrationSession, State
 from calib.views import View
 from handdgp_core.errors import CalibrationError
-from handdgp_core.geometry.picture_transform import stored_from_shown
+from handdgp_core.geometry.image_transform import stored_from_shown
 from handdgp_core.sources.image_folder import NOT_AN_IMAGE, ImageFolderSource
 from handdgp_core.sources.protocol import Source, frames
 from handdgp_core.types import Frame
@@ -54,14 +54,14 @@ class Collected:
     without: list[str] = field(default_factory=list)
     blank: list[Grey] = field(default_factory=list)
     examples: list[tuple[Grey, View]] = field(default_factory=list)
-    pictures: list[ViewPicture] = field(default_factory=list)
+    pictures: list[ViewImage] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def add(self, view: View | None, grey: Grey, name: str) -> None:
         """A picture and what was found in it."""
         if view is not None:
             self.views.append(view)
-            self.pictures.append(view_picture(grey, view))
+            self.pictures.append(view_image(grey, view))
             if len(self.examples) < _KEPT:
                 self.examples.append((grey, view))
             return

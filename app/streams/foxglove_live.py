@@ -10,7 +10,7 @@ from app.streams.content import FrameContent
 from app.streams.sinks import Address
 from handdgp_core.sessions import foxglove as messages
 from handdgp_core.sessions import schema
-from handdgp_core.sessions.pictures import encode_jpeg
+from handdgp_core.sessions.stored_images import encode_jpeg
 
 __all__ = ["OpenedSink"]
 

@@ -14,7 +14,7 @@ from app.live.frame_result import Estimator, PipelineOptions
 from app.live.mailbox import Mailbox
 from app.live.workers import Report, ResultReady, Worker
 from app.notices import count_of
-from app.wizards.hand_size_worker import small_picture
+from app.wizards.hand_size_worker import small_image
 from calib.boards import Board
 from handdgp_core.arrays import Array
 from handdgp_core.errors import HandDGPError
@@ -88,7 +88,7 @@ class AccuracyWorker(Worker):
                 self._report(ResultReady(self))
 
     def _compared(self, estimator: Estimator, frame: CameraFrame) -> AccuracySnapshot:
-        picture, scale = small_picture(frame.image)
+        picture, scale = small_image(frame.image)
         try:
             hands = estimator.estimate(frame, frame.used_camera)
             found = self._checker.add(frame.image, frame.used_camera, hands)

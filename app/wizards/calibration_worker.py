@@ -30,7 +30,7 @@ from calib.views import View
 from handdgp_core.arrays import Array
 from handdgp_core.errors import CalibrationError, HandDGPError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.picture_transform import stored_from_shown
+from handdgp_core.geometry.image_transform import stored_from_shown
 from handdgp_core.geometry.pixels import resized_pixels
 from handdgp_core.sources.cameras import CameraFrame
 

@@ -24,7 +24,7 @@ from handdgp_core.geometry.pixels import resized_pixels
 from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.sources.cameras import CameraFrame
 
-__all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker", "small_picture"]
+__all__ = ["LANDMARK_STRETCH", "HandSizeSnapshot", "HandSizeWorker", "small_image"]
 
 _SHOWN_WIDTH = 960
 # MediaPipe puts the wrist behind its joint: chains of its landmarks are that much longer than those of the true joints
@@ -99,14 +99,14 @@ class HandSizeWorker(Worker):
         try:
             sizer.camera = frame.used_camera if self._camera is None else self._camera.scaled_to(width, height)
         except CameraError as error:
-            self._publish(HandSizeSnapshot(small_picture(frame.image)[0], error=error.message))
+            self._publish(HandSizeSnapshot(small_image(frame.image)[0], error=error.message))
             return
         assert self._finder is not None
         view = find(frame.image, sizer.camera)
         hands = self._finder.find(frame.image)
         keypoints = hands[0].keypoints_px if hands else None
         state = HandState.DONE if len(sizer.samples) >= FRAMES_WANTED else sizer.add(view, keypoints)
-        picture, scale = small_picture(frame.image)
+        picture, scale = small_image(frame.image)
         shown = np.zeros((0, 2)) if keypoints is None else resized_pixels(keypoints, scale)
         result = _result(sizer, 0.0 if self._camera is not None else _GUESSED_FOCAL_PERCENT)
         self._publish(HandSizeSnapshot(picture, shown, state, len(sizer.samples) / FRAMES_WANTED, result))
@@ -136,7 +136,7 @@ def _result(sizer: HandSizer, further_percent: float) -> HandOnBoard | None:
     return HandOnBoard(length_m, float(np.hypot(found.percent, further_percent)), found.count)
 
 
-def small_picture(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+def small_image(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
     """The picture scaled down for a dialog, and its pixels per pixel of the image."""
     scale = min(1.0, _SHOWN_WIDTH / image.shape[1])
     if scale == 1.0:

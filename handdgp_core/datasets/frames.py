@@ -31,9 +31,9 @@ class FramesFolder:
         if not names:
             raise self._folder.damaged(FILE_NAME, "it lists no image")
         below = self._folder.root / "images"
-        self._pictures = "images/" if below.is_dir() and not (self._folder.root / names[0]).exists() else ""
+        self._images = "images/" if below.is_dir() and not (self._folder.root / names[0]).exists() else ""
         for name in dict.fromkeys(names):
-            self._folder.file(self._pictures + name)
+            self._folder.file(self._images + name)
 
     def __len__(self) -> int:
         return len(self._annotations.image)
@@ -41,7 +41,7 @@ class FramesFolder:
     def __getitem__(self, index: int) -> LabelledHand:
         index = checked_index(index, len(self))
         truth = self._annotations
-        name = self._pictures + truth.image[index]
+        name = self._images + truth.image[index]
         try:
             image = read_image(self._folder.root / name, use_exif=False)
         except SourceError as error:

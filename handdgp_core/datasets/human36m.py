@@ -83,7 +83,7 @@ class Human36M:
         self._frames = [frame for subject in SUBJECTS[split] for frame in self._subject(subject)]
         if not self._frames:
             raise self._folder.damaged("annotations", f"no frame of the {split} split has SMPL parameters")
-        self._check_pictures()
+        self._check_images()
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -148,7 +148,7 @@ class Human36M:
         except ValueError as error:  # also a wrong encoding
             raise self._folder.damaged(name, f"it is not valid JSON ({error})") from error
 
-    def _check_pictures(self) -> None:
+    def _check_images(self) -> None:
         by_folder: dict[str, list[str]] = {}
         for frame in self._frames:
             folder, _, name = f"images/{frame.picture}".rpartition("/")

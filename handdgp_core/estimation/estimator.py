@@ -81,7 +81,7 @@ class HandEstimator:
         self._finder = finder
         self._tracker = HandTracker(finder, TrackerOptions(max_hands=max_hands))
         self.hand_length_m = hand_length_m
-        self._pictures = 0  # given as plain arrays
+        self._images = 0  # given as plain arrays
         self._looked_at: set[int] = set()  # tracks of the last frame
         self._faces = {"right": predictor.faces, "left": np.ascontiguousarray(predictor.faces[:, ::-1])}
 
@@ -240,8 +240,8 @@ class HandEstimator:
         _check_image(image)
         if bgr:
             image = np.ascontiguousarray(image[:, :, ::-1])
-        self._pictures += 1
-        return Frame(image, time.monotonic_ns() if stamp_ns is None else stamp_ns, self._pictures - 1)
+        self._images += 1
+        return Frame(image, time.monotonic_ns() if stamp_ns is None else stamp_ns, self._images - 1)
 
     def _rectify(self, camera: Camera, crops: list[HandCrop]) -> list[View]:
         """The crops that the lens can show; the tracker misses the others and searches for them."""

@@ -14,7 +14,7 @@ from mcap.writer import CompressionType, Writer
 from handdgp_core.files import MIB, name_part, output_errors, part_of, remove
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import foxglove, schema
-from handdgp_core.sessions.pictures import encode_jpeg
+from handdgp_core.sessions.stored_images import encode_jpeg
 from handdgp_core.types import Frame, Hand
 
 __all__ = ["SCENE", "FoxgloveScene"]

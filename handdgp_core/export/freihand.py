@@ -60,7 +60,7 @@ class FreiHandFolder:
         if not self.count:
             return []
         names = [*(f"training_{name}.json" for name in _LISTS), "about.json"]
-        return [*(self.folder / name for name in names), *(self._picture(number) for number in range(self.count))]
+        return [*(self.folder / name for name in names), *(self._image_path(number) for number in range(self.count))]
 
     def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera) -> None:
         """Add the hands that have a place. Raises OutputError."""
@@ -87,7 +87,7 @@ class FreiHandFolder:
                 file.close()
                 remove(part_of(self._path(name)))
 
-    def _picture(self, number: int) -> Path:
+    def _image_path(self, number: int) -> Path:
         return self.folder / "training" / "rgb" / f"{number:08d}.jpg"
 
     def _path(self, name: str) -> Path:
@@ -104,7 +104,7 @@ class FreiHandFolder:
             ".jpg", cv2.cvtColor(view.warp(frame.image), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
         )
         assert done
-        with whole_file(self._picture(self.count)) as part:
+        with whole_file(self._image_path(self.count)) as part:
             part.write_bytes(data.tobytes())
         keypoints_m, vertices_m = hand.keypoints_m @ turn.T, hand.vertices_m @ turn.T
         length = float(np.linalg.norm(keypoints_m[_SCALE_BONE[0]] - keypoints_m[_SCALE_BONE[1]]))

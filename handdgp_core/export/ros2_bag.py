@@ -26,7 +26,7 @@ from handdgp_core.geometry.camera_text import message_lens
 from handdgp_core.hands.joint_frames import JOINTS, joint_frames
 from handdgp_core.hands.keypoints import BONES
 from handdgp_core.hands.sides import surest_by_side
-from handdgp_core.sessions.pictures import encode_jpeg
+from handdgp_core.sessions.stored_images import encode_jpeg
 from handdgp_core.types import Frame, Hand
 
 __all__ = ["TOPICS", "Ros2Bag"]

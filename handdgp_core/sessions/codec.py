@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.picture_transform import WIDEST_PIXEL, PictureTransform
+from handdgp_core.geometry.image_transform import WIDEST_PIXEL, ImageTransform
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.sessions.schema import FrameMessage, HandsMessage, MeshMessage
 from handdgp_core.types import Frame, Hand
@@ -23,7 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-UNKNOWN = PictureTransform((0, 0), is_known=False)
+UNKNOWN = ImageTransform((0, 0), is_known=False)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class FrameFacts:
     stamp_ns: int
     name: str | None
     camera: Camera | None
-    transform: PictureTransform | None = None
+    transform: ImageTransform | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def frame_message(frame: Frame, camera: Camera | None) -> Any:
     if camera is not None:
         _put_camera(message.camera, camera)
     height, width = frame.image.shape[:2]
-    transform = frame.transform or PictureTransform((width, height))
+    transform = frame.transform or ImageTransform((width, height))
     if transform.is_known:
         picture = message.picture
         picture.stored_width, picture.stored_height = transform.stored_size
@@ -109,11 +109,11 @@ def frame_facts(message: Any) -> FrameFacts:
     return FrameFacts(message.index, message.stamp_ns, message.name or None, camera, transform)
 
 
-def _transform(message: Any) -> PictureTransform:
+def _transform(message: Any) -> ImageTransform:
     size, aspect, orientation = (message.stored_width, message.stored_height), message.pixel_aspect, message.orientation
     if not (min(size) > 0 and 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL and 1 <= orientation <= 8):
         raise ValueError("a picture turned or stretched in a way that cannot be")
-    return PictureTransform(size, aspect, orientation)
+    return ImageTransform(size, aspect, orientation)
 
 
 def hands_message(frame: Frame | FrameFacts, recorded: RecordedHands, mesh_ids: Sequence[str]) -> Any:

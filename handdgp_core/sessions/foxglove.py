@@ -41,9 +41,9 @@ def set_time(timestamp: Any, time_ns: int) -> None:
     timestamp.seconds, timestamp.nanos = divmod(time_ns, 1_000_000_000)
 
 
-def image(time_ns: int, data: bytes, picture_format: str = "jpeg") -> CompressedImage:
+def image(time_ns: int, data: bytes, image_format: str = "jpeg") -> CompressedImage:
     """foxglove.CompressedImage."""
-    message = CompressedImage(frame_id=CAMERA_FRAME, data=data, format=picture_format)
+    message = CompressedImage(frame_id=CAMERA_FRAME, data=data, format=image_format)
     set_time(message.timestamp, time_ns)
     return message
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from handdgp_core.errors import CameraError, SourceError
 from handdgp_core.files import MIB
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.picture_transform import PictureTransform
+from handdgp_core.geometry.image_transform import ImageTransform
 from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.sessions import codec, foxglove, schema
 from handdgp_core.sessions.attachments import attachment_data
@@ -28,7 +28,6 @@ from handdgp_core.sessions.calibrations import Calibrations
 from handdgp_core.sessions.entries import recovered_entry, sound_entries
 from handdgp_core.sessions.facts import SessionFacts
 from handdgp_core.sessions.pairing import Key, Place, in_order, pair, rising
-from handdgp_core.sessions.pictures import decode_lossless, decode_picture, decode_small
 from handdgp_core.sessions.records import (
     MESSAGE_HEAD_BYTES,
     Damaged,
@@ -37,6 +36,7 @@ from handdgp_core.sessions.records import (
     message_body,
 )
 from handdgp_core.sessions.scan import Inventory, Loss, describe_losses, scan, scan_quickly
+from handdgp_core.sessions.stored_images import decode_image, decode_lossless, decode_small
 from handdgp_core.sessions.topics import Topics, is_own, no_images, other_topics, own_topics
 from handdgp_core.sessions.writer import MESH_FILE
 from handdgp_core.types import Frame
@@ -153,14 +153,14 @@ class SessionReader:
             return codec.FrameFacts(number, time_ns, None, self._calibration_at(time_ns), transform)
         return self._decoded(number, place, schema.FrameMessage, codec.frame_facts)
 
-    def picture(self, number: int) -> NDArray[np.uint8]:
+    def image(self, number: int) -> NDArray[np.uint8]:
         """(height, width, 3) RGB of frame `number`, lossless where that was recorded. Raises DamagedFrame."""
         frame = self._frames[number]
         if frame.exact is not None:
             return self._decoded(
                 number, frame.exact, schema.LosslessImageMessage, lambda m: decode_lossless(m.data, m.width, m.height)
             )
-        return self._decoded(number, frame.image, schema.TYPES[schema.IMAGE], lambda m: decode_picture(m.data))
+        return self._decoded(number, frame.image, schema.TYPES[schema.IMAGE], lambda m: decode_image(m.data))
 
     def thumbnail(self, number: int, width: int = 160) -> NDArray[np.uint8]:
         """(height, width, 3) RGB, small and quick. Raises DamagedFrame."""
@@ -175,7 +175,7 @@ class SessionReader:
         """
         facts = self.facts_of(number)
         stamp_ns = int(self._times_ns[number] - self._times_ns[0])
-        image = self.picture(number)
+        image = self.image(number)
         return Frame(image, stamp_ns, number, facts.name, facts.camera, self._transform(number, image, facts))
 
     def hands(self, number: int) -> codec.RecordedHands | None:
@@ -425,13 +425,13 @@ class SessionReader:
         if not self._settings:
             self._settings_times, self._settings = [0], [self._known_facts.settings or {}]
 
-    def _transform(self, number: int, image: NDArray[np.uint8], facts: codec.FrameFacts) -> PictureTransform | None:
+    def _transform(self, number: int, image: NDArray[np.uint8], facts: codec.FrameFacts) -> ImageTransform | None:
         """As in `Frame`. Versions that do not tell turned no pictures of webcams and of the demo."""
         size, transform = (image.shape[1], image.shape[0]), facts.transform
         if transform is codec.UNKNOWN:
             is_webcam = self._known_facts.is_live and "://" not in self.facts.get("source", "")
-            return None if is_webcam or self.is_rendered else PictureTransform(size, is_known=False)
-        if transform is None or transform == PictureTransform(size):
+            return None if is_webcam or self.is_rendered else ImageTransform(size, is_known=False)
+        if transform is None or transform == ImageTransform(size):
             return None
         if transform.shown_size != size:
             stated = "x".join(map(str, transform.shown_size))

@@ -19,8 +19,8 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.privacy import without_secrets
 from handdgp_core.sessions import codec, foxglove, schema
 from handdgp_core.sessions.parts import part_path, reserve_path
-from handdgp_core.sessions.pictures import LOSSLESS_ENCODING, LOWEST_QUALITY, encode_jpeg, encode_lossless
 from handdgp_core.sessions.sized_writer import CHUNK_BYTES, HEAD_BYTES, SizedWriter
+from handdgp_core.sessions.stored_images import LOSSLESS_ENCODING, LOWEST_QUALITY, encode_jpeg, encode_lossless
 from handdgp_core.sessions.stream import ReserveStream
 from handdgp_core.types import Frame
 

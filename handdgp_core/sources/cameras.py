@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, fields
 
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera, check_fits
-from handdgp_core.geometry.picture_transform import PictureTransform, camera_of_picture
+from handdgp_core.geometry.image_transform import ImageTransform, camera_of_image
 from handdgp_core.types import Frame
 
 __all__ = ["DEFAULT_FOV_DEG", "CameraChooser", "CameraFrame", "with_camera"]
 
 DEFAULT_FOV_DEG = 60.0
-_Shape = tuple[int, int, PictureTransform | None]  # width and height as shown
+_Shape = tuple[int, int, ImageTransform | None]  # width and height as shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class CameraChooser:
             return True
         return self.overrides and self.calibration is not None
 
-    def _make(self, width: int, height: int, transform: PictureTransform | None) -> Camera:
+    def _make(self, width: int, height: int, transform: ImageTransform | None) -> Camera:
         if self.calibration is not None:
-            return camera_of_picture(self.calibration, transform, width, height)
+            return camera_of_image(self.calibration, transform, width, height)
         return Camera.assumed(width, height, self.horizontal_fov_deg)

@@ -84,7 +84,7 @@ def to_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
 
 
-def is_picture(image: Any) -> bool:
+def is_image(image: Any) -> bool:
     """True for an array that `to_rgb` accepts."""
     return (
         isinstance(image, np.ndarray)

@@ -11,7 +11,7 @@ import numpy as np
 
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.picture_transform import transform_of
+from handdgp_core.geometry.image_transform import transform_of
 from handdgp_core.sources.annotations import FILE_NAME, Annotations, load_annotations
 from handdgp_core.sources.file_kinds import head_of, image_format, still_format
 from handdgp_core.sources.images import IMAGE_FORMATS, read_stored

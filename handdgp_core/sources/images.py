@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from handdgp_core.errors import SourceError
-from handdgp_core.geometry.picture_transform import oriented, stored_from_shown
+from handdgp_core.geometry.image_transform import oriented, stored_from_shown
 from handdgp_core.sources.capture import quiet_opencv
 from handdgp_core.sources.file_kinds import image_format, still_format
 from handdgp_core.sources.names import local_path, shown_name

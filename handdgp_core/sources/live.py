@@ -10,8 +10,8 @@ from collections.abc import Callable
 import cv2
 
 from handdgp_core.errors import SourceError
-from handdgp_core.geometry.picture_transform import transform_of
-from handdgp_core.sources.capture import Capture, is_picture, to_rgb
+from handdgp_core.geometry.image_transform import transform_of
+from handdgp_core.sources.capture import Capture, is_image, to_rgb
 from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, NoFrameYet, SourceLost
 from handdgp_core.types import Frame
 
@@ -165,7 +165,7 @@ class LiveSource(BaseSource):
         grabbed_ns = self._clock_ns()
         driver_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
         good, image = self._capture.retrieve()
-        if not good or not is_picture(image):
+        if not good or not is_image(image):
             return None
         stored = to_rgb(image)
         transform = transform_of(stored, self._pixel_aspect, self._orientation)

@@ -116,7 +116,7 @@ class SessionSource(BaseSource):
         """Of the first frame that is whole."""
         for number in range(self.session.frame_count):
             try:
-                height, width = self.session.picture(number).shape[:2]
+                height, width = self.session.image(number).shape[:2]
             except DamagedFrame:
                 continue
             return width, height

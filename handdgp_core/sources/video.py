@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.picture_transform import PictureTransform, transform_of
+from handdgp_core.geometry.image_transform import ImageTransform, transform_of
 from handdgp_core.sources.frame_times import FrameTimes
 from handdgp_core.sources.names import shown_name
 from handdgp_core.sources.protocol import DEFAULT_TIMEOUT_S, BaseSource, check_index, skipped_in_words
@@ -30,11 +30,11 @@ ATTEMPTS = 16  # at a frame that fails, before the video counts as ended
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Retrieved:
     """A frame's picture as it is shown."""
 
     image: NDArray[np.uint8]
-    transform: PictureTransform | None
+    transform: ImageTransform | None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,16 +93,16 @@ class VideoSource(BaseSource):
         self._fps = self._stated_fps or FALLBACK_FPS
         self._times = FrameTimes(self._fps)
         self._count = self._decoder.frame_count
-        self._picture: _Picture | None = None  # of the grabbed frame, where it was retrieved ahead of reading
+        self._image: _Retrieved | None = None  # of the grabbed frame, where it was retrieved ahead of reading
         try:
-            self._picture = self._first_picture()
+            self._image = self._first_frame()
         except SourceError:
             self._decoder.close()
             raise
-        if self._picture is None:
+        if self._image is None:
             self._decoder.close()
             raise explain_video(self.path, self.name, opened=True)
-        self._size = self._picture.size
+        self._size = self._image.size
 
     def _decode(self) -> Decoder:
         if not is_url(self.path):
@@ -172,7 +172,7 @@ class VideoSource(BaseSource):
         while not self._closed.is_set() and self._grab():
             assert self._grabbed_ms is not None
             index, time_ms = self._next, self._grabbed_ms
-            picture = self._retrieve() if self._picture is None else self._picture
+            picture = self._retrieve() if self._image is None else self._image
             self._drop_grabbed()
             if picture is None:
                 self._skip(index, "its picture cannot be decoded")
@@ -207,9 +207,9 @@ class VideoSource(BaseSource):
             self._next = lost + 1
 
     def _drop_grabbed(self) -> None:
-        self._next, self._grabbed_ms, self._picture = self._next + 1, None, None
+        self._next, self._grabbed_ms, self._image = self._next + 1, None, None
 
-    def _first_picture(self) -> _Picture | None:
+    def _first_frame(self) -> _Retrieved | None:
         for _ in range(ATTEMPTS):
             if not self._grab():
                 return None
@@ -220,7 +220,7 @@ class VideoSource(BaseSource):
             self._next, self._grabbed_ms = self._next + 1, None
         return None
 
-    def _retrieve(self) -> _Picture | None:
+    def _retrieve(self) -> _Retrieved | None:
         try:
             stored = self._decoder.retrieve()
         except SourceError as error:
@@ -228,7 +228,7 @@ class VideoSource(BaseSource):
         if stored is None:
             return None
         transform = transform_of(stored.image, stored.pixel_aspect, stored.orientation)
-        return _Picture(stored.image if transform is None else transform.show(stored.image), transform)
+        return _Retrieved(stored.image if transform is None else transform.show(stored.image), transform)
 
     def _note_size(self, index: int, size: tuple[int, int]) -> None:
         if size != self._size and len(self._warnings) < _WARNINGS_KEPT:
@@ -262,7 +262,7 @@ class VideoSource(BaseSource):
         distance = index - self._next
         if distance == 0:
             return
-        self._picture = None
+        self._image = None
         if 0 < distance <= STEP_LIMIT and self._walk_to(index):
             return
         if self._times.can_jump_to(index):

@@ -20,11 +20,11 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
-from handdgp_core.geometry.picture_transform import WIDEST_PIXEL, orientation_of_matrix
+from handdgp_core.geometry.image_transform import WIDEST_PIXEL, orientation_of_matrix
 from handdgp_core.sources.images import MAX_PIXELS
 from handdgp_core.sources.urls import is_url
 
-__all__ = ["Decoder", "DecoderFactory", "StoredPicture", "VideoDecoder"]
+__all__ = ["DecodedFrame", "Decoder", "DecoderFactory", "VideoDecoder"]
 
 URL_TIMEOUT_S = 5.0
 # What a file may be. FFmpeg knows hundreds more, some of which are texts that name other files or addresses.
@@ -35,7 +35,7 @@ _FORMATS = (
 
 
 @dataclass(frozen=True)
-class StoredPicture:
+class DecodedFrame:
     """A decoded frame.
 
     Attributes:
@@ -68,7 +68,7 @@ class Decoder(Protocol):
         """The container's time of the grabbed frame since the first one's; NaN where it has none."""
         ...
 
-    def retrieve(self) -> StoredPicture | None:
+    def retrieve(self) -> DecodedFrame | None:
         """The grabbed frame's picture; None where it cannot be had.
 
         Raises:
@@ -137,7 +137,7 @@ class VideoDecoder:
             return float("nan")
         return float((frame.pts - (self._stream.start_time or 0)) * frame.time_base * 1000)
 
-    def retrieve(self) -> StoredPicture | None:
+    def retrieve(self) -> DecodedFrame | None:
         frame = self._frame
         if frame is None or not 0 < frame.width * frame.height <= MAX_PIXELS:
             return None
@@ -146,7 +146,7 @@ class VideoDecoder:
         except (av.FFmpegError, ValueError):
             return None
         whole = np.ascontiguousarray(image, dtype=np.uint8)  # PyAV leaves gaps between rows of some widths
-        return StoredPicture(whole, self._aspect_of(frame), self._orientation_of(frame))
+        return DecodedFrame(whole, self._aspect_of(frame), self._orientation_of(frame))
 
     def jump(self, index: int) -> None:
         base, fps = self._stream.time_base, self.fps

@@ -12,7 +12,7 @@ from handdgp_core.sources.urls import is_url
 __all__ = ["check_video", "explain_video", "mp4_box", "video_codec"]
 
 _CONVERT = "Convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4."
-CONVERT_PICTURE = "Save it as JPEG or PNG; a phone can be set to take JPEG pictures (most compatible)."
+CONVERT_IMAGE = "Save it as JPEG or PNG; a phone can be set to take JPEG pictures (most compatible)."
 _COPY = "Copy or export the file again."
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _YUV4MPEG = b"YUV4MPEG2 "
@@ -42,7 +42,7 @@ def check_video(path: str) -> None:
         raise _failed(name, f"this is a {kind} image, not a video", "Open the folder that holds the images instead.")
     kind = still_format(head)
     if kind is not None:
-        raise _failed(name, f"it is a picture of a kind that is not supported ({kind})", CONVERT_PICTURE)
+        raise _failed(name, f"it is a picture of a kind that is not supported ({kind})", CONVERT_IMAGE)
     if looks_like_text(head) and not head.startswith(_YUV4MPEG):
         raise _failed(name, "it is a text file, neither a video nor a picture", "Choose another file.")
 

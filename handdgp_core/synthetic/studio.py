@@ -43,7 +43,7 @@ from handdgp_core.synthetic.scenery.places import Place, draw_camera, draw_place
 
 __all__ = ["Studio", "StudioOptions"]
 
-_LEAST_IN_PICTURE = 0.75  # of the keypoints; what fails so often is drawn all the same:
+_LEAST_IN_IMAGE = 0.75  # of the keypoints; what fails so often is drawn all the same:
 _PLACES_TRIED = 6
 
 
@@ -150,7 +150,7 @@ class Studio:
             arm = self._body.pose(dof, place.rotation, place.elbow, build.scale, build.shape)
             keypoints = self._placed_mesh(arm, place.root_m, side)[1]
             pixels = camera.project(keypoints)
-            shown = ((pixels >= 0) & (pixels < camera.size)).all(axis=1).mean() >= _LEAST_IN_PICTURE
+            shown = ((pixels >= 0) & (pixels < camera.size)).all(axis=1).mean() >= _LEAST_IN_IMAGE
             if shown or attempt + 1 >= _PLACES_TRIED:
                 with suppress(UsageError):  # so near that no flat picture holds the hand's square
                     return self._view(camera, keypoints), arm, place

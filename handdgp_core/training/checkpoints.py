@@ -21,7 +21,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from handdgp_core.drawing.training_pictures import draw_batch
+from handdgp_core.drawing.training_images import draw_batch
 from handdgp_core.errors import WeightsError
 from handdgp_core.files import name_part, part_of, write_text
 from handdgp_core.networks.checkpoints.foreign_weights import read_torch_file
@@ -29,7 +29,7 @@ from handdgp_core.networks.checkpoints.torch_file import Skipped
 from handdgp_core.networks.checkpoints.weights import save_network
 from handdgp_core.training.module import HandModule
 
-__all__ = ["LAST", "NetworkExport", "PlainCheckpoints", "PredictionPictures", "ResumePoints"]
+__all__ = ["LAST", "NetworkExport", "PlainCheckpoints", "PredictionImages", "ResumePoints"]
 
 LAST = "last.ckpt"
 
@@ -149,7 +149,7 @@ class NetworkExport(Checkpoint):
         write_text(self._folder / f"{name}.yaml", text)
 
 
-class PredictionPictures(Callback):
+class PredictionImages(Callback):
     """Draws the first validation samples after every validation, into the TensorBoard log and RUN/pictures.
 
     Args:

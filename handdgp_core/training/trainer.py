@@ -20,7 +20,7 @@ from handdgp_core.errors import UsageError
 from handdgp_core.files import expanded, write_text
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
-from handdgp_core.training.checkpoints import LAST, NetworkExport, PlainCheckpoints, PredictionPictures, ResumePoints
+from handdgp_core.training.checkpoints import LAST, NetworkExport, PlainCheckpoints, PredictionImages, ResumePoints
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
 from handdgp_core.training.distillation import DistillationData, Loading, start_guide
@@ -132,7 +132,7 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
     folder, hardware, output = config.run_folder, config.hardware, config.output
     count = _device_count(hardware)
     several = count * hardware.nodes > 1
-    watchers = [PredictionPictures(folder, output.pictures)] if output.pictures else []
+    watchers = [PredictionImages(folder, output.pictures)] if output.pictures else []
     return Trainer(
         plugins=[PlainCheckpoints()],
         accelerator=hardware.accelerator,

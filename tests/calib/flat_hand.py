@@ -73,7 +73,7 @@ def laid_on_board(
     return laid + shift, joints + shift
 
 
-class HandPicture:
+class HandImage:
     """Pictures of a flat right hand on a board, as a calibrated camera sees them.
 
     Args:

@@ -10,7 +10,7 @@ from calib.people import _CHAIN_PER_LENGTH, KeptMeasurement, PeopleStore
 from calib.poses import look_at
 from handdgp_core.errors import CalibrationError, OutputError, ShapeError
 from handdgp_core.hands.measure import CHAIN_PER_LENGTH
-from tests.calib.flat_hand import HandPicture
+from tests.calib.flat_hand import HandImage
 from tests.calib.scenes import BOARD, CAMERA
 from tools.calibration.simulation import simulated_view
 
@@ -19,7 +19,7 @@ BOARD_MEASUREMENT = KeptMeasurement("board", 173.0, 4.0, 1.0)
 
 @pytest.fixture(scope="module")
 def hands():
-    return {scale: HandPicture(BOARD, CAMERA, scale) for scale in (0.88, 1.1)}
+    return {scale: HandImage(BOARD, CAMERA, scale) for scale in (0.88, 1.1)}
 
 
 def view_of(pose, random=None):

@@ -13,7 +13,7 @@ from calib.poses import look_at
 from calib.rotation import matrix_of
 from calib.sheet import A4, LETTER, Sheet, SheetDetector
 from handdgp_core.geometry.camera import Camera
-from tests.calib.flat_hand import HandPicture
+from tests.calib.flat_hand import HandImage
 from tests.calib.scenes import BOARD, CAMERA
 
 # Where the sheet lies in the frame of the board that the rendered hand is laid on: under the whole hand.
@@ -21,7 +21,7 @@ SHIFT_M = np.array([0.02, -0.09, 0.0])
 TABLE, PAPER = (96, 78, 62), (214, 212, 205)
 
 
-class SheetUnderHand(HandPicture):
+class SheetUnderHand(HandImage):
     """The rendered hand, on a sheet of paper in place of the board."""
 
     def __init__(self, sheet: Sheet, scale: float = 1.0) -> None:

@@ -264,7 +264,7 @@ def build(
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=output) as folder:
         clip = Path(folder) / "demo.mp4"
-        count = _write_clip(clip, _pictures(stage, seed, every, rows))
+        count = _write_clip(clip, _images(stage, seed, every, rows))
         _write_truth(Path(folder) / "truth.npz", stage, rows)
         for name in ("demo.mp4", "truth.npz"):
             os.replace(Path(folder) / name, output / name)
@@ -273,7 +273,7 @@ def build(
     print(f"{count} frames in {spent:.0f} s ({count / spent:.1f} images/s); {sizes}")
 
 
-def _pictures(stage: Stage, seed: int, every: int, rows: list[Row]) -> Iterator[NDArray[np.uint8]]:
+def _images(stage: Stage, seed: int, every: int, rows: list[Row]) -> Iterator[NDArray[np.uint8]]:
     film = Film(grain=0.007)
     for index, number in enumerate(track(range(0, round(DURATION_S * RATE), every), description="rendering")):
         truth, placed = stage.frame(number)

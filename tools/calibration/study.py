@@ -39,7 +39,7 @@ def corners_look(sagitta_m: float, noise_px: float = 0.08) -> Look:
     return lambda pose, random: simulated_view(points, pose, CAMERA, noise_px, random)
 
 
-def picture_look(sagitta_m: float) -> Look:
+def image_look(sagitta_m: float) -> Look:
     """Rendered pictures with random blur, smear and noise, detected."""
     renderer, detector = BoardRenderer(BOARD, CAMERA, sagitta_m), BoardDetector(BOARD)
 
@@ -123,8 +123,8 @@ def main(trials: int = 40) -> None:
     """Print one line a set."""
     print(timings(), flush=True)
     for name, look, choose, count in (
-        ("8 guided, pictures", picture_look(0.0), guided_pose, 8),
-        ("8 guided, pictures, board bent 2 mm", picture_look(0.002), guided_pose, 8),
+        ("8 guided, pictures", image_look(0.0), guided_pose, 8),
+        ("8 guided, pictures, board bent 2 mm", image_look(0.002), guided_pose, 8),
         ("8 guided, corners", corners_look(0.0), guided_pose, 8),
         ("8 guided, corners, board bent 2 mm", corners_look(0.002), guided_pose, 8),
         ("8 random, corners", corners_look(0.0), random_pose, 8),

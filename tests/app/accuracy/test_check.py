@@ -23,7 +23,7 @@ from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.hands.palm import palm_m
 from handdgp_core.sessions.writer import SessionInfo, SessionWriter
 from handdgp_core.types import Frame, Hand
-from tests.calib.flat_hand import HandPicture
+from tests.calib.flat_hand import HandImage
 from tests.calib.scenes import BOARD, CAMERA
 from tests.handdgp_core.estimation.hands_for_tests import make_hand
 from tools.calibration.simulation import simulated_view
@@ -33,15 +33,15 @@ REFERENCE_M = 0.004
 
 
 @pytest.fixture(scope="module")
-def laid() -> HandPicture:
-    return HandPicture(BOARD, CAMERA)
+def laid() -> HandImage:
+    return HandImage(BOARD, CAMERA)
 
 
 def pose_of(number: int, tilt_deg: float = 30.0) -> Array:
     return look_at(BOARD, 0.36 + 0.05 * (number % 4), np.deg2rad(tilt_deg), 1.9 * number, 0.2 * (number % 3))
 
 
-def estimated(laid: HandPicture, pose: Array, *, scale: float = 1.0, std: float = 0.03) -> Hand:
+def estimated(laid: HandImage, pose: Array, *, scale: float = 1.0, std: float = 0.03) -> Hand:
     """The true hand, `scale` times as far away."""
     points = scale * (laid.laid()[1] @ matrix_of(pose).T + pose[3:])
     return make_hand(
@@ -56,7 +56,7 @@ def view_of(pose: Array, camera: Camera = CAMERA):
     return simulated_view(BOARD.points_m, pose, CAMERA, 0.05, np.random.default_rng(3))
 
 
-def checked(laid: HandPicture, *, count: int = 12, tilt_deg: float = 30.0, camera: Camera = CAMERA, **hand) -> Checker:
+def checked(laid: HandImage, *, count: int = 12, tilt_deg: float = 30.0, camera: Camera = CAMERA, **hand) -> Checker:
     checker = Checker(BOARD)
     for number in range(count):
         pose = pose_of(number, tilt_deg)

@@ -23,7 +23,7 @@ from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.sessions.writer import SessionInfo, SessionWriter
 from handdgp_core.types import Frame, Hand
 from tests.app.accuracy.test_check import about, said, view_of
-from tests.calib.flat_hand import HandPicture
+from tests.calib.flat_hand import HandImage
 from tests.calib.scenes import BOARD, CAMERA
 from tests.handdgp_core.estimation.hands_for_tests import make_hand
 
@@ -123,7 +123,7 @@ def test_rendered_touches_are_compared_with_the_truth() -> None:
     """Pictures of a hand whose index fingertip is on a corner: board and hand are found in them as in any."""
     from handdgp_core.estimation.estimator import HandEstimator
 
-    laid, random = HandPicture(BOARD, CAMERA), np.random.default_rng(0)
+    laid, random = HandImage(BOARD, CAMERA), np.random.default_rng(0)
     length_m = 1.06 * length_of_chain(laid.length_m)  # an error of size is one of distance
     laid.place_m = tuple(np.array(laid.place_m) + corners_of(BOARD)[1, :2] - laid.laid()[1][TIP, :2])
     checker, errors = Checker(BOARD, length_m, touch=True), []
@@ -142,7 +142,7 @@ def test_rendered_touches_are_compared_with_the_truth() -> None:
 
 
 def test_a_recording_without_touches_says_how_to_touch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    image = HandPicture(BOARD, CAMERA).render(pose_of(0), 0.0, np.random.default_rng(0))  # lies in the middle
+    image = HandImage(BOARD, CAMERA).render(pose_of(0), 0.0, np.random.default_rng(0))  # lies in the middle
     writer = SessionWriter(tmp_path / "take.mcap", SessionInfo(source="test", program_version="0"))
     for number in range(3):
         writer.add_frame(Frame(image, number * 33_000_000, number), CAMERA)

@@ -28,7 +28,7 @@ from tests.places import ROOT
 CAMERA = Camera.assumed(640, 480, 60)
 
 
-def hand_pictures(count: int) -> tuple[list[np.ndarray], np.ndarray]:
+def hand_images(count: int) -> tuple[list[np.ndarray], np.ndarray]:
     """RGB pictures of a right hand that moves away, and its keypoints (N, 21, 3)."""
     painted = [paint_hand(CAMERA, "right", (0.0, 0.09, 0.4 + 0.01 * step)) for step in range(count)]
     return [image for image, _ in painted], np.array([keypoints for _, keypoints in painted])
@@ -36,13 +36,13 @@ def hand_pictures(count: int) -> tuple[list[np.ndarray], np.ndarray]:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("clip") / "hand.avi", hand_pictures(12)[0])
+    return write_clip(tmp_path_factory.mktemp("clip") / "hand.avi", hand_images(12)[0])
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("frames")
-    images, keypoints = hand_pictures(3)
+    images, keypoints = hand_images(3)
     names = [f"{index}.png" for index in range(3)]
     for name, image in zip(names, images, strict=True):
         cv2.imwrite(str(path / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
@@ -179,7 +179,7 @@ def test_a_file_in_the_way_of_the_output_is_named(
 def test_ctrl_c_stops_and_keeps_what_is_done(tmp_path: Path) -> None:
     long_clip = tmp_path / "long.avi"
     writer = cv2.VideoWriter(str(long_clip), cv2.VideoWriter.fourcc(*"MJPG"), 25, (640, 480))
-    images = hand_pictures(4)[0]
+    images = hand_images(4)[0]
     for index in range(4000):
         writer.write(images[index // 1000])
     writer.release()
@@ -208,7 +208,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same hand three times: as stored, turned by a tag, and a picture of another camera."""
     path = tmp_path_factory.mktemp("mixed")
-    image = hand_pictures(1)[0][0]
+    image = hand_images(1)[0][0]
     Image.fromarray(image).save(path / "1.png")
     exif = Image.Exif()
     exif[0x0112] = 3

@@ -17,7 +17,7 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.types import Frame, Hand
 from tests.app.doubles import ScriptedEstimator
 from tests.app.wizards.test_hand_size_wizard import HandCamera
-from tests.calib.flat_hand import HandPicture
+from tests.calib.flat_hand import HandImage
 from tests.calib.scenes import CAMERA
 from tests.handdgp_core.estimation.hands_for_tests import make_hand
 
@@ -27,7 +27,7 @@ POSES = [look_at(DEFAULT_BOARD, 0.4, np.deg2rad(30), turn, 0.05) for turn in (0.
 class FarEstimator(ScriptedEstimator):
     """The hand of each picture, 5 % too far away."""
 
-    def __init__(self, made: HandPicture) -> None:
+    def __init__(self, made: HandImage) -> None:
         super().__init__()
         self._made = made
 
@@ -40,7 +40,7 @@ class FarEstimator(ScriptedEstimator):
 
 @pytest.fixture(scope="module")
 def laid():
-    made, random = HandPicture(DEFAULT_BOARD, CAMERA), np.random.default_rng(2)
+    made, random = HandImage(DEFAULT_BOARD, CAMERA), np.random.default_rng(2)
     return made, [made.render(pose, 0.0, random) for pose in POSES]
 
 

@@ -21,7 +21,7 @@ from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.sources.protocol import BaseSource
 from handdgp_core.types import Frame
 from tests.app.doubles import hand
-from tests.calib.flat_hand import HandPicture
+from tests.calib.flat_hand import HandImage
 from tests.calib.scenes import BOARD, CAMERA
 from tests.calib.test_sheet import SheetUnderHand
 
@@ -52,7 +52,7 @@ class HandCamera(BaseSource):
 
 @pytest.fixture(scope="module")
 def laid():
-    made, random = HandPicture(DEFAULT_BOARD, CAMERA, 1.0), np.random.default_rng(2)
+    made, random = HandImage(DEFAULT_BOARD, CAMERA, 1.0), np.random.default_rng(2)
     poses = [look_at(DEFAULT_BOARD, 0.42, 0.1, turn, 0.05) for turn in (0.5, 2.1, 3.7, 5.3)]
     return made, [made.render(pose, 0.05, random) for pose in poses]
 

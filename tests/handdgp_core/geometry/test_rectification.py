@@ -162,7 +162,7 @@ def test_published_loses_hands_off_the_axis_or_near_and_says_so():
 # What the picture shows ----------------------------------------------------------
 
 
-def smooth_picture(camera: Camera) -> np.ndarray:
+def smooth_image(camera: Camera) -> np.ndarray:
     """Three smooth functions of the pixel, so that any misplaced pixel shows."""
     u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
     return np.stack([u / 6, v / 4, 120 + 100 * np.sin(u / 90) * np.cos(v / 70)], axis=-1).astype(np.float32)
@@ -173,7 +173,7 @@ def smooth_picture(camera: Camera) -> np.ndarray:
 @pytest.mark.parametrize("half", [60, 240])
 def test_warp_shows_what_lies_at_each_pixel(handedness, lens, half):
     camera = camera_with(lens)
-    picture = smooth_picture(camera)
+    picture = smooth_image(camera)
     rectification = Rectification.fit(camera, crop_at(700, 330, half, 0.4, handedness))
     shown = rectification.warp(picture)
     steps = np.arange(5, 224, 12)
@@ -188,7 +188,7 @@ def test_warp_shows_what_lies_at_each_pixel(handedness, lens, half):
 
 def test_warp_agrees_with_opencv_undistorting_the_whole_frame():
     camera = camera_with("barrel")
-    picture = smooth_picture(camera)
+    picture = smooth_image(camera)
     rectification = Rectification.fit(camera, crop_at(500, 300, 110))
     undistorted = cv2.undistort(picture, camera.matrix, camera.distortion)
     expected = cv2.warpPerspective(undistorted, rectification.homography, (224, 224))

@@ -10,7 +10,7 @@ from typing import Any
 from mcap.writer import Writer
 
 from handdgp_core.sessions import foxglove, schema
-from handdgp_core.sessions.pictures import encode_jpeg
+from handdgp_core.sessions.stored_images import encode_jpeg
 from tests.handdgp_core.sessions.conftest import CAMERA, make_frame
 
 START_NS, STEP_NS = 1_700_000_000_000_000_000, 33_333_333

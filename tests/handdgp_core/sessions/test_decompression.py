@@ -18,8 +18,8 @@ from handdgp_core.errors import SourceError
 from handdgp_core.files import MIB
 from handdgp_core.sessions import SessionReader
 from handdgp_core.sessions.decompression import LARGEST_BYTES, decompressed
-from handdgp_core.sessions.pictures import decode_lossless, encode_lossless
 from handdgp_core.sessions.records import MAGIC
+from handdgp_core.sessions.stored_images import decode_lossless, encode_lossless
 
 BOMB_BYTES = 64 * MIB
 ZEROS = bytes(BOMB_BYTES)

@@ -8,13 +8,13 @@ import pytest
 
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.picture_transform import PictureTransform
+from handdgp_core.geometry.image_transform import ImageTransform
 from handdgp_core.sessions import DamagedFrame, SessionInfo, SessionReader, SessionWriter, codec, schema
 from handdgp_core.sources import VideoSource, frames
 from handdgp_core.sources.cameras import CameraChooser
 from handdgp_core.sources.session import SessionSource
 from tests.handdgp_core.sessions.conftest import CAMERA, OPTIONS, make_frame
-from tests.handdgp_core.sources.test_shown_pictures import MATRICES, with_matrix, write
+from tests.handdgp_core.sources.test_shown_images import MATRICES, with_matrix, write
 
 LENS = np.array([0.1, 0, 0.01, 0.02, 0])
 FILE = SessionInfo(source="clip.mp4")
@@ -57,7 +57,7 @@ def test_a_calibration_fits_the_recording_as_it_fits_the_video(tmp_path, tag, as
 
 
 def test_pictures_turned_in_different_ways_keep_each_its_own(tmp_path):
-    turns = [None, PictureTransform((96, 64), orientation=3), PictureTransform((48, 64), 2.0, 2)]
+    turns = [None, ImageTransform((96, 64), orientation=3), ImageTransform((48, 64), 2.0, 2)]
     read = [replace(make_frame(number), transform=turn) for number, turn in enumerate(turns)]
     assert [frame.transform for frame in replayed(record(tmp_path / "a.mcap", read))] == turns
 
@@ -95,8 +95,8 @@ def test_older_recordings_of_webcams_and_of_the_demo_do(older, tmp_path, info):
 
 @pytest.mark.parametrize(
     "turn",
-    [PictureTransform((64, 96)), PictureTransform((96, 64), 9.0), PictureTransform((96, 64), orientation=9),
-     PictureTransform((96, 64), float("nan")), PictureTransform((0, 0))],
+    [ImageTransform((64, 96)), ImageTransform((96, 64), 9.0), ImageTransform((96, 64), orientation=9),
+     ImageTransform((96, 64), float("nan")), ImageTransform((0, 0))],
 )  # fmt: skip
 def test_a_turn_that_cannot_be_damages_its_frame(tmp_path, turn):
     read = [make_frame(0), replace(make_frame(1), transform=turn)]

@@ -25,7 +25,7 @@ from handdgp_core.sessions import (
     part_path,
     schema,
 )
-from handdgp_core.sessions.pictures import decode_lossless, encode_lossless
+from handdgp_core.sessions.stored_images import decode_lossless, encode_lossless
 from handdgp_core.types import Frame, Hand
 from tests.handdgp_core.sessions.conftest import (
     CAMERA,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import SourceError, UsageError
-from handdgp_core.geometry.picture_transform import PictureTransform
+from handdgp_core.geometry.image_transform import ImageTransform
 from handdgp_core.sources import NoFrameYet, ReconnectingSource, VideoSource, frames, open_source
 from handdgp_core.sources.urls import is_url, shown_url
 from tests.patience import WAIT_S
@@ -136,4 +136,4 @@ def test_a_turned_stream_of_narrow_pixels_is_upright_and_tells_its_camera(script
         assert source.name == "rtsp://host/x"
     assert (cv2.CAP_PROP_ORIENTATION_AUTO, 0) in scripted_camera.settings  # else it would be turned twice
     assert frame.image.shape == (85, 48, 3) and source.size == (48, 85)
-    assert frame.transform == PictureTransform((64, 48), 4 / 3, 6)
+    assert frame.transform == ImageTransform((64, 48), 4 / 3, 6)

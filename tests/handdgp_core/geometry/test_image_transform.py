@@ -7,9 +7,9 @@ from PIL import Image, ImageOps
 
 from handdgp_core.errors import CameraError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.picture_transform import (
-    PictureTransform,
-    camera_of_picture,
+from handdgp_core.geometry.image_transform import (
+    ImageTransform,
+    camera_of_image,
     orientation_of_matrix,
     oriented,
     oriented_camera,
@@ -46,7 +46,7 @@ def test_images_turn_as_pillow_turns_them_and_back(tmp_path, tag):
     shown = oriented(STORED, tag)
     np.testing.assert_array_equal(shown, as_pillow_shows(STORED, tag, tmp_path / "a.png"))
     np.testing.assert_array_equal(stored_from_shown(shown, tag), STORED)
-    assert PictureTransform((4, 3), orientation=tag).shown_size == shown.shape[1::-1]
+    assert ImageTransform((4, 3), orientation=tag).shown_size == shown.shape[1::-1]
 
 
 @pytest.mark.parametrize("lens", LENSES)
@@ -103,15 +103,15 @@ def test_pixels_that_are_not_square_stretch_picture_and_camera():
     square = Camera(640, 360, np.array([[550.0, 0, 350], [0, 550, 160], [0, 0, 1]]))
     squeezed = Camera(480, 360, np.array([[412.5, 0, 262.375], [0, 550, 160], [0, 0, 1]]))
     for calibration in (square, squeezed):  # of shown and of stored pixels
-        np.testing.assert_allclose(camera_of_picture(calibration, transform, 640, 360).matrix, square.matrix)
+        np.testing.assert_allclose(camera_of_image(calibration, transform, 640, 360).matrix, square.matrix)
     narrow = transform_of(np.zeros((360, 640, 3), np.uint8), 0.75)
     assert narrow.show(np.zeros((360, 640, 3), np.uint8)).shape == (480, 640, 3)
 
 
 def test_a_calibration_whose_pixels_contradict_the_stated_ones_is_refused():
-    transform = PictureTransform((480, 360), 4 / 3)
+    transform = ImageTransform((480, 360), 4 / 3)
     with pytest.raises(CameraError, match=r"states 1\.33"):
-        camera_of_picture(Camera.assumed(640, 480), transform, 640, 360)
+        camera_of_image(Camera.assumed(640, 480), transform, 640, 360)
 
 
 def test_pixels_nearly_square_are_square():
@@ -119,16 +119,16 @@ def test_pixels_nearly_square_are_square():
 
 
 def test_a_calibration_follows_the_sensor_and_one_of_shown_pictures_fits_too():
-    transform = PictureTransform((1280, 720), orientation=6)
-    camera = camera_of_picture(camera_with(), transform, 720, 1280)
+    transform = ImageTransform((1280, 720), orientation=6)
+    camera = camera_of_image(camera_with(), transform, 720, 1280)
     assert camera.size == (720, 1280) and camera.derived_from == (640, 360)
     upright = oriented_camera(camera_with(), 6)
-    np.testing.assert_allclose(camera_of_picture(upright, transform, 720, 1280).matrix, camera.matrix)
+    np.testing.assert_allclose(camera_of_image(upright, transform, 720, 1280).matrix, camera.matrix)
     with pytest.raises(CameraError, match="does not fit"):
-        camera_of_picture(Camera.assumed(640, 480), transform, 720, 1280)
+        camera_of_image(Camera.assumed(640, 480), transform, 720, 1280)
 
 
 def test_stretching_is_what_opencv_resizes():
     ramp = np.tile(np.linspace(0, 240, 480), (4, 1)).astype(np.uint8)
-    shown = PictureTransform((480, 4), 4 / 3).show(ramp)
+    shown = ImageTransform((480, 4), 4 / 3).show(ramp)
     np.testing.assert_array_equal(shown, cv2.resize(ramp, (640, 4)))

@@ -18,7 +18,12 @@ from handdgp_core.errors import UsageError
 from handdgp_core.sessions.decompression import decompressed
 
 __all__ = [
-    "LOSSLESS_ENCODING", "LOWEST_QUALITY", "decode_lossless", "decode_picture", "decode_small", "encode_jpeg",
+    "LOSSLESS_ENCODING",
+    "LOWEST_QUALITY",
+    "decode_image",
+    "decode_lossless",
+    "decode_small",
+    "encode_jpeg",
     "encode_lossless",
 ]  # fmt: skip
 
@@ -45,7 +50,7 @@ def encode_jpeg(image: Image, quality: int) -> bytes:
     return data.tobytes()
 
 
-def decode_picture(data: bytes) -> Image:
+def decode_image(data: bytes) -> Image:
     """(height, width, 3) RGB of a JPEG, PNG, WebP or AVIF picture, as the sensor gave it: a note to turn it is left
     aside, for the camera's numbers are those of the sensor.
 
@@ -56,7 +61,7 @@ def decode_picture(data: bytes) -> Image:
 
 
 def decode_small(data: bytes, width: int) -> Image:
-    """(height, width, 3) RGB of the same, made small quickly; raises ValueError as `decode_picture`."""
+    """(height, width, 3) RGB of the same, made small quickly; raises ValueError as `decode_image`."""
     image = _decoded(data, cv2.IMREAD_REDUCED_COLOR_4)
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

@@ -9,7 +9,7 @@ import pytest
 
 from handdgp_core.errors import CameraError, SourceError
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.geometry.picture_transform import oriented, oriented_camera
+from handdgp_core.geometry.image_transform import oriented, oriented_camera
 from handdgp_core.sources import VideoSource, frames
 from handdgp_core.sources.cameras import CameraChooser
 from tests.handdgp_core.sources.conftest import HEIGHT, WIDTH

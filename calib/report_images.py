@@ -16,7 +16,7 @@ from calib.view_fit import ViewFit, view_fit
 from calib.views import View
 from handdgp_core.arrays import Array
 
-__all__ = ["ViewPicture", "pictures_html", "view_picture"]
+__all__ = ["ViewImage", "images_html", "view_image"]
 
 _WIDTH = 640  # of a picture in the report, at most
 _JPEG_QUALITY = 80
@@ -25,7 +25,7 @@ _GOOD, _BAD = "#3b7dd8", "#e0261e"
 
 
 @dataclass(frozen=True)
-class ViewPicture:
+class ViewImage:
     """A picture of the board, small, with every corner that was found in it.
 
     Attributes:
@@ -37,15 +37,15 @@ class ViewPicture:
     jpeg: bytes
 
 
-def view_picture(grey: NDArray[np.uint8], view: View) -> ViewPicture:
+def view_image(grey: NDArray[np.uint8], view: View) -> ViewImage:
     """The picture (height, width) of a view, made small."""
     scale = min(1.0, _WIDTH / grey.shape[1])
     size = (round(grey.shape[1] * scale), max(1, round(grey.shape[0] * scale)))
     small = grey if scale == 1.0 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    return ViewPicture(view, cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes())
+    return ViewImage(view, cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes())
 
 
-def pictures_html(solution: Solution, pictures: Sequence[ViewPicture]) -> str:
+def images_html(solution: Solution, pictures: Sequence[ViewImage]) -> str:
     """One figure for each view whose picture is there, the worst first; pictures are found by the name of the view."""
     by_name = {picture.view.name: picture for picture in pictures}
     worst_first = np.argsort(-solution.view_rms_px)
@@ -56,7 +56,7 @@ def pictures_html(solution: Solution, pictures: Sequence[ViewPicture]) -> str:
     )
 
 
-def _figure(solution: Solution, index: int, picture: ViewPicture) -> str:
+def _figure(solution: Solution, index: int, picture: ViewImage) -> str:
     width, height = picture.view.size
     fit = view_fit(solution, index, picture.view)
     data = base64.b64encode(picture.jpeg).decode("ascii")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calib.report_pictures import pictures_html, view_picture
+from calib.report_images import images_html, view_image
 from calib.solve import solve
 from tests.calib.scenes import BOARD, CAMERA, random_views
 
@@ -19,7 +19,7 @@ def test_a_corner_that_was_skipped_is_ringed_where_it_was_found():
     views[2] = replace(views[2], corners_px=moved)
     solution = solve(BOARD, views)
     assert solution.dropped == ((2, int(views[2].ids[5])),)
-    page = pictures_html(solution, [view_picture(GREY, view) for view in views[1:]])
+    page = images_html(solution, [view_image(GREY, view) for view in views[1:]])
     figures = page.split("<figure>")[1:]
     assert len(figures) == 5
     [marked] = [figure for figure in figures if "left out</title>" in figure]
@@ -30,4 +30,4 @@ def test_a_corner_that_was_skipped_is_ringed_where_it_was_found():
 
 def test_pictures_are_made_small():
     view = random_views(3, 1)[0]
-    assert len(view_picture(GREY, view).jpeg) < 10_000
+    assert len(view_image(GREY, view).jpeg) < 10_000

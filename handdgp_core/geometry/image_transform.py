@@ -24,8 +24,8 @@ from handdgp_core.geometry.pixels import resized_matrix
 
 __all__ = [
     "WIDEST_PIXEL",
-    "PictureTransform",
-    "camera_of_picture",
+    "ImageTransform",
+    "camera_of_image",
     "orientation_of_matrix",
     "oriented",
     "oriented_camera",
@@ -47,7 +47,7 @@ _SWAPPED = [0, 1, 3, 2, 4, 5, 6, 7, 10, 11, 8, 9, 13, 12]
 
 
 @dataclass(frozen=True)
-class PictureTransform:
+class ImageTransform:
     """How a shown picture came from the stored one: stretched to square pixels first, then turned.
 
     Attributes:
@@ -89,11 +89,11 @@ class PictureTransform:
         return oriented(square, self.orientation)
 
 
-def transform_of(stored: NDArray[Any], pixel_aspect: float = 1.0, orientation: int = 1) -> PictureTransform | None:
+def transform_of(stored: NDArray[Any], pixel_aspect: float = 1.0, orientation: int = 1) -> ImageTransform | None:
     """The transform of a stored picture (height, width[, 3]); None where it is shown as it is stored."""
     aspect = 1.0 if abs(pixel_aspect - 1.0) < _SQUARE else pixel_aspect
     height, width = stored.shape[:2]
-    return None if aspect == 1.0 and orientation == 1 else PictureTransform((width, height), aspect, orientation)
+    return None if aspect == 1.0 and orientation == 1 else ImageTransform((width, height), aspect, orientation)
 
 
 def oriented(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -133,7 +133,7 @@ _BY_SIGNS = {
 # The camera follows the picture -------------------------------------------------------------------------------------
 
 
-def camera_of_picture(calibration: Camera, transform: PictureTransform | None, width: int, height: int) -> Camera:
+def camera_of_image(calibration: Camera, transform: ImageTransform | None, width: int, height: int) -> Camera:
     """The camera of a shown picture of this size.
 
     A calibration is in the sensor's pixels: it is scaled to the stored picture, then stretched and turned with it. One
@@ -166,7 +166,7 @@ def camera_of_picture(calibration: Camera, transform: PictureTransform | None, w
     return oriented_camera(square, transform.orientation)
 
 
-def _camera_of_shown(calibration: Camera, transform: PictureTransform, error: CameraError) -> Camera:
+def _camera_of_shown(calibration: Camera, transform: ImageTransform, error: CameraError) -> Camera:
     try:
         return oriented_camera(calibration.scaled_to(*transform.square_size), transform.orientation)
     except CameraError:
