@@ -7,16 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from handdgp_core.training import lightning_trainer
 from handdgp_core.training.config import StageConfig
 from handdgp_core.training.curriculum import rate_factor
 from handdgp_core.training.divergence import TrainingDiverged, all_finite
-from handdgp_core.training.lightning_log import quieten
-from handdgp_core.training.termination import Termination
 
 __all__ = ["fit"]
 
@@ -45,23 +44,22 @@ def fit(
 
     Raises:
         TrainingDiverged: a loss or gradient that is not finite.
+        KeyboardInterrupt: Ctrl-C.
     """
-    quieten()
     module = _SmallNetwork(network, loss, steps, learning_rate, weight_decay, gradient_clip, after_step)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "GPU available but not used")
-        trainer = Trainer(
+        trainer = lightning_trainer.make(
             plugins=[LightningEnvironment()],  # also where the run has several processes
             accelerator="cpu",
             devices=1,
             max_epochs=1,
-            callbacks=[Termination()],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-    trainer.fit(module, range(steps))  # no DataLoader: one would draw from torch's random generator
+    lightning_trainer.fit(trainer, module, train_dataloaders=range(steps))  # a DataLoader would draw a random number
 
 
 class _SmallNetwork(LightningModule):

@@ -20,13 +20,12 @@ from handdgp_core.errors import UsageError
 from handdgp_core.files import expanded, write_text
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP, make_network
+from handdgp_core.training import lightning_trainer
 from handdgp_core.training.checkpoints import LAST, NetworkExport, PlainCheckpoints, PredictionImages, ResumePoints
 from handdgp_core.training.config import HardwareConfig, TrainingConfig
 from handdgp_core.training.data import HandData
 from handdgp_core.training.distillation import DistillationData, Loading, start_guide
-from handdgp_core.training.lightning_log import quieten
 from handdgp_core.training.module import HandModule
-from handdgp_core.training.termination import Termination
 
 __all__ = ["RunResult", "make_trainer", "train"]
 
@@ -77,7 +76,6 @@ def train(
         DatasetError, AssetError: data or a licensed model is missing.
         TrainingDiverged: numbers that are not finite; the batch is saved.
     """
-    quieten()
     _keep_freed_memory()
     folder = config.run_folder
     checkpoint = _checkpoint(folder, resume)
@@ -94,7 +92,7 @@ def train(
         write_text(folder / "config.yaml", yaml.safe_dump(config.to_plain(), sort_keys=False))
     if isinstance(loaders, DistillationData) and isinstance(network, GuidedHandDGP) and checkpoint is None:
         start_guide(network, loaders.training, config, trainer.is_global_zero, loading)
-    trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint)
+    lightning_trainer.fit(trainer, module, datamodule=loaders, ckpt_path=checkpoint)
     errors = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
     return RunResult(folder, trainer.global_step, module.curriculum.state.finished, errors)
 
@@ -133,20 +131,19 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
     count = _device_count(hardware)
     several = count * hardware.nodes > 1
     watchers = [PredictionImages(folder, output.pictures)] if output.pictures else []
-    return Trainer(
+    return lightning_trainer.make(
         plugins=[PlainCheckpoints()],
         accelerator=hardware.accelerator,
         devices=count,
         num_nodes=hardware.nodes,
         strategy=_DDP if several and hardware.strategy == "auto" else hardware.strategy,
-        precision=_PRECISION[hardware.precision],  # type: ignore[arg-type]
+        precision=_PRECISION[hardware.precision],
         max_epochs=config.curriculum.relative.epochs + config.curriculum.all.epochs,
         callbacks=[
             *watchers,
             *callbacks,
             NetworkExport(folder),
             ResumePoints(folder, output.checkpoint_every_steps),
-            Termination(),
         ],
         logger=[
             TensorBoardLogger(folder, name="tensorboard", version=""),
@@ -154,7 +151,6 @@ def make_trainer(config: TrainingConfig, callbacks: tuple[Callback, ...] = (), p
         ],
         log_every_n_steps=output.log_every_steps,
         accumulate_grad_batches=config.optimiser.accumulate,
-        num_sanity_val_steps=0,
         check_val_every_n_epoch=config.data.validate_every_epochs,
         sync_batchnorm=hardware.sync_batchnorm,
         use_distributed_sampler=False,  # the order of samples knows about processes itself

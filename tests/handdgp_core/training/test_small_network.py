@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 
 import pytest
 import torch
@@ -41,6 +42,17 @@ def test_it_takes_the_steps_of_a_loop_written_out_and_draws_the_same_numbers() -
         optimiser.step()
     torch.testing.assert_close(trained.weight, reference.weight, rtol=1e-6, atol=1e-7)
     assert not torch.equal(trained.weight, _line().weight)
+
+
+def test_an_interrupt_comes_out_of_it_as_such() -> None:
+    line, handler = _line(), signal.getsignal(signal.SIGINT)
+
+    def interrupted(step: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # Lightning makes an exit of it
+        fit(line, lambda: line.weight.sum(), 5, RATE, DECAY, CLIP, interrupted)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_loss_that_is_not_finite_ends_it_before_the_step() -> None:

@@ -16,7 +16,7 @@ from handdgp_core.errors import UsageError
 from handdgp_core.networks import load_network
 from handdgp_core.training.config import TrainingConfig, load_config
 from handdgp_core.training.divergence import TrainingDiverged
-from handdgp_core.training.lightning_log import quieten
+from handdgp_core.training.lightning_trainer import quieten
 from handdgp_core.training.trainer import RunResult, train
 from tests.handdgp_core.training.rendered_hands import RenderedData, RenderedHands
 from tests.places import ROOT

@@ -97,7 +97,7 @@ def test_channels_last_gives_the_same_losses(plain: Weights, tmp_path: Path) -> 
 
 def test_batch_norms_are_joined_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
-    monkeypatch.setattr("handdgp_core.training.trainer.Trainer", lambda **options: asked.update(options))
+    monkeypatch.setattr("handdgp_core.training.lightning_trainer.Trainer", lambda **options: asked.update(options))
     for value in ("true", "false"):
         overrides = [f"output.folder={tmp_path}", f"hardware.sync_batchnorm={value}"]
         make_trainer(load_config(ROOT / "configs" / "tiny.yaml", overrides), progress=False)
