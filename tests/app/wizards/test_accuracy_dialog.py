@@ -51,6 +51,7 @@ def opened(rig, laid, camera=CAMERA):
     window = rig.show()
     rig.start("hand")
     rig.until(lambda: rig.controller.status.phase is Phase.RUNNING)
+    rig.controller._calibration = lambda: camera  # also when a setting changes later
     rig.controller._set_options(calibration=camera)
     window.wizards.accuracy()
     return window.wizards.dialog

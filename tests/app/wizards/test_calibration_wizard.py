@@ -220,6 +220,7 @@ def checked(rig, person, camera):
     rig.show()
     rig.start("rendered")
     rig.until(lambda: rig.controller.status.phase is Phase.RUNNING)
+    rig.controller._calibration = lambda: camera  # also when a setting changes later
     rig.controller._set_options(calibration=camera)
     rig.window.wizards.check()
     dialog = rig.window.wizards.dialog

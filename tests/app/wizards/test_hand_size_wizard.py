@@ -61,6 +61,7 @@ def opened(rig, camera=CAMERA) -> HandSizeDialog:
     window = rig.show()
     rig.start("live" if camera is None else "hand")
     rig.until(lambda: rig.controller.status.phase is Phase.RUNNING)
+    rig.controller._calibration = lambda: camera  # also when a setting changes later
     rig.controller._set_options(calibration=camera)
     window.wizards.hand_size()
     dialog = window.wizards.dialog
