@@ -65,10 +65,6 @@ class FittedPose(NamedTuple):
     shape: Array
     log_scale: Array
 
-    def at(self, index: int) -> FittedPose:
-        """The pose of one hand, still batched (H = 1)."""
-        return FittedPose(*(part[index : index + 1] for part in self))
-
     def turned(self, rotation: Array) -> HandPose:
         """The hand model's pose, with another rotation (H, 3, 3)."""
         return HandPose(rotation, self.dof_rad, self.shape, np.exp(self.log_scale))

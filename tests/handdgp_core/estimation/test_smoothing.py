@@ -54,6 +54,17 @@ def test_keypoints_and_vertices_keep_their_place_on_the_hand() -> None:
     assert raw.root_m is not hand.root_m
 
 
+@pytest.mark.parametrize(("unseen_frames", "glides"), [(0, True), (1, True), (12, True), (20, False)])
+def test_a_hand_unseen_for_a_moment_goes_on_and_for_longer_starts_afresh(unseen_frames: int, glides: bool) -> None:
+    smoother = HandSmoother()
+    for n in range(10):
+        smoother.apply([make_hand((0.0, 0.0, 0.4))], n * FRAME_NS)
+    for n in range(10, 10 + unseen_frames):
+        assert smoother.apply([], n * FRAME_NS) == []
+    hand = smoother.apply([make_hand((0.0, 0.0, 0.42))], (10 + unseen_frames) * FRAME_NS)[0]
+    assert (0.4 < hand.root_m[2] < 0.4199) if glides else hand.root_m[2] == pytest.approx(0.42, abs=1e-12)
+
+
 def test_off_means_untouched() -> None:
     hands = [make_hand()]
     assert HandSmoother(SmoothingSettings(enabled=False)).apply(hands, 0) == hands
