@@ -136,3 +136,13 @@ def test_programs_give_small_models_one_thread_and_loading_gives_none(model: str
         assert torch.get_num_threads() == (3 if model == "none.safetensors" else 1)
     finally:
         torch.set_num_threads(before)
+
+
+def test_two_independent_measurements_are_joined_by_their_variances() -> None:
+    from handdgp_core.estimation.guided_predictor import _joint_std, _share
+
+    draws = np.random.default_rng(0).normal(0, [2.0, 3.0], (200_000, 2))
+    share = _share(of_std=3.0, beside_std=2.0)
+    joined = draws[:, 0] + share * (draws[:, 1] - draws[:, 0])
+    assert joined.std() == pytest.approx(_joint_std(2.0, 3.0), rel=0.01)
+    assert all((draws[:, 0] + other * (draws[:, 1] - draws[:, 0])).std() > joined.std() for other in (0.1, 0.6))
