@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QHideEvent, QPainterPath, QPen, QShowEvent
+from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, pyqtSignal
+from PyQt6.QtGui import QPainterPath, QPen
 from PyQt6.QtWidgets import QComboBox, QGraphicsPathItem, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.live.frame_result import FrameResult
@@ -22,6 +22,7 @@ from app.panels.motion_history import (
     MotionHistory,
     X,
 )
+from app.panels.plot_panel import PlotPanel
 from app.panels.time_plot import SPANS_S, TimePlot, band_path, clear_curves, faded
 from app.style.theme import css, figures_font, tones
 from handdgp_core.arrays import Array
@@ -32,7 +33,7 @@ SIDES = ("right", "left")
 _CHOICES = {"Auto": "auto", "Right hand": "right", "Left hand": "left"}
 
 
-class MotionPanel(QWidget):
+class MotionPanel(PlotPanel):
     """Collects results at any rate and redraws each plot eight times a second, and only while it can be seen.
 
     Signals:
@@ -46,11 +47,10 @@ class MotionPanel(QWidget):
     sought = pyqtSignal(int)
 
     def __init__(self, span_s: int = 10, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(REDRAW_MS, parent)
         self.history = MotionHistory()
         self._shown_side = "right"
         self._seen_ns: int | None = None  # when that hand was there last
-        self._changed = False
         self._turn = 0  # which plot is drawn next
         self.span = QComboBox(self)
         for seconds in SPANS_S:
@@ -78,11 +78,9 @@ class MotionPanel(QWidget):
         self._distance = _DistancePlot(self._caption, self.sought.emit)
         self._distance.widget.installEventFilter(self)
         self._root = _RootPlot()
+        self._plots = (self._root, self._distance)
         self.caption.setToolTip(self._distance.tip)
         self._lay_out()
-        self._timer = QTimer(self)
-        self._timer.setInterval(REDRAW_MS)
-        self._timer.timeout.connect(self._redraw)
         self._style()
 
     def _lay_out(self) -> None:
@@ -136,13 +134,6 @@ class MotionPanel(QWidget):
         self._distance.allow_seeking(on)
         self.caption.setToolTip(self._distance.tip)
 
-    def shutdown(self) -> None:
-        """Stop drawing and free the plots, whose hidden menus would outlive the window."""
-        self._timer.stop()
-        for plot in (self._root, self._distance):
-            plot.widget.close()
-            plot.widget.deleteLater()
-
     def _mark(self) -> None:
         self._changed = True
         chosen = self.side.currentData()
@@ -170,25 +161,6 @@ class MotionPanel(QWidget):
         if event is not None and event.type() == QEvent.Type.Leave:
             self._distance.point(None)
         return super().eventFilter(watched, event)
-
-    def showEvent(self, event: QShowEvent | None) -> None:
-        self._changed = True
-        self._timer.start()
-        super().showEvent(event)
-
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        self._timer.stop()
-        super().hideEvent(event)
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        if event is not None and event.type() == QEvent.Type.PaletteChange:
-            self._style()
-        super().changeEvent(event)
-
-    def _style(self) -> None:
-        for plot in (self._root, self._distance):
-            plot.style()
-        self._changed = True
 
 
 class _DistancePlot(TimePlot):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QEvent, Qt, QTimer
-from PyQt6.QtGui import QHideEvent, QShowEvent
+from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from app.live.frame_result import FrameResult
 from app.live.state import Rates
 from app.panels.motion_history import STAGES, Ring, timing_row
+from app.panels.plot_panel import PlotPanel
 from app.panels.time_plot import TimePlot, clear_curves
 from app.style.theme import figures_font
 from handdgp_core.arrays import Array
@@ -24,16 +24,16 @@ _STAGE_COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa337
 _STAGE_NAMES = (*STAGES, "other")
 
 
-class PerformancePanel(QWidget):
+class PerformancePanel(PlotPanel):
     """Collects timings at any rate and draws them only while it can be seen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(REDRAW_MS, parent)
         self.timing = Ring(2 + len(STAGES))
         self._began_ns: int | None = None
         self._last_ns = 0
-        self._changed = False
         self._plot = _TimingPlot()
+        self._plots = (self._plot,)
         self.figures = {
             name: QLabel("–", self)
             for name in ("Received", "Estimated", "Shown", "Skipped", "Inference", "3D view")
@@ -55,10 +55,7 @@ class PerformancePanel(QWidget):
         column.addLayout(form)
         column.addWidget(self._plot.widget, 1)
         column.addWidget(self._plot.legend, 0, Qt.AlignmentFlag.AlignHCenter)
-        self._timer = QTimer(self)
-        self._timer.setInterval(REDRAW_MS)
-        self._timer.timeout.connect(self._redraw)
-        self._plot.style()
+        self._style()
 
     def add(self, result: FrameResult) -> None:
         """Take in a result."""
@@ -96,31 +93,10 @@ class PerformancePanel(QWidget):
         self._began_ns = None
         self._changed = True
 
-    def shutdown(self) -> None:
-        """Stop drawing and free the plot, whose hidden menus would outlive the window."""
-        self._timer.stop()
-        self._plot.widget.close()
-        self._plot.widget.deleteLater()
-
     def _redraw(self) -> None:
         if self._changed:
             self._changed = False
             self._plot.show(self.timing.last(SPAN_S), SPAN_S)
-
-    def showEvent(self, event: QShowEvent | None) -> None:
-        self._changed = True
-        self._timer.start()
-        super().showEvent(event)
-
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        self._timer.stop()
-        super().hideEvent(event)
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        if event is not None and event.type() == QEvent.Type.PaletteChange:
-            self._plot.style()
-            self._changed = True
-        super().changeEvent(event)
 
 
 class _TimingPlot(TimePlot):

@@ -15,7 +15,6 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QSlider,
     QSpinBox,
     QVBoxLayout,
@@ -23,6 +22,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.live.settings_store import SettingsStore
+from app.panels.scroll_area import fill_scrolling
 from app.settings import Settings, describe
 
 _SIZES = ("640 × 480", "800 × 600", "1280 × 720", "1920 × 1080", "2560 × 1440", "3840 × 2160")
@@ -81,14 +81,7 @@ class SettingsPanel(QWidget):
         self._add_appearance()
         self._add_reset()
         self._column.addStretch(1)
-        area = QScrollArea(self)
-        area.setWidget(content)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
+        fill_scrolling(self, content)
         self.refresh()
 
     @property

@@ -10,7 +10,6 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -19,6 +18,7 @@ from PyQt6.QtWidgets import (
 
 from app.live.readout import mute_shift_mm
 from app.panels.hand_chip import signed
+from app.panels.scroll_area import scroll_area
 from app.panels.weight_hand import WeightHand
 from app.style.theme import figures_font, tones
 from handdgp_core.drawing.colours import weight_colours
@@ -81,11 +81,6 @@ class WeightsPanel(QWidget):
         content = QWidget(self)
         content.setLayout(grid)
         grid.setContentsMargins(8, 4, 8, 4)
-        area = QScrollArea(self)
-        area.setWidget(content)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         foot = QHBoxLayout()
         foot.setContentsMargins(8, 0, 8, 6)
         foot.addWidget(self.shift, 1)
@@ -96,7 +91,7 @@ class WeightsPanel(QWidget):
         self.hand_name.setContentsMargins(8, 0, 8, 0)
         column.addWidget(self.hand_name)
         column.addWidget(self.drawing, 3)
-        column.addWidget(area, 4)
+        column.addWidget(scroll_area(content, self), 4)
         column.addLayout(foot)
 
     @property

@@ -120,33 +120,8 @@ class MainWindow(QMainWindow):
         self._count = 0
         self.stuck_threads: list[str] = []
         self.shown_rate = RateMeter()
-        self.camera = CameraPanel(self)
-        self.scene = ScenePanel(viewport, settings, self)
-        self.weights = WeightsPanel(self)
-        self.ruler = Ruler()
-        self.motion = MotionPanel(settings.current.plot_span_s, self)
-        self.performance = PerformancePanel(self)
-        self.start = StartPanel(self)
-        self.form = SettingsPanel(settings, self)
-        self.sources = SourceBox(self)
-        self.status_line = StatusLine(self)
-        self.actions_by_name = make_actions(self)
-        panels = (self.start, self.weights, self.motion, self.performance, self.form)
-        named = zip(PANELS, panels, strict=True)
-        self.side = SidePanel({name: (COMMANDS[f"panel_{name}"].title, panel) for name, panel in named}, self)
-        self.rail = Rail(self, self.actions_by_name, settings, self.camera, self.scene, self.side)
-        self.notices = NoticeBar(self.rail.area)
-        self.wizards = Wizards(
-            controller, settings, tell=self.notices.add, use_file=self.load_calibration,
-            webcams=lambda: self.sources.webcams, refresh=self.form.refresh, window=self,
-        )  # fmt: skip
-        self.sessions = SessionParts(
-            self, controller, record, playback, settings, self._saver, self.actions_by_name, self.form,
-            self.open_source, self.notices.add,
-        )  # fmt: skip
-        self.tasks = SessionTasks(self, controller, playback, settings, self._saver, self.actions_by_name)
-        self.streaming = Streaming(controller, settings, self)
-        self._stream_dialog: StreamDialog | None = None
+        self._make_panels(viewport)
+        self._make_parts()
         self._guard, self._wheel_guard = KeyGuard(self), WheelGuard(self)
         self._compose()
         self._connect_actions()
@@ -169,6 +144,40 @@ class MainWindow(QMainWindow):
         return self._result
 
     # Composition
+
+    def _make_panels(self, viewport: QWidget) -> None:
+        settings = self._settings
+        self.camera = CameraPanel(self)
+        self.scene = ScenePanel(viewport, settings, self)
+        self.weights = WeightsPanel(self)
+        self.ruler = Ruler()
+        self.motion = MotionPanel(settings.current.plot_span_s, self)
+        self.performance = PerformancePanel(self)
+        self.start = StartPanel(self)
+        self.form = SettingsPanel(settings, self)
+        self.sources = SourceBox(self)
+        self.status_line = StatusLine(self)
+        self.actions_by_name = make_actions(self)
+        panels = (self.start, self.weights, self.motion, self.performance, self.form)
+        named = zip(PANELS, panels, strict=True)
+        self.side = SidePanel({name: (COMMANDS[f"panel_{name}"].title, panel) for name, panel in named}, self)
+        self.rail = Rail(self, self.actions_by_name, settings, self.camera, self.scene, self.side)
+
+    def _make_parts(self) -> None:
+        """What works behind the panels: notices, wizards, recordings, tasks and streams."""
+        controller, playback, settings = self._controller, self._playback, self._settings
+        self.notices = NoticeBar(self.rail.area)
+        self.wizards = Wizards(
+            controller, settings, tell=self.notices.add, use_file=self.load_calibration,
+            webcams=lambda: self.sources.webcams, refresh=self.form.refresh, window=self,
+        )  # fmt: skip
+        self.sessions = SessionParts(
+            self, controller, self._record, playback, settings, self._saver, self.actions_by_name, self.form,
+            self.open_source, self.notices.add,
+        )  # fmt: skip
+        self.tasks = SessionTasks(self, controller, playback, settings, self._saver, self.actions_by_name)
+        self.streaming = Streaming(controller, settings, self)
+        self._stream_dialog: StreamDialog | None = None
 
     def _compose(self) -> None:
         menus = fill_menus(self, self.actions_by_name)
