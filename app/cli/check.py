@@ -14,8 +14,8 @@ from rich.table import Table
 from app.accuracy.checker import Card, Checker, require_calibrated
 from app.accuracy.page import About, rows, verdict, write_page
 from app.cli.console import cancellable, console, progress_bar
+from app.cli.estimators import hand_length_for, load_estimator
 from app.cli.options import DONE, Bone, Calibration, Device, DeviceOption, HandLength, Model, measured_hand
-from app.cli.process import hand_length_for
 from app.environment import PROGRAM, version_of
 from app.notices import count_of
 from calib.boards import DEFAULT_BOARD, Board
@@ -52,7 +52,6 @@ def check(options: CheckOptions) -> Card:
         HandDGPError: bad input, an uncalibrated camera, too few frames that show a hand on the board, or a calibration
             that the board contradicts.
     """
-    from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
     from handdgp_core.estimation.models import limit_threads
 
     board = Board.parse(options.board).scaled(options.ruler_mm / 100.0)
@@ -62,10 +61,10 @@ def check(options: CheckOptions) -> Card:
     limit_threads(options.model)
     with open_source(options.source) as source, cancellable() as cancelled:
         chooser = cameras_of(source, calibration)
-        length_m, std = hand_length_for(source, options.hand_length_m, options.hand_length_std)
-        checker = Checker(board, length_m, options.touch)
+        length = hand_length_for(source, options.hand_length_m, options.hand_length_std)
+        checker = Checker(board, length.length_m, options.touch)
         with (
-            HandEstimator.from_weights(options.model, options.device, length_m, hand_length_std=std) as estimator,
+            load_estimator(options.model, options.device, length) as estimator,
             progress_bar(source.name, options.limit or source.frame_count) as bar,
         ):
             for result in estimated_frames(
@@ -89,8 +88,8 @@ def check(options: CheckOptions) -> Card:
             source=source.name,
             camera=checker.camera,
             model=public_name(options.model),
-            hand_length_m=length_m,
-            hand_length_std=std,
+            hand_length_m=length.length_m,
+            hand_length_std=length.std,
             board=board.spec,
         )
     _tell(about, card)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from app.cli.console import cancellable, console, progress_bar
+from app.cli.estimators import hand_length_for, load_estimator
 from app.cli.options import (
     CANCELLED,
     DONE,
@@ -23,7 +24,6 @@ from app.cli.options import (
     exports_help,
     measured_hand,
 )
-from app.cli.process import hand_length_for
 from app.cli.source_losses import warn
 from app.notices import count_of
 from handdgp_core.errors import UsageError
@@ -117,12 +117,11 @@ def export(request: ExportRequest) -> bool:
 def _estimator(request: ExportRequest, source: SessionSource) -> HandEstimator | None:
     if request.model is None:
         return None
-    from handdgp_core.estimation.estimator import HandEstimator
     from handdgp_core.estimation.models import limit_threads
 
     limit_threads(request.model)
     length = hand_length_for(source, request.hand_length_m, request.hand_length_std)
-    return HandEstimator.from_weights(request.model, request.device, length.length_m, hand_length_std=length.std)
+    return load_estimator(request.model, request.device, length)
 
 
 def _results(

@@ -15,6 +15,7 @@ import numpy as np
 import typer
 
 from app.cli.console import cancellable, console, progress_bar
+from app.cli.estimators import hand_length_for, load_estimator
 from app.cli.options import (
     CANCELLED,
     DONE,
@@ -46,7 +47,7 @@ from handdgp_core.privacy import public_name
 from handdgp_core.sources.cameras import CameraChooser, CameraFrame
 from handdgp_core.sources.open import open_source
 from handdgp_core.sources.protocol import Source
-from handdgp_core.sources.session import SessionSource, cameras_of
+from handdgp_core.sources.session import cameras_of
 from handdgp_core.types import Hand
 
 if TYPE_CHECKING:
@@ -125,8 +126,7 @@ def process(options: ProcessOptions) -> bool:
 
 def _process(options: ProcessOptions, held: ExitStack) -> bool:
     """`held` keeps other runs out of the output folder until summary.json is written."""
-    from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
-    from handdgp_core.estimation.models import limit_threads
+    from handdgp_core.estimation.models import limit_threads  # PyTorch takes seconds, which --help need not
 
     limit_threads(options.model)
     calibration = Camera.load(options.calibration) if options.calibration else None
@@ -135,14 +135,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
         chooser = cameras_of(source, calibration, options.horizontal_fov_deg)
         output = held.enter_context(locked_output(prepare_output(options.output)))
         length = hand_length_for(source, options.hand_length_m, options.hand_length_std)
-        estimator = HandEstimator.from_weights(
-            options.model,
-            options.device,
-            length.length_m,
-            options.max_hands,
-            hand_length_std=length.std,
-            engine=options.engine,
-        )
+        estimator = load_estimator(options.model, options.device, length, options.max_hands, options.engine)
         loaded_s = time.perf_counter()
         try:
             export = ExportOptions(
@@ -170,33 +163,16 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
 
 def _others(options: ProcessOptions, length: MeasuredLength, output: Path, opened: ExitStack) -> SideBySide:
     """The models of `--beside`, each with a folder of its own."""
-    from handdgp_core.estimation.estimator import HandEstimator
-
     names = short_names([options.model, *options.beside])[1:]
     models = []
     for name, model in zip(names, options.beside, strict=True):
-        estimator = HandEstimator.from_weights(
-            model,
-            options.device,
-            length.length_m,
-            options.max_hands,
-            hand_length_std=length.std,
-            engine="auto",  # a model that ONNX Runtime does not run may stand beside one that it does
-        )
+        # "auto": a model that ONNX Runtime does not run may stand beside one that it does.
+        estimator = load_estimator(model, options.device, length, options.max_hands, "auto")
         opened.callback(estimator.close)
         export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)
         exporters = open_exporters(["npz"], output / "beside" / name, export)
         models.append(OtherModel(name, estimator, opened.enter_context(exporters)))
     return SideBySide(models)
-
-
-def hand_length_for(source: Source, given_m: float | None, given_std: float) -> MeasuredLength:
-    """The hand length that was given, else the one that a session was recorded with."""
-    if given_m is None and isinstance(source, SessionSource) and source.session.hand_length_m is not None:
-        recorded = MeasuredLength(source.session.hand_length_m, source.session.hand_length_std)
-        console.print(f"Hand length as recorded: {source.session.hand_length_m * 1e3:.1f} mm.")
-        return recorded
-    return MeasuredLength(given_m, given_std)
 
 
 def _run(

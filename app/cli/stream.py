@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.console import cancellable, console
+from app.cli.estimators import hand_length_for, load_estimator
 from app.cli.options import (
     CANCELLED,
     DONE,
@@ -26,7 +27,6 @@ from app.cli.options import (
     Model,
     measured_hand,
 )
-from app.cli.process import hand_length_for
 from app.cli.source_losses import tell_losses
 from app.notices import count_of
 from app.streams.content import RateLimit, StreamFacts, StreamMaker, capture_time_unix_ns
@@ -75,7 +75,6 @@ def stream(options: StreamOptions) -> bool:
     if not options.to:
         schemes = ", ".join(f"{name}://" for name in SCHEMES)
         raise UsageError("There is nowhere to stream to.", hint=f"Give --to and one of {schemes}.")
-    from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
     from handdgp_core.estimation.models import limit_threads
 
     limit_threads(options.model)
@@ -91,14 +90,7 @@ def stream(options: StreamOptions) -> bool:
                 console.print(sink.address.warning, style="yellow", markup=False, soft_wrap=True)
         length = hand_length_for(opened, options.hand_length_m, options.hand_length_std)
         estimator = stack.enter_context(
-            HandEstimator.from_weights(
-                options.model,
-                options.device,
-                length.length_m,
-                options.max_hands,
-                hand_length_std=length.std,
-                engine=options.engine,
-            )
+            load_estimator(options.model, options.device, length, options.max_hands, options.engine)
         )
         console.print(f"Streaming to {', '.join(sink.address.uri for sink in sinks)}; Ctrl-C ends it.", markup=False)
         source = PacedSource(opened) if opened.is_seekable else opened

@@ -1,0 +1,35 @@
+"""The estimator of a command, and the hand length that it begins with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.cli.console import console
+from handdgp_core.estimation.hand_size import MeasuredLength
+from handdgp_core.sources.protocol import Source
+from handdgp_core.sources.session import SessionSource
+
+if TYPE_CHECKING:
+    from handdgp_core.estimation.estimator import HandEstimator
+
+__all__ = ["hand_length_for", "load_estimator"]
+
+
+def load_estimator(
+    model: str, device: str, length: MeasuredLength, max_hands: int = 2, engine: str = "auto"
+) -> HandEstimator:
+    """An estimator for a hand of that length, if it is known. Errors as of `HandEstimator.from_weights`."""
+    from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
+
+    return HandEstimator.from_weights(
+        model, device, length.length_m, max_hands, hand_length_std=length.std, engine=engine
+    )
+
+
+def hand_length_for(source: Source, given_m: float | None, given_std: float) -> MeasuredLength:
+    """The hand length that was given, else the one that a session was recorded with."""
+    if given_m is None and isinstance(source, SessionSource) and source.session.hand_length_m is not None:
+        recorded = MeasuredLength(source.session.hand_length_m, source.session.hand_length_std)
+        console.print(f"Hand length as recorded: {source.session.hand_length_m * 1e3:.1f} mm.")
+        return recorded
+    return MeasuredLength(given_m, given_std)
