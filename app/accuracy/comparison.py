@@ -23,7 +23,7 @@ from handdgp_core.hands.measure import length_of_chain
 from handdgp_core.hands.palm import PALM, PALM_PLANE, distance_std_m, palm_m
 from handdgp_core.types import Hand
 
-__all__ = ["MAX_TILT_RAD", "Comparison", "Rejection", "compare"]
+__all__ = ["MAX_TILT_RAD", "Comparison", "Rejection", "compare", "only_hand"]
 
 # Of the hand's length: a hand that is so much longer or shorter by the board than it is known to be does not lie on it.
 MOST_LENGTH_OFF = 0.12
@@ -82,6 +82,13 @@ class Comparison:
         return float(np.linalg.norm(self.place_m))
 
 
+def only_hand(hands: Sequence[Hand]) -> Hand | Rejection:
+    """The one hand of a frame, if it has a place."""
+    if len(hands) != 1:
+        return Rejection.SEVERAL_HANDS if hands else Rejection.NO_HAND
+    return hands[0] if hands[0].degenerate is None else Rejection.DEGENERATE
+
+
 def compare(
     board: Board, camera: Camera, view: View | None, hands: Sequence[Hand], length_m: float | None
 ) -> Comparison | Rejection:
@@ -96,11 +103,9 @@ def compare(
     """
     if view is None:
         return Rejection.NO_BOARD
-    if len(hands) != 1:
-        return Rejection.SEVERAL_HANDS if hands else Rejection.NO_HAND
-    hand = hands[0]
-    if hand.degenerate is not None:
-        return Rejection.DEGENERATE
+    hand = only_hand(hands)
+    if isinstance(hand, Rejection):
+        return hand
     if not _shows_its_back(hand):
         return Rejection.PALM_UP
     state, lying = lying_hand(board, camera, view, hand.keypoints_px, MAX_TILT_RAD)

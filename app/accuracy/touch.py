@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.accuracy.comparison import MAX_TILT_RAD, Comparison, Rejection
+from app.accuracy.comparison import MAX_TILT_RAD, Comparison, Rejection, only_hand
 from calib.boards import Board
 from calib.hand_size import JOINT_HEIGHT_M
 from calib.initial import board_pose
@@ -108,11 +108,9 @@ class Touches:
         self.seen_px = camera.project(tips_m)
         if appearance(self.board, pose, camera).tilt_rad > MAX_TILT_RAD:
             return Rejection.TILTED
-        if len(hands) != 1:
-            return Rejection.SEVERAL_HANDS if hands else Rejection.NO_HAND
-        hand = hands[0]
-        if hand.degenerate is not None:
-            return Rejection.DEGENERATE
+        hand = only_hand(hands)
+        if isinstance(hand, Rejection):
+            return hand
         metres_per_px = tips_m[:, 2] / float(np.mean(camera.focal_px))
         offsets_m = (hand.keypoints_px[_TIP] - self.seen_px) * metres_per_px[:, None]
         off = np.linalg.norm(np.where(np.isfinite(offsets_m), offsets_m, np.inf), axis=1)

@@ -66,8 +66,8 @@ class Sample:
     @property
     def true_root_m(self) -> Array | None:
         """(3,) camera frame, or None where it is not known."""
-        known = self.true_keypoints_m is not None and np.isfinite(self.true_keypoints_m[0]).all()
-        return self.true_keypoints_m[0] if self.true_keypoints_m is not None and known else None
+        points_m = self.true_keypoints_m
+        return None if points_m is None or not np.isfinite(points_m[0]).all() else points_m[0]
 
     @property
     def placed(self) -> list[tuple[MethodHand, Hand, Colour]]:

@@ -12,7 +12,7 @@ from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import RelativeOutput
 
-__all__ = ["PyTorchEngine"]
+__all__ = ["PyTorchEngine", "crop_batch"]
 
 
 class PyTorchEngine:
@@ -39,7 +39,7 @@ class PyTorchEngine:
         self.run(*empty_crops(self._network.config.image_size))
 
     def run(self, images: NDArray[np.uint8], matrices: Floats) -> EngineOutput:
-        crops = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+        crops = crop_batch(images, self._device)
         with torch.inference_mode():
             if self._read is None:
                 return _output(self._network.relative(crops), None)
@@ -48,6 +48,11 @@ class PyTorchEngine:
 
     def close(self) -> None:
         """Nothing that the network's owner does not hold."""
+
+
+def crop_batch(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """(B, 3, size, size) float32 in [0, 1] of RGB crops (B, size, size, 3)."""
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
 
 
 def _output(output: RelativeOutput, landmarks: LandmarkArrays | None) -> EngineOutput:

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
+from handdgp_core.engines.pytorch import crop_batch
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import Observation
 from handdgp_core.estimation.hand_length import ADULT_CHAIN_M, ADULT_LENGTH_STD
-from handdgp_core.estimation.network_predictor import crop_batch
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
 from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.estimation.tracked_fit import TrackedFitter

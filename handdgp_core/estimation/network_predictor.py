@@ -21,7 +21,7 @@ from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.keypoints import COUNT
 from handdgp_core.networks.handdgp import HandDGP
 
-__all__ = ["NetworkPredictor", "crop_batch"]
+__all__ = ["NetworkPredictor"]
 
 
 class NetworkPredictor:
@@ -106,8 +106,3 @@ class NetworkPredictor:
             right=right,
             misfit=np.full(len(score), np.nan),
         )
-
-
-def crop_batch(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """(B, 3, size, size) float32 in [0, 1] of RGB crops (B, size, size, 3)."""
-    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
