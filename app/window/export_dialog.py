@@ -32,6 +32,7 @@ ABOUT = {
     "obj": ("OBJ meshes", "One file a frame, in metres."),
     "ply": ("PLY meshes", "One file a frame, with colours."),
     "glb": ("GLB animation", "One file with all hands and the camera, for Blender and game engines."),
+    "glb-skinned": ("GLB skeleton", "One file with joints that move a skin, for game engines and animation."),
     "glb-frames": ("GLB meshes", "One file a frame."),
     "csv": ("CSV table", "Keypoints, root and weights, one row a hand."),
     "npz": ("NumPy arrays", "Everything, as predictions.npz."),

@@ -21,6 +21,7 @@ from handdgp_core.export.coco import CocoFile
 from handdgp_core.export.csv_table import CsvWriter
 from handdgp_core.export.freihand import FreiHandFolder
 from handdgp_core.export.glb_animation import HandAnimation
+from handdgp_core.export.glb_skinned import SkinnedHands
 from handdgp_core.export.hand_mesh import Colouring
 from handdgp_core.export.meshes import MeshSequence
 from handdgp_core.export.tables import PredictionsWriter
@@ -100,6 +101,7 @@ _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "csv": lambda output, options: CsvWriter(output / "hands.csv"),
     "npz": lambda output, options: PredictionsWriter(output / "predictions.npz", options.faces, options.vertex_count),
     "video": lambda output, options: OverlayVideo(output / "overlay.mp4", options.fps, options.style),
+    "glb-skinned": lambda output, options: SkinnedHands(output / "hands-skinned.glb"),
     "glb-frames": _mesh_sequence("glb-frames", "glb"),
     "bvh": lambda output, options: BvhFolder(output / "bvh"),
     "coco": lambda output, options: CocoFile(output / "coco.json"),
