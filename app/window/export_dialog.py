@@ -33,6 +33,7 @@ ABOUT = {
     "ply": ("PLY meshes", "One file a frame, with colours."),
     "glb": ("GLB animation", "One file with all hands and the camera, for Blender and game engines."),
     "glb-skinned": ("GLB skeleton", "One file with joints that move a skin, for game engines and animation."),
+    "usd": ("USD skeleton", "The same as hands.usdc, for Omniverse, Maya and Blender. Needs the extra “usd”."),
     "glb-frames": ("GLB meshes", "One file a frame."),
     "csv": ("CSV table", "Keypoints, root and weights, one row a hand."),
     "npz": ("NumPy arrays", "Everything, as predictions.npz."),

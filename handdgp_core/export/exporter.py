@@ -94,6 +94,12 @@ def _ros2_bag(output: Path) -> Exporter:
     return Ros2Bag(output / "ros2bag")
 
 
+def _usd(output: Path, fps: float) -> Exporter:
+    from handdgp_core.export.usd import UsdHands  # here: its package comes with an extra
+
+    return UsdHands(output / "hands.usdc", fps)
+
+
 _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "obj": _mesh_sequence("obj", "obj"),
     "ply": _mesh_sequence("ply", "ply"),
@@ -103,6 +109,7 @@ _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "video": lambda output, options: OverlayVideo(output / "overlay.mp4", options.fps, options.style),
     "glb-skinned": lambda output, options: SkinnedHands(output / "hands-skinned.glb"),
     "glb-frames": _mesh_sequence("glb-frames", "glb"),
+    "usd": lambda output, options: _usd(output, options.fps),
     "bvh": lambda output, options: BvhFolder(output / "bvh"),
     "coco": lambda output, options: CocoFile(output / "coco.json"),
     "freihand": lambda output, options: FreiHandFolder(output / "freihand"),

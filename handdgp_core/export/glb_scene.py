@@ -5,8 +5,7 @@ The camera stands at the origin. Times are seconds since the first frame.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -15,66 +14,19 @@ from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
 from handdgp_core.drawing.colours import HAND_COLOURS
-from handdgp_core.export.axes import describe, target_from_opencv
+from handdgp_core.export.axes import describe
 from handdgp_core.export.glb import INDEX_DATA, VERTEX_DATA, GlbBuilder
-from handdgp_core.export.hand_tracks import HandTrack, HandTracks
+from handdgp_core.export.hand_tracks import AXES, FileOfHands, HandTrack
 from handdgp_core.export.mesh_formats import linear_rgba
-from handdgp_core.files import MIB, whole_file
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.types import Frame, Hand
 
 __all__ = ["GlbOfHands", "add_animation", "add_primitive"]
 
-_AXES = "opengl"
 _NEAR_M, _FAR_M = 0.01, 10.0
 
 
-class GlbOfHands(ABC):
-    """Exporter: collects all frames; `close` makes the file. Without a hand there is no file.
-
-    Args:
-        path: ending in .glb; its folder exists. One that is there is replaced.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._hands = HandTracks(path, target_from_opencv(_AXES))
-        self._first: tuple[int, Camera] | None = None
-        self._closed = False
-
-    @property
-    def files(self) -> list[Path]:
-        """What `close` leaves behind."""
-        return [self.path] if self._hands.tracks else []
-
-    @property
-    def reserve_bytes(self) -> int:
-        """Disk space that `close` will still need."""
-        return sum(self._size_bytes(track) for track in self._hands.tracks) + MIB
-
-    def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera) -> None:
-        """Take in one frame; degenerate hands count as not seen. Raises OutputError."""
-        if self._first is None:
-            self._first = frame.index, camera
-        self._hands.add(frame, hands)
-
-    def close(self) -> None:
-        """Makes the file. A second call does nothing. Raises OutputError."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self._hands.finish()
-            if self._hands.tracks:
-                builder = self._build()
-                with whole_file(self.path) as part:
-                    builder.write(part)
-        finally:
-            self._hands.remove()
-
-    @abstractmethod
-    def _size_bytes(self, track: HandTrack) -> int:
-        """At most what one hand takes in the file."""
+class GlbOfHands(FileOfHands):
+    """Exporter: what the kinds of GLB do alike."""
 
     @abstractmethod
     def _add_track(
@@ -92,9 +44,7 @@ class GlbOfHands(ABC):
             The node that is shrunk to nothing while the hand is not seen; the greatest error of a vertex, metres.
         """
 
-    def _build(self) -> GlbBuilder:
-        assert self._first is not None
-        first_index, camera = self._first
+    def _write(self, path: Path, first_index: int, camera: Camera) -> None:
         builder = GlbBuilder()
         builder.tree |= {
             "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": "camera", "camera": 0}],
@@ -117,12 +67,12 @@ class GlbOfHands(ABC):
             "version": "2.0",
             "generator": "HandDGP Live",
             "extras": {
-                "units": "metres", "axes": describe(_AXES), "origin": "camera", "first_frame": first_index,
+                "units": "metres", "axes": describe(AXES), "origin": "camera", "first_frame": first_index,
                 "frames": len(times_s), "largest_vertex_error_mm": round(worst_m * 1e3, 4),
                 "camera_source": camera.source, "camera_matrix": camera.matrix.ravel().tolist(),
             },
         }  # fmt: skip
-        return builder
+        builder.write(path)
 
 
 def add_primitive(

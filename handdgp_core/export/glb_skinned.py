@@ -43,7 +43,7 @@ class SkinnedHands(GlbOfHands):
         first_joint = holder + 1
         skin = _skin(builder, made, first_joint)
         tree["nodes"].append(
-            {"name": track.name, "children": [first_joint + PARENTS.index(-1)], "extras": _errors(made)}
+            {"name": track.name, "children": [first_joint + PARENTS.index(-1)], "extras": made.errors_mm}
         )
         tree["nodes"] += [_joint(made, joint, first_joint) for joint in range(JOINT_COUNT)]
         tree["meshes"].append({"name": track.name, "primitives": [_primitive(builder, track, made, material)]})
@@ -88,8 +88,3 @@ def _primitive(builder: GlbBuilder, track: HandTrack, made: Rig, material: int) 
         "WEIGHTS_0": builder.add(made.weights.astype(np.float32), VERTEX_DATA),
     }
     return primitive
-
-
-def _errors(made: Rig) -> dict[str, float]:
-    return {"largest_vertex_error_mm": round(made.worst_error_m * 1e3, 3),
-            "rms_vertex_error_mm": round(made.rms_error_m * 1e3, 3)}  # fmt: skip

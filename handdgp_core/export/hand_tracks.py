@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,15 @@ from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array, Handedness
 from handdgp_core.errors import OutputError
+from handdgp_core.export.axes import target_from_opencv
 from handdgp_core.export.hand_mesh import has_mesh
-from handdgp_core.files import output_errors, part_of, remove
+from handdgp_core.files import MIB, output_errors, part_of, remove, whole_file
+from handdgp_core.geometry.camera import Camera
 from handdgp_core.types import Frame, Hand
 
-__all__ = ["HandTrack", "HandTracks"]
+__all__ = ["AXES", "FileOfHands", "HandTrack", "HandTracks"]
+
+AXES = "opengl"  # of the files: what animation programs expect
 
 _LEAST_STEP_S = 1e-4  # between frames: animations need times that grow
 
@@ -120,3 +125,54 @@ class HandTracks:
         track = HandTrack(name, hand.handedness, hand.faces, len(hand.vertices_m), spool_path, spool)
         self._by_name[name] = track
         return track
+
+
+class FileOfHands(ABC):
+    """Exporter: collects all frames; `close` makes the file. Without a hand there is no file.
+
+    Args:
+        path: its folder exists. One that is there is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hands = HandTracks(path, target_from_opencv(AXES))
+        self._first: tuple[int, Camera] | None = None
+        self._closed = False
+
+    @property
+    def files(self) -> list[Path]:
+        """What `close` leaves behind."""
+        return [self.path] if self._hands.tracks else []
+
+    @property
+    def reserve_bytes(self) -> int:
+        """Disk space that `close` will still need."""
+        return sum(self._size_bytes(track) for track in self._hands.tracks) + MIB
+
+    def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera) -> None:
+        """Take in one frame; degenerate hands count as not seen. Raises OutputError."""
+        if self._first is None:
+            self._first = frame.index, camera
+        self._hands.add(frame, hands)
+
+    def close(self) -> None:
+        """Makes the file. A second call does nothing. Raises OutputError."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._hands.finish()
+            if self._first and self._hands.tracks:
+                with whole_file(self.path) as part:
+                    self._write(part, *self._first)
+        finally:
+            self._hands.remove()
+
+    @abstractmethod
+    def _size_bytes(self, track: HandTrack) -> int:
+        """At most what one hand takes in the file."""
+
+    @abstractmethod
+    def _write(self, path: Path, first_index: int, camera: Camera) -> None:
+        """Write the file. Args: its name while it is made; number and camera of the first frame."""

@@ -76,6 +76,12 @@ class Rig:
     worst_error_m: float
     rms_error_m: float
 
+    @property
+    def errors_mm(self) -> dict[str, float]:
+        """Both, as files state them."""
+        errors = {"largest_vertex_error_mm": self.worst_error_m, "rms_vertex_error_mm": self.rms_error_m}
+        return {name: round(1e3 * error_m, 3) for name, error_m in errors.items()}
+
 
 def rig(vertices_m: NDArray[np.floating], keypoints_m: Array, side: Handedness) -> Rig:
     """Make the rig.

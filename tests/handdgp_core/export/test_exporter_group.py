@@ -25,7 +25,16 @@ def test_all_exports_at_once(tmp_path, make_frame, make_hand, degenerate, camera
         group.add(make_frame(2), [degenerate], camera)
     meshes = {"obj/hand_000000.obj", "ply/hand_000000.ply", "glb-frames/hand_000000.glb"}
     lists = {f"freihand/training_{name}.json" for name in ("K", "xyz", "verts", "scale")}
-    whole = {"hands.csv", "predictions.npz", "overlay.mp4", "hands.glb", "hands-skinned.glb", "scene.mcap", "coco.json"}
+    whole = {
+        "hands.csv",
+        "predictions.npz",
+        "overlay.mp4",
+        "hands.glb",
+        "hands-skinned.glb",
+        "hands.usdc",
+        "scene.mcap",
+        "coco.json",
+    }
     freihand = lists | {"freihand/about.json", "freihand/training/rgb/00000000.jpg"}
     bag = {"ros2bag/metadata.yaml", "ros2bag/ros2bag.mcap"}
     skeletons = {"bvh/right_track4_frame000000.bvh"}

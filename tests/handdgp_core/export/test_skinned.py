@@ -15,19 +15,11 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.joint_frames import JOINTS, joint_frames
 from handdgp_core.types import Hand
 from tests.handdgp_core.export.glb_files import SkeletonPlayback
-from tests.open_hands import OPEN, degenerate_hand, open_hand
+from tests.handdgp_core.export.moving_hands import moving_hand
+from tests.open_hands import degenerate_hand, open_hand
 
 OPENGL = np.diag([1.0, -1.0, -1.0])
 FRAME_S = 0.033
-
-
-def moving_hand(side: str, number: int, count: int = 24) -> Hand:
-    """All fingers bend and spread at their own paces while the hand moves away."""
-    low, high = np.degrees(OPEN.dof_limits_rad.T)
-    phases = 0.5 + 0.5 * np.sin(2 * np.pi * number / count + np.arange(len(low)))
-    bends = 0.6 * (low + (high - low) * phases)
-    names = [name.replace(" ", "_") for name in OPEN.dof_names]
-    return open_hand(side, (0.02, -0.05, 0.4 + 0.005 * number), **dict(zip(names, bends.tolist(), strict=True)))
 
 
 def write(path: Path, make_frame, camera: Camera, *frames: list[Hand]) -> SkinnedHands:
