@@ -41,6 +41,7 @@ ABOUT = {
     "bvh": ("BVH skeletons", "Joint rotations for Blender, Maya and Unity, one file for each followed hand."),
     "coco": ("COCO-WholeBody", "Keypoints as coco.json, for labelling and training tools."),
     "freihand": ("FreiHAND folder", "Images, intrinsics and keypoints as that data set stores them."),
+    "lerobot": ("LeRobot data set", "Images, wrist, fingertips and openness for robot learning. Needs “robot”."),
     "ros2bag": ("ROS 2 bag", "Needs the extra “robot”."),
     "foxglove-scene": ("Foxglove scene", "Hands as 3D entities in an MCAP file."),
 }

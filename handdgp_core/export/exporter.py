@@ -94,6 +94,12 @@ def _ros2_bag(output: Path) -> Exporter:
     return Ros2Bag(output / "ros2bag")
 
 
+def _lerobot(output: Path, fps: float) -> Exporter:
+    from handdgp_core.export.lerobot import LeRobotFolder  # here: its package comes with an extra
+
+    return LeRobotFolder(output / "lerobot", fps)
+
+
 def _usd(output: Path, fps: float) -> Exporter:
     from handdgp_core.export.usd import UsdHands  # here: its package comes with an extra
 
@@ -113,6 +119,7 @@ _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "bvh": lambda output, options: BvhFolder(output / "bvh"),
     "coco": lambda output, options: CocoFile(output / "coco.json"),
     "freihand": lambda output, options: FreiHandFolder(output / "freihand"),
+    "lerobot": lambda output, options: _lerobot(output, options.fps),
     "ros2bag": lambda output, options: _ros2_bag(output),
     "foxglove-scene": lambda output, options: _foxglove_scene(output),
 }

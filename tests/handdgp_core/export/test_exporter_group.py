@@ -37,8 +37,12 @@ def test_all_exports_at_once(tmp_path, make_frame, make_hand, degenerate, camera
     }
     freihand = lists | {"freihand/about.json", "freihand/training/rgb/00000000.jpg"}
     bag = {"ros2bag/metadata.yaml", "ros2bag/ros2bag.mcap"}
+    meta = {f"lerobot/meta/{name}" for name in ("info.json", "stats.json", "tasks.parquet", "handdgp.json")}
+    places = {"meta/episodes/chunk-000/file-000.parquet", "data/chunk-000/file-000.parquet"}
+    places |= {"videos/observation.images.camera/chunk-000/file-000.mp4"}
+    robots = meta | {f"lerobot/{place}" for place in places}
     skeletons = {"bvh/right_track4_frame000000.bvh"}
-    assert tree(tmp_path / "out") == meshes | whole | freihand | bag | skeletons
+    assert tree(tmp_path / "out") == meshes | whole | freihand | bag | robots | skeletons
     assert set(group.files) == {tmp_path / "out" / name for name in tree(tmp_path / "out")}
     mesh = trimesh.load_mesh(tmp_path / "out" / "obj" / "hand_000000.obj", process=False)
     assert 0.3 < mesh.vertices[:, 1].min() < 0.5  # Blender's y is the depth

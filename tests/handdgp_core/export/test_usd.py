@@ -6,16 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pxr import Gf, Usd, UsdGeom, UsdSkel, UsdValidation
 
+from handdgp_core.export.usd import JOINT_PATHS, UsdHands
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.joint_frames import JOINTS, joint_frames
 from tests.handdgp_core.export.moving_hands import moving_hand
 from tests.open_hands import degenerate_hand
-
-pytest.importorskip("pxr", reason="the extra `usd` is not installed")
-from pxr import Gf, Usd, UsdGeom, UsdSkel, UsdValidation
-
-from handdgp_core.export.usd import JOINT_PATHS, UsdHands
 
 OPENGL = np.diag([1.0, -1.0, -1.0])
 FPS = 25.0
