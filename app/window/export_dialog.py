@@ -41,6 +41,8 @@ ABOUT = {
     "bvh": ("BVH skeletons", "Joint rotations for Blender, Maya and Unity, one file for each followed hand."),
     "coco": ("COCO-WholeBody", "Keypoints as coco.json, for labelling and training tools."),
     "freihand": ("FreiHAND folder", "Images, intrinsics and keypoints as that data set stores them."),
+    "ho3d": ("HO3D folder", "Whole images and keypoints as that data set stores them."),
+    "mano": ("MANO parameters", "Pose and shape as mano.npz. Needs your own MANO file."),
     "lerobot": ("LeRobot data set", "Images, wrist, fingertips and openness for robot learning. Needs “robot”."),
     "ros2bag": ("ROS 2 bag", "Needs the extra “robot”."),
     "foxglove-scene": ("Foxglove scene", "Hands as 3D entities in an MCAP file."),

@@ -23,6 +23,8 @@ from handdgp_core.export.freihand import FreiHandFolder
 from handdgp_core.export.glb_animation import HandAnimation
 from handdgp_core.export.glb_skinned import SkinnedHands
 from handdgp_core.export.hand_mesh import Colouring
+from handdgp_core.export.ho3d import Ho3dFolder
+from handdgp_core.export.mano import ManoTable
 from handdgp_core.export.meshes import MeshSequence
 from handdgp_core.export.tables import PredictionsWriter
 from handdgp_core.export.video import OverlayVideo
@@ -119,6 +121,8 @@ _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "bvh": lambda output, options: BvhFolder(output / "bvh"),
     "coco": lambda output, options: CocoFile(output / "coco.json"),
     "freihand": lambda output, options: FreiHandFolder(output / "freihand"),
+    "ho3d": lambda output, options: Ho3dFolder(output / "ho3d"),
+    "mano": lambda output, options: ManoTable(output / "mano.npz"),
     "lerobot": lambda output, options: _lerobot(output, options.fps),
     "ros2bag": lambda output, options: _ros2_bag(output),
     "foxglove-scene": lambda output, options: _foxglove_scene(output),
