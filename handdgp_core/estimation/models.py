@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import cast
 
 import torch
 
 from handdgp_core.bundled import bundled
-from handdgp_core.config import parse
 from handdgp_core.engines import choose_device, load_engine
 from handdgp_core.engines.choice import check_engine
 from handdgp_core.errors import UsageError, WeightsError
@@ -25,8 +23,7 @@ from handdgp_core.hands.open_hand.open_hand import OpenHand
 from handdgp_core.networks import HandDGP, load_network
 from handdgp_core.networks.backbones.registry import GUIDED
 from handdgp_core.networks.checkpoints.refiner_file import is_refiner
-from handdgp_core.networks.checkpoints.weights import read_metadata
-from handdgp_core.networks.config import NetworkConfig
+from handdgp_core.networks.checkpoints.weights import read_config, read_metadata
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 
 DEFAULT_MODEL = "open"
@@ -103,8 +100,7 @@ def own_solve(name_or_path: str) -> PositioningMethod:
     """
     if not is_network_file(name_or_path):
         return "refined"
-    plain = json.loads(read_metadata(expanded(name_or_path))["config"])
-    return parse(NetworkConfig, plain, WeightsError).positioning
+    return read_config(expanded(name_or_path)).positioning
 
 
 def limit_threads(name_or_path: str) -> None:

@@ -26,7 +26,7 @@ from handdgp_core.networks.guided_handdgp import make_network
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.plain_files import parse_json
 
-__all__ = ["load_network", "read_metadata", "save_network"]
+__all__ = ["load_network", "read_config", "read_metadata", "save_network"]
 
 FORMAT = "handdgp-live network 1"
 ARCHITECTURE = "handdgp"
@@ -92,6 +92,15 @@ def read_metadata(path: Path | str) -> dict[str, str]:
         WeightsError: a file that is missing, damaged or foreign.
     """
     return _read(Path(path), with_tensors=False)[0]
+
+
+def read_config(path: Path | str) -> NetworkConfig:
+    """How the network of a checkpoint is made, without its weights.
+
+    Raises:
+        WeightsError: a file that is missing, damaged or foreign.
+    """
+    return _config(read_metadata(path), Path(path))
 
 
 def _plain(value: Tensor, half_precision: bool) -> Tensor:
