@@ -11,9 +11,10 @@ from handdgp_core.geometry.positioning import Method
 from handdgp_core.hands.topology.spirals import LENGTH
 from handdgp_core.networks.backbones.resnet import WIDTH
 
-__all__ = ["NetworkConfig", "RectificationConfig", "RectificationPolicy"]
+__all__ = ["GUIDED", "NetworkConfig", "RectificationConfig", "RectificationPolicy"]
 
 RectificationPolicy = Literal["fit", "published", "none"]
+GUIDED = "mediapipe-guided"  # the backbone of a guided network (`guided_handdgp`)
 # Far above any network that works, and low enough that a wrong digit does not fill the memory.
 Width = Annotated[int, Field(gt=0, le=2048)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=16)]

@@ -27,10 +27,10 @@ from handdgp_core.networks.backbones.mediapipe_landmarks import (
 )
 from handdgp_core.networks.backbones.resnet import DEPTHS, WIDTH, ResNet
 from handdgp_core.networks.checkpoints.foreign_weights import read_state_dict
+from handdgp_core.networks.config import GUIDED
 
 __all__ = ["BACKBONES", "GUIDED", "Backbone", "MediaPipeGuideBackbone", "load_imagenet", "make_backbone"]
 
-GUIDED = "mediapipe-guided"
 BACKBONES = (*(f"resnet{depth}" for depth in DEPTHS), "mediapipe", "mediapipe-fine", GUIDED)
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -24,6 +24,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "said"),
     [
         (["process", "no_such_file.mp4", "--output", "{tmp}"], "no_such_file.mp4"),
+        (["process", "demo", "--output", "{tmp}", "--engine", "tpu"], "value for '--engine': 'tpu' is not one of"),
         (["process", "demo", "--output", "{tmp}", "--model", "nonsense"], "nonsense"),
         (["process", "demo", "--output", "{tmp}", "--hand-length-mm", "18"], "18 mm"),
         (["process", "demo", "--output", "{tmp}", "--calibration", "no.yaml"], "no.yaml"),
