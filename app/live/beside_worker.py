@@ -95,6 +95,7 @@ class BesideWorker(Worker):
         self._first = ""
         self._published_s = -PUBLISH_EVERY_S
         self.width_px = 320
+        self.shows_inputs = False
 
     def offer(self, result: FrameResult, model: str) -> None:
         """A frame and what the first model found in it. Never blocks; called in any thread."""
@@ -177,7 +178,12 @@ class BesideWorker(Worker):
             side = result.raw_hands[index].handedness
         if side is None:
             return None
-        methods: list[MethodHand] = [MethodHand(name, _of_side(own, side)) for name, own in hands.items()]
+        methods: list[MethodHand] = []
+        for name, own in hands.items():
+            hand, estimator = _of_side(own, side), self._estimators.get(name)
+            shows = self.shows_inputs and hand is not None and estimator is not None
+            crop = estimator.rectified(result.frame, result.camera, hand) if shows else None
+            methods.append(MethodHand(name, hand, crop))
         size = max(_LEAST_TILE_PX, (self.width_px - GAP_PX) // 2)
         return draw_side_by_side(Sample(result.frame.image, result.camera, methods), size)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QImage, QPixmap, QResizeEvent, QShowEvent
-from PyQt6.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.live.beside_worker import MEASURES, BesideShown, Comparison
 from app.panels.scroll_area import fill_scrolling
@@ -29,10 +29,12 @@ class BesidePanel(QWidget):
 
     Signals:
         changed(): other models are wanted, or none since the panel cannot be seen.
+        inputs_changed(bool): whether to show what each network sees.
         width_changed(int): how wide the picture may be, device pixels.
     """
 
     changed = pyqtSignal()
+    inputs_changed = pyqtSignal(bool)
     width_changed = pyqtSignal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -46,6 +48,12 @@ class BesidePanel(QWidget):
             box.setToolTip("A model to run beside the one in use.")
             box.currentIndexChanged.connect(lambda index: self._choose())
             form.addRow(f"Model {number}", box)
+        self.inputs = QCheckBox("Show the networks' inputs", self)
+        self.inputs.setToolTip(
+            "The rectified crop of each of these models; choose the model in use here to see its own."
+        )
+        self.inputs.toggled.connect(self.inputs_changed)
+        form.addRow(self.inputs)
         self.note = QLabel(_HINT, self)
         self.note.setWordWrap(True)
         self.table = QLabel(self)

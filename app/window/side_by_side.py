@@ -43,6 +43,7 @@ class SideBySide(QObject):
         self._told.connect(self._on_event)
         panel.changed.connect(self._follow)
         panel.width_changed.connect(self._set_width)
+        panel.inputs_changed.connect(self._show_inputs)
         settings.changed.connect(self._follow)
         controller.source_opened.connect(lambda source: self._reset())
 
@@ -77,7 +78,7 @@ class SideBySide(QObject):
             lambda: controller.options,
             self._report,
         )
-        worker.width_px = self._panel.width_px
+        worker.width_px, worker.shows_inputs = self._panel.width_px, self._panel.inputs.isChecked()
         self._panel.show_note(f"Loading {', '.join(models)}…")
         last = self._last()
         if last is not None:
@@ -88,6 +89,13 @@ class SideBySide(QObject):
     def _set_width(self, pixels: int) -> None:
         if self._worker is not None:
             self._worker.width_px = pixels
+
+    def _show_inputs(self, on: bool) -> None:
+        if self._worker is not None:
+            self._worker.shows_inputs = on
+            last = self._last()
+            if last is not None:
+                self._worker.offer(last, self._controller.status.model_name)
 
     def _reset(self) -> None:
         if self._worker is not None:

@@ -102,7 +102,8 @@ def draw_comparison(sample: Sample, size: int = 280) -> NDArray[np.uint8]:
 
 
 def draw_side_by_side(sample: Sample, size: int, columns: int = 2) -> NDArray[np.uint8]:
-    """Every method's mesh over the image, then all of them in camera space from three sides, for a narrow place.
+    """Every method's mesh over the image, what it was shown where that is known, then all of them in camera space from
+    three sides, for a narrow place.
 
     Args:
         sample: what to draw; at least one hand placed.
@@ -119,6 +120,8 @@ def draw_side_by_side(sample: Sample, size: int, columns: int = 2) -> NDArray[np
         if method.hand is not None and method.hand.degenerate is None:
             _paint_hand(tile, sample, method.hand, colour)
         tiles.append(_titled(tile.pixels, _result(sample, method), colour))
+        if method.crop is not None:
+            tiles.append(_titled(_resized(method.crop, size), "its input", colour))
     tiles += _scene_row(sample, size)
     tiles += [_blank(size)] * (-len(tiles) % columns)
     return beside([beside(tiles[first : first + columns]) for first in range(0, len(tiles), columns)], axis=0)

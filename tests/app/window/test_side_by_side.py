@@ -79,6 +79,21 @@ def test_differences_and_a_picture_of_three_models() -> None:
     assert models["same"].cameras == [result().camera]
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_inputs_of_the_networks_are_shown_on_request(asked: bool) -> None:
+    told = Told()
+    models = {name: ScriptedEstimator([hand()]) for name in ("a", "b")}
+    worker = worker_of(models, told)
+    worker.shows_inputs = asked
+    worker.offer(result(), "first")
+    worker.start()
+    told.until(lambda: bool(told.events))
+    worker.request_stop()
+    assert worker.join(WAIT_S)
+    picture = told.last.picture
+    assert picture is not None and (picture == 200).all(axis=2).any() == asked
+
+
 def test_the_newest_frame_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the models work, frames come and go; nothing queues."""
     begun, go_on = threading.Event(), threading.Event()
