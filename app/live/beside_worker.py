@@ -181,8 +181,9 @@ class BesideWorker(Worker):
         methods: list[MethodHand] = []
         for name, own in hands.items():
             hand, estimator = _of_side(own, side), self._estimators.get(name)
-            shows = self.shows_inputs and hand is not None and estimator is not None
-            crop = estimator.rectified(result.frame, result.camera, hand) if shows else None
+            crop = None
+            if self.shows_inputs and hand is not None and estimator is not None:
+                crop = estimator.rectified(result.frame, result.camera, hand)
             methods.append(MethodHand(name, hand, crop))
         size = max(_LEAST_TILE_PX, (self.width_px - GAP_PX) // 2)
         return draw_side_by_side(Sample(result.frame.image, result.camera, methods), size)
