@@ -50,6 +50,9 @@ class Estimator(Protocol):
     def reset(self) -> None:
         """Forget tracked hands."""
 
+    def rectified(self, frame: Frame, camera: Camera, hand: Hand, /) -> NDArray[np.uint8] | None:
+        """What the network is shown of a hand."""
+
     def snapshot(self) -> EstimatorState:
         """What is known of earlier frames, for `restore`."""
 
