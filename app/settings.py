@@ -293,7 +293,7 @@ def save_changes(changed: Mapping[str, Any], path: Path | None = None) -> None:
     """
     path = path or default_path()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path, _MOST_BYTES), any_number=True)
     except (OSError, ValueError):
         content = None  # there is none, or `load_settings` will set it aside and say so
     good = usable(_of_this_version(content))[0] if _is_map(content) else {}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handdgp_core.bundled import bundled
-from handdgp_core.config import parse
 from handdgp_core.engines import choose_device, load_engine, threads
 from handdgp_core.engines.choice import check_engine
 from handdgp_core.errors import UsageError, WeightsError
@@ -18,8 +16,8 @@ from handdgp_core.estimation.network_predictor import NetworkPredictor
 from handdgp_core.estimation.predictor import PositioningMethod, Predictor
 from handdgp_core.files import expanded
 from handdgp_core.hands.open_hand.open_hand import OpenHand
-from handdgp_core.networks.checkpoints.plan import read_metadata, read_plan
-from handdgp_core.networks.config import GUIDED, NetworkConfig
+from handdgp_core.networks.checkpoints.plan import read_config, read_metadata, read_plan
+from handdgp_core.networks.config import GUIDED
 
 if TYPE_CHECKING:
     from handdgp_core.networks import HandDGP
@@ -130,8 +128,7 @@ def own_solve(name_or_path: str) -> PositioningMethod:
     """
     if not is_network_file(name_or_path):
         return "refined"
-    plain = json.loads(read_metadata(expanded(name_or_path))["config"])
-    return parse(NetworkConfig, plain, WeightsError).positioning
+    return read_config(expanded(name_or_path)).positioning
 
 
 def limit_threads(name_or_path: str) -> None:

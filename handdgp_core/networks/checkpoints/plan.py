@@ -17,7 +17,7 @@ from handdgp_core.hands.topology.template import Template
 from handdgp_core.networks.config import NetworkConfig
 from handdgp_core.plain_files import parse_json
 
-__all__ = ["NetworkPlan", "Planned", "read_metadata", "read_plan"]
+__all__ = ["NetworkPlan", "Planned", "read_config", "read_metadata", "read_plan"]
 
 FORMAT = "handdgp-live network 1"
 ARCHITECTURE = "handdgp"
@@ -62,6 +62,15 @@ def read_metadata(path: Path | str) -> dict[str, str]:
         WeightsError: a file that is missing, damaged or foreign.
     """
     return read_tensors(Path(path), "numpy", None)[0]
+
+
+def read_config(path: Path | str) -> NetworkConfig:
+    """How the network of a checkpoint is made, without its weights.
+
+    Raises:
+        WeightsError: a file that is missing, damaged or foreign.
+    """
+    return config_of(read_metadata(path), Path(path))
 
 
 def read_tensors(file: Path, framework: str, prefix: str | None = "") -> tuple[dict[str, str], dict[str, Any]]:
