@@ -70,7 +70,8 @@ def _start(options: ClusterOptions, environment: dict[str, str]) -> None:
     }  # fmt: skip
     try:
         _ray().init(
-            address=options.address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False,
+            address=options.address or "local",  # None would join whatever runs here already
+            log_to_driver=False, logging_level=logging.ERROR, configure_logging=False,
             runtime_env={"env_vars": environment}, **({} if options.address else local),
         )  # fmt: skip
     except ConnectionError as error:
