@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat
 from handdgp_core.config import Config
 from handdgp_core.geometry.positioning import Method
 from handdgp_core.hands.topology.spirals import LENGTH
+from handdgp_core.networks.backbones.resnet import WIDTH
 
 __all__ = ["GUIDED", "NetworkConfig", "RectificationConfig", "RectificationPolicy"]
 
@@ -40,6 +41,8 @@ class NetworkConfig(Config):
     Attributes:
         kind: "handdgp" (MobRecon's heads) or "cmr" (supplement, section 5; its mesh_widths are 512, 256, 128, 64).
         backbone: out of `backbones.BACKBONES`.
+        resnet_width: channels of a ResNet's first stage, all others in proportion. Narrow ones are for experiments on a
+            processor; there are no ImageNet weights for them.
         template: "open", "mano", "body", or the name of the template that comes with a checkpoint.
         image_size: side of the crop, pixels.
         keypoint_widths: hidden layers of the 2D head's MLP.
@@ -58,6 +61,7 @@ class NetworkConfig(Config):
 
     kind: Literal["handdgp", "cmr"] = "handdgp"
     backbone: str = "resnet50"
+    resnet_width: Width = WIDTH
     template: str = "open"
     image_size: Annotated[int, Field(gt=0, le=1024)] = 224
     keypoint_widths: Widths = (224, 112)

@@ -30,7 +30,7 @@ from handdgp_core.networks.checkpoints.plan import (
 from handdgp_core.networks.guided_handdgp import make_network
 from handdgp_core.networks.handdgp import HandDGP
 
-__all__ = ["load_network", "read_config", "read_metadata", "save_network"]
+__all__ = ["load_network", "read_metadata", "save_network"]
 
 _SHOWN_FAULTS = 5
 
