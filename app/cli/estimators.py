@@ -14,13 +14,28 @@ if TYPE_CHECKING:
 
 __all__ = ["hand_length_for", "load_estimator"]
 
+# ONNX Runtime saves about 9 ms a frame of one hand, and takes 6 s to be made ready (docs/performance.md).
+_WORTH_PREPARING = 600
+
 
 def load_estimator(
-    model: str, device: str, length: MeasuredLength, max_hands: int = 2, engine: str = "auto"
+    model: str,
+    device: str,
+    length: MeasuredLength,
+    max_hands: int = 2,
+    engine: str = "auto",
+    frames: int | None = None,
 ) -> HandEstimator:
-    """An estimator for a hand of that length, if it is known. Errors as of `HandEstimator.from_weights`."""
-    from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
+    """An estimator for a hand of that length, if it is known. Errors as of `HandEstimator.from_weights`.
 
+    `frames` is how many it is for, where that is known: for a few, "auto" does not make a network ready for another
+    engine on its first use on a machine.
+    """
+    from handdgp_core.estimation.estimator import HandEstimator  # PyTorch takes seconds, which --help need not
+    from handdgp_core.estimation.models import is_prepared
+
+    if engine == "auto" and frames is not None and frames < _WORTH_PREPARING and not is_prepared(model):
+        engine = "pytorch"
     return HandEstimator.from_weights(
         model, device, length.length_m, max_hands, hand_length_std=length.std, engine=engine
     )

@@ -135,7 +135,8 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
         chooser = cameras_of(source, calibration, options.horizontal_fov_deg)
         output = held.enter_context(locked_output(prepare_output(options.output)))
         length = hand_length_for(source, options.hand_length_m, options.hand_length_std)
-        estimator = load_estimator(options.model, options.device, length, options.max_hands, options.engine)
+        count = _frames_to_come(source, options)
+        estimator = load_estimator(options.model, options.device, length, options.max_hands, options.engine, count)
         loaded_s = time.perf_counter()
         try:
             export = ExportOptions(
@@ -145,7 +146,7 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
                 vertex_count=int(estimator.faces.max()) + 1,
             )
             with ExitStack() as opened:
-                others = _others(options, length, output, opened)
+                others = _others(options, length, count, output, opened)
                 exporters = opened.enter_context(open_exporters(["npz", *options.export], output, export))
                 _run(source, estimator, chooser, exporters, others, counts, cancelled, options)
         finally:
@@ -161,13 +162,15 @@ def _process(options: ProcessOptions, held: ExitStack) -> bool:
     return not cancelled.is_set()
 
 
-def _others(options: ProcessOptions, length: MeasuredLength, output: Path, opened: ExitStack) -> SideBySide:
+def _others(
+    options: ProcessOptions, length: MeasuredLength, count: int | None, output: Path, opened: ExitStack
+) -> SideBySide:
     """The models of `--beside`, each with a folder of its own."""
     names = short_names([options.model, *options.beside])[1:]
     models = []
     for name, model in zip(names, options.beside, strict=True):
         # "auto": a model that ONNX Runtime does not run may stand beside one that it does.
-        estimator = load_estimator(model, options.device, length, options.max_hands, "auto")
+        estimator = load_estimator(model, options.device, length, options.max_hands, "auto", count)
         opened.callback(estimator.close)
         export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)
         exporters = open_exporters(["npz"], output / "beside" / name, export)

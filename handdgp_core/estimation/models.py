@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from handdgp_core.bundled import bundled
 from handdgp_core.engines import choose_device, load_engine, threads
 from handdgp_core.engines.choice import check_engine
+from handdgp_core.engines.store import key_of, recall
 from handdgp_core.errors import UsageError, WeightsError
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.guided_predictor import GuidedPredictor
@@ -70,6 +71,14 @@ def checkpoint_of(name_or_path: str) -> Path:
     if name_or_path == "landmarks" or _is_refiner(path):
         raise UsageError(f"{name_or_path} is no network by itself.", hint="Give open, or a .safetensors file.")
     return path
+
+
+def is_prepared(name_or_path: str) -> bool:
+    """Whether the model's network was made ready for ONNX Runtime on this machine, so that nobody waits for that."""
+    try:
+        return recall(key_of(checkpoint_of(name_or_path), "onnxruntime")) is not None
+    except (UsageError, OSError):  # no network alone, or no file
+        return False
 
 
 def open_network(name_or_path: str) -> HandDGP:
