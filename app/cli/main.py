@@ -97,8 +97,8 @@ def _report(error: Exception) -> int:
     """click's errors are bad usage, a missing package has its hint; anything else is a bug and shows its traceback."""
     format_message = getattr(error, "format_message", None)
     if format_message is not None:
-        said = format_message().replace(": Value error, ", ": ")  # pydantic's words before a choice that there is not
-        console.print(f"{said} See --help.", style="red", markup=False, soft_wrap=True)
+        message = format_message().replace("Value error, ", "")  # of pydantic, by which typer reads a choice
+        console.print(f"{message} See --help.", style="red", markup=False, soft_wrap=True)
         return BAD_INPUT
     missing = missing_part(error) if isinstance(error, ImportError) else None
     if missing is not None:

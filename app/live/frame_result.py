@@ -44,6 +44,9 @@ class Estimator(Protocol):
     def estimate(self, frame: Frame, camera: Camera, /) -> list[Hand]:
         """The hands of one frame."""
 
+    def use_best_engine(self) -> None:
+        """Change to a faster engine where one has become ready since; between two frames."""
+
     def reset(self) -> None:
         """Forget tracked hands."""
 
