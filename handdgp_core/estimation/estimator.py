@@ -132,6 +132,19 @@ class HandEstimator:
         """What runs the network, for people: "ONNX Runtime, CPU"."""
         return self._predictor.engine
 
+    def rectified(self, frame: Frame, camera: Camera, hand: Hand) -> NDArray[np.uint8] | None:
+        """(S, S, 3) uint8 RGB: the crop around a hand's keypoints as this network wants it, left hands mirrored.
+
+        None where the lens cannot show it, or a keypoint has no place in the image.
+        """
+        if not np.isfinite(hand.keypoints_px).all():
+            return None
+        try:
+            square = crop_from_keypoints(hand.keypoints_px, hand.handedness, hand.score)
+            return np.asarray(self._predictor.rectify(camera, square).warp(frame.image), dtype=np.uint8)
+        except UsageError:
+            return None
+
     @property
     def faces(self) -> NDArray[np.int32]:
         """(F, 3) triangles of a right hand."""
