@@ -35,6 +35,7 @@ class BenchOptions:
         what: one of BENCHES.
         source, model, engine: of "live", "record", "stages" and (the model) "engines"; the engine of "stages" alone.
         config, settings: of "network" and "training".
+        panel: of "live": the one beside the picture, one of `Panel`; None for the usual one.
     """
 
     what: str
@@ -45,6 +46,7 @@ class BenchOptions:
     engine: str = "auto"
     config: Path | None = None
     settings: tuple[str, ...] = ()
+    panel: str | None = None
     output: Path | None = None
 
 
@@ -70,7 +72,7 @@ def _run(options: BenchOptions) -> dict[str, Any]:
     if options.what not in BENCHES:
         raise UsageError(f"There is no bench {options.what!r}.", hint=f"Choose one of {', '.join(BENCHES)}.")
     if options.what == "live":
-        return _live(options.source, options.seconds, options.model, options.device)
+        return _live(options)
     if options.what == "record":
         from app.application import LiveOptions
         from app.benchmarks.record import measure_recording
@@ -91,11 +93,13 @@ def _run(options: BenchOptions) -> dict[str, Any]:
     return run(options.config, options.settings, options.seconds, options.device)
 
 
-def _live(source: str, seconds: float, model: str, device: str) -> dict[str, Any]:
+def _live(options: BenchOptions) -> dict[str, Any]:
     from app.application import LiveOptions
     from app.benchmarks.live import measure_live
 
-    return measure_live(LiveOptions(source=source, model=model, device=device), seconds)
+    panel = "" if options.panel == Panel.none else options.panel
+    live = LiveOptions(source=options.source, model=options.model, device=options.device)
+    return measure_live(live, options.seconds, panel=panel)
 
 
 def stages(source: str, seconds: float, model: str, device: str, engine: str = "auto") -> dict[str, Any]:

@@ -147,6 +147,8 @@ class FrameResult:
             the two is shown, or nothing was recorded.
         beyond_lens: hands that lie where the lens model has no answer; they are not among `hands`.
         redrawn: the numbers are those of the result before; the picture alone was drawn again.
+        unrecorded: a session's frame that has no recorded result, nor has one shortly before it: whether it shows a
+            hand is not known.
         frames_ago: of a session's frame without a recorded result: how many frames earlier `hands` were recorded.
     """
 
@@ -161,6 +163,7 @@ class FrameResult:
     preview: bool = False
     recorded: list[Hand] | None = None
     frames_ago: int = 0
+    unrecorded: bool = False
     redrawn: bool = False
     beyond_lens: int = 0
 

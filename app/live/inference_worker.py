@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -108,6 +109,7 @@ class InferenceWorker(Worker):
             self._take_over(self._previous)
             self._previous = None
             pipeline = HandPipeline(self._factory(), self._identity, self._held)
+            _settle_memory()
         finally:
             self._loaded.set()
             previewer.join()
@@ -168,3 +170,14 @@ class InferenceWorker(Worker):
         if not self._notified.is_set():
             self._notified.set()
             self._report(ResultReady(self))
+
+
+def _settle_memory() -> None:
+    """Keep what a model brings (modules of PyTorch above all) out of the garbage collector's rounds.
+
+    A full round over them stops every thread, the window's too, for longer than a frame. What an earlier model left
+    is looked through first.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -97,6 +97,7 @@ class ViewportWidget(QWidget):
         self._timer.timeout.connect(self._tick)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(240, 180)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # the picture fills it
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setToolTip(_TIP)
         self.setAccessibleName("3D view of the hand in front of the camera")

@@ -1,7 +1,7 @@
 """A network made ready for another engine: exported, adapted and compared with PyTorch, once on a machine.
 
 That takes many seconds. A program that must not wait runs PyTorch meanwhile (`PreparingEngine`): the work goes to a
-process of its own at the lowest priority, for in a thread it would hold Python's lock, and with it the window.
+process of its own at low priority, for in a thread it would hold Python's lock, and with it the window.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from handdgp_core.engines.threads import limit_threads, thread_count
 
 __all__ = ["PreparingEngine", "prepare"]
 
-_LOWEST_PRIORITY = 19
+# Beside a program that wants every core it gets a tenth of one, and is ready within minutes; at 19 it would get
+# a hundredth and might never be.
+_NICENESS = 10
 _END_S = 5.0
 _log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def _prepare_apart(checkpoint: str, name: str) -> None:
     """In a process of its own, which yields to everything else."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program, which ends this process
     if hasattr(os, "nice"):
-        os.nice(_LOWEST_PRIORITY)
+        os.nice(_NICENESS)
     limit_threads(1)
     prepare(Path(checkpoint), name)
 

@@ -21,6 +21,7 @@ from handdgp_core.networks.checkpoints.plan import (
     ARCHITECTURE,
     FORMAT,
     config_of,
+    read_config,
     read_metadata,
     read_tensors,
     template_of,

@@ -48,6 +48,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["process", "demo", "--output", "{tmp}", "--export", "obj,fbx"], "fbx"),
         (["process", "demo", "--output", "{tmp}", "--device", "tpu"], "tpu"),
+        (["process", "demo", "--output", "{tmp}", "--engine", "gpu"], "'--engine': 'gpu' is not one of"),
         (["process", "demo", "--output", "{tmp}", "--every", "0"], "every"),
         (["process", "demo"], "output"),
         (["evaluate", "--dataset", "frames", "--output", "{tmp}/m.json"], "--root"),

@@ -20,7 +20,6 @@ from handdgp_core.engines.protocol import describe
 from handdgp_core.engines.store import Kept, folder, key_of, recall, remember
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.models import OPEN_WEIGHTS, load_predictor
-from tests.patience import WAIT_S
 from tests.places import ROOT
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -107,8 +106,7 @@ def test_who_does_not_wait_gets_pytorch_until_the_other_engine_is_ready(plain_fi
     engine = load_engine(plain_file, "auto", "cpu", wait=False)
     assert describe(engine) == "PyTorch, CPU"
     before = engine.run(images, matrices)
-    until_s = time.monotonic() + WAIT_S
-    while engine.name == "pytorch" and time.monotonic() < until_s:
+    while engine.name == "pytorch":  # at low priority, so for as long as it takes
         time.sleep(0.1)
         assert describe(engine) == "PyTorch, CPU"  # never but at a call of `settle`
         engine.settle()

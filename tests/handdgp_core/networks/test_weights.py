@@ -230,7 +230,8 @@ def test_configs_survive_json() -> None:
 
 def test_the_shipped_checkpoints_config_loads_to_the_values_in_it() -> None:
     stored = json.loads(read_metadata(bundled("assets/weights/open.safetensors"))["config"])
-    assert parse(NetworkConfig, stored).to_plain() == {"kind": "handdgp", **stored}
+    loaded = parse(NetworkConfig, stored).to_plain()  # settings that are newer than the file have their defaults
+    assert {name: loaded[name] for name in stored} == stored
     assert stored["mesh_widths"] == [128, 64, 32, 16] and stored["backbone"] == "mediapipe-guided"
 
 
