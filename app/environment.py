@@ -23,6 +23,7 @@ EXTRAS = {
     "stream": "for sending hands live to other programs",
     "rerun": "for sending hands to a Rerun viewer",
     "robot": "for exports to ROS 2 and LeRobot",
+    "batch": "for many inputs at a time",
     "retarget": "for the example that moves robots' hands",
     "usd": "for exports to OpenUSD",
 }

@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,15 @@ _WARM_UP_FRAMES = 5
 ON_A_SOURCE, ON_A_CONFIG = ("live", "record", "stages"), ("network", "training")
 ON_A_MODEL = "engines"
 BENCHES = (*ON_A_SOURCE, *ON_A_CONFIG, ON_A_MODEL)
+
+
+class Panel(StrEnum):
+    none = "none"
+    start = "start"
+    weights = "weights"
+    motion = "motion"
+    performance = "performance"
+    settings = "settings"
 
 
 @dataclass(frozen=True)
@@ -150,10 +160,16 @@ def command(
     engine: EngineOption = Engine.auto,
     config: Annotated[Path | None, typer.Option("--config", help="What network and training build.")] = None,
     settings: Settings = None,
+    panel: Annotated[
+        Panel | None, typer.Option("--panel", help="For live: what is open beside the picture; none closes all.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", help="JSON file for the figures.")] = None,
 ) -> int:
     """Measure this machine: the window's frame rate and stalls, milliseconds per stage, or a network's speed."""
     run_bench(
-        BenchOptions(what, source, seconds, model, device.value, engine.value, config, tuple(settings or ()), output)
-    )
+        BenchOptions(
+            what, source, seconds, model, device.value, engine.value, config, tuple(settings or ()),
+            None if panel is None else panel.value, output,
+        )
+    )  # fmt: skip
     return DONE

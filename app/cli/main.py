@@ -24,6 +24,7 @@ from handdgp_core.errors import HandDGPError
 COMMANDS = {
     "live": "The window (also without any command).",
     "process": "Run a source through the whole pipeline, without a display.",
+    "batch": "Many inputs at a time, here or on a cluster.",
     "stream": "Send hands live to other programs, without a window.",
     "replay": "The window on a recording.",
     "export": "A recording as files for other programs.",

@@ -26,10 +26,10 @@ from handdgp_core.arrays import Array
 from handdgp_core.errors import AssetError
 from handdgp_core.export.axes import target_from_opencv
 from handdgp_core.export.mano import MIRROR, HandFitter
+from handdgp_core.export.mano_fit import ManoModel
 from handdgp_core.files import output_errors, write_bytes, write_json, write_text
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.licensed.mano import JOINT_OF_KEYPOINT, TIP_VERTICES
-from handdgp_core.hands.licensed.mano_fit import ManoModel
 from handdgp_core.hands.palm import distance_std_m
 from handdgp_core.sessions.stored_images import encode_jpeg
 from handdgp_core.types import Frame, Hand

@@ -1,4 +1,4 @@
-"""mano.npz: MANO's parameters of every hand, fitted with the user's own MANO file (see `hands.licensed.mano_fit`).
+"""mano.npz: MANO's parameters of every hand, fitted with the user's own MANO file (see `mano_fit`).
 
 frame_index, stamp_ns   (N,) of the source
 handedness, track_id    (N,)
@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from handdgp_core.arrays import Array, Handedness
+from handdgp_core.export.mano_fit import ManoModel, ManoParameters, fit_mano
 from handdgp_core.files import whole_file
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.licensed.mano import VERTEX_COUNT
-from handdgp_core.hands.licensed.mano_fit import ManoModel, ManoParameters, fit_mano
 from handdgp_core.types import Frame, Hand
 
 __all__ = ["MIRROR", "HandFitter", "ManoTable"]

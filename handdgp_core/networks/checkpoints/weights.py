@@ -21,7 +21,6 @@ from handdgp_core.networks.checkpoints.plan import (
     ARCHITECTURE,
     FORMAT,
     config_of,
-    read_config,
     read_metadata,
     read_tensors,
     template_of,

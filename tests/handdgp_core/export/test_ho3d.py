@@ -15,8 +15,8 @@ from handdgp_core.errors import AssetError
 from handdgp_core.export.exporter import open_exporters
 from handdgp_core.export.ho3d import Ho3dFolder
 from handdgp_core.export.mano import ManoTable
+from handdgp_core.export.mano_fit import ManoModel
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.hands.licensed.mano_fit import ManoModel
 from handdgp_core.types import Frame, Hand
 from tests.handdgp_core.hands.mano_like import write_mano_like
 from tests.open_hands import degenerate_hand, open_hand

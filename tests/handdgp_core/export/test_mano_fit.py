@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from handdgp_core.errors import ShapeError
+from handdgp_core.export.mano_fit import ManoModel, fit_mano
 from handdgp_core.geometry.alignment import matrix_from_rotation_vector
-from handdgp_core.hands.licensed.mano_fit import ManoModel, fit_mano
 from tests.handdgp_core.hands.mano_like import write_mano_like
 from tests.open_hands import open_hand
 
