@@ -95,6 +95,18 @@ def test_smplx_poses_the_file(models: Path) -> None:
     np.testing.assert_allclose(shaped.vertices[0].detach().numpy(), expected, atol=1e-6)
 
 
+def test_models_are_posed_without_a_word(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """smplx prints "You are using a MANO model", for bodies too."""
+    pytest.importorskip("smplx")
+    from handdgp_core.datasets.parametric_meshes import mano_mesh, smpl_mesh
+
+    write_old_model(models / "MANO_RIGHT.pkl", linear_model(778, 16))
+    write_old_model(models / "SMPL_NEUTRAL.pkl", linear_model(6890, 24))
+    for mesh, numbers, vertices in ((mano_mesh(), 48, 778), (smpl_mesh(), 72, 6890)):
+        assert mesh(np.zeros(numbers), np.zeros(10), np.zeros(3)).shape == (vertices, 3)
+    assert not "".join(capfd.readouterr())
+
+
 def test_body_template(models: Path) -> None:
     model = linear_model(6890, 24)
     write_old_model(models / "SMPL_NEUTRAL.pkl", model)

@@ -84,4 +84,4 @@ def test_sixteen_hands_are_learnt_by_heart() -> None:
         optimiser.param_groups[0]["lr"] = full * min(1.0, (steps - step) / 150)
         balls.step(optimiser, "relative" if step < 100 else "all")
     errors = balls.errors_mm()
-    assert errors["degenerate"] == 0 and errors["joint_mm"] < 10 and errors["root_mm"] < 10, errors
+    assert errors["degenerate"] == 0 and errors["joint_mm"] < 5 and errors["root_mm"] < 5, errors
