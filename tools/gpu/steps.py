@@ -173,7 +173,10 @@ def _train(job: Job, steps: Steps, shards: dict[str, Path], pictures: int) -> No
             pilot = _training(job, steps, shards["validation"], f"pilot-{epochs}", (epochs, 0))
             steps.run(f"pilot {epochs}", [*pilot, "--set", "data.validation=[]", "--set", "output.pictures=0"], 600)
         spent = [steps.known[f"pilot {epochs}"]["seconds"] for epochs in (1, 3)]
-        views_per_s = 4 * few / max(spent[1] - spent[0], 1e-3)
+        longer_s = spent[1] - spent[0]
+        if longer_s <= 0:  # noise of a busy machine; then the longer one with its start is the safe side
+            longer_s = spent[1]
+        views_per_s = 4 * few / max(longer_s, 1e-3)
         fitting = int(_SHARE * job.train_s * views_per_s / (2 * pictures))
         epochs = max(2, min(job.epochs, fitting))
         steps.remember("plan", pictures=pictures, views_per_s=views_per_s, epochs=epochs, views=2 * epochs * pictures)

@@ -141,7 +141,7 @@ def painted(pose: ViewPose) -> np.ndarray:
     return image
 
 
-@pytest.mark.parametrize("number", [0, 4, 6, 7])
+@pytest.mark.parametrize("number", [0, 2, 5, 7])
 def test_rendered_poses_are_recognised(number: int) -> None:
     reader = LandmarkReader()
     try:
