@@ -19,7 +19,7 @@ from app.wizards.accuracy_worker import AccuracySnapshot, AccuracyWorker
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import Snapshot
-from app.wizards.frame_dialog import FrameDialog
+from app.wizards.frame_dialog import FrameDialog, size_on_screen
 from calib.boards import Board
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
@@ -41,7 +41,7 @@ class AccuracyDialog(FrameDialog):
     def __init__(self, controller: Controller, settings: SettingsStore, parent: QWidget | None = None) -> None:
         super().__init__(controller, parent)
         self.setWindowTitle("Accuracy check")
-        self.resize(1080, 640)
+        self.resize(size_on_screen(self, 1080, 640))
         self._settings = settings
         self.about: About | None = None
         self.card: Card | None = None

@@ -275,6 +275,13 @@ def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch):
     dialog.close()
 
 
+def test_no_dialog_is_larger_than_its_screen(rig, person):
+    dialog = opened(rig)
+    room = dialog.screen().availableSize()  # 800 x 800 without a display: less than the usual 1180 x 720
+    assert dialog.width() <= room.width() and dialog.height() <= room.height()
+    dialog.close()
+
+
 class _Screen:
     """As much of a screen as a window is placed by."""
 
