@@ -29,7 +29,7 @@ from app.wizards.accuracy_worker import AccuracySnapshot, AccuracyWorker, TouchG
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_worker import Snapshot
 from app.wizards.click_sound import ClickSound
-from app.wizards.frame_dialog import FrameDialog
+from app.wizards.frame_dialog import FrameDialog, size_on_screen
 from app.wizards.touch_view import TouchView
 from calib.boards import Board
 from handdgp_core.errors import HandDGPError
@@ -55,7 +55,7 @@ class AccuracyDialog(FrameDialog):
     def __init__(self, controller: Controller, settings: SettingsStore, parent: QWidget | None = None) -> None:
         super().__init__(controller, parent)
         self.setWindowTitle("Accuracy check")
-        self.resize(1080, 640)
+        self.resize(size_on_screen(self, 1080, 640))
         self._settings = settings
         self.about: About | None = None
         self.cards: tuple[Card, ...] = ()

@@ -112,7 +112,7 @@ class BoardPage(QWidget):
             button = QPushButton(
                 f"Show on {screen.name() or 'screen'}" if len(screens) > 1 else "Show on this screen", self
             )
-            button.setToolTip("Show the board full screen; move the camera instead of the board.")
+            button.setToolTip("Show the board on this screen; move the camera instead of the board.")
             button.clicked.connect(lambda checked=False, index=number: self.screen_requested.emit(index))
             shows.addWidget(button)
         text = QLabel(

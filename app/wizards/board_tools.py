@@ -53,14 +53,14 @@ class BoardTools(QObject):
         QDesktopServices.openUrl(QUrl.fromLocalFile(path))
 
     def show(self, number: int) -> None:
-        """The board over the screen of this number; how wide it was is asked for once it is gone again."""
+        """The board on the screen of this number; how wide it was is asked for once it is gone again."""
         board, screens = self._page.nominal_board(), QGuiApplication.screens()
         if board is None or number >= len(screens):
             return
         self.close()
         self._shown = BoardWindow(board, screens[number])
         self._shown.closed.connect(self._on_closed)
-        self._shown.showFullScreen()
+        self._shown.show_beside(self._window)
         self._say("Measure the width of the board on that screen, from outer edge to outer edge.", False)
 
     def _on_closed(self, likely_mm: float) -> None:

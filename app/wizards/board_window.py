@@ -1,4 +1,4 @@
-"""A calibration board on the whole of a screen, for those without a printer."""
+"""A calibration board on a screen, for those without a printer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from PyQt6.QtWidgets import QWidget
 from app.style.theme import figures_font
 from calib.boards import Board
 
-_MARGIN = 0.04  # of the screen
+_MARGIN = 0.04  # of the window
+_LEAST_SHARE = 0.3  # of the screen's width: a narrower board is seen better alone
 
 
 class BoardWindow(QWidget):
@@ -34,6 +35,22 @@ class BoardWindow(QWidget):
         self.setGeometry(screen.geometry())
         self._board = board
         self._pixels = np.zeros((1, 1), np.uint8)
+
+    def show_beside(self, other: QWidget) -> None:
+        """Over the whole screen; on the screen of `other`, where there is room, `other` keeps its right side."""
+        screen = self.screen()
+        room = QRect() if screen is None else screen.availableGeometry()
+        frame = other.frameGeometry()
+        border = frame.width() - other.width()
+        least = max(other.minimumSizeHint().width(), other.minimumWidth()) + border
+        width = min(frame.width(), max(least, room.width() // 2))
+        if other.screen() is not screen or room.width() - width < _LEAST_SHARE * room.width():
+            self.showFullScreen()
+            return
+        other.resize(width - border, min(other.height(), room.height()))
+        other.move(room.right() + 1 - width, max(room.top(), min(frame.top(), room.bottom() - frame.height())))
+        self.setGeometry(room.adjusted(0, 0, -width, 0))
+        self.show()
 
     def square_px(self) -> int:
         """Device pixels of one square's side."""

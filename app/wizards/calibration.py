@@ -34,6 +34,7 @@ from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import CalibrationWorker, Snapshot
 from app.wizards.capture_page import CapturePage
 from app.wizards.click_sound import ClickSound
+from app.wizards.frame_dialog import size_on_screen
 from app.wizards.review_page import ReviewPage
 from app.wizards.view_picture import ViewPicture
 from calib.profiles import Profile, ProfileStore, new_profile
@@ -77,7 +78,7 @@ class CalibrationDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Calibrate the camera")
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
-        self.resize(1180, 720)
+        self.resize(size_on_screen(self, 1180, 720))
         self._controller, self._settings, self._store = controller, settings, store or ProfileStore()
         self._worker: CalibrationWorker | None = None
         self._snapshot = Snapshot()

@@ -11,7 +11,7 @@ from app.style.theme import css, figures_font, tones
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import CalibrationWorker
-from app.wizards.frame_dialog import FrameDialog
+from app.wizards.frame_dialog import FrameDialog, size_on_screen
 from calib.boards import Board
 from calib.check import CalibrationCheck
 from calib.profiles import Profile, stored_solution
@@ -46,7 +46,7 @@ class CheckDialog(FrameDialog):
     ) -> None:
         super().__init__(controller, parent)
         self.setWindowTitle("Check calibration")
-        self.resize(860, 600)
+        self.resize(size_on_screen(self, 860, 600))
         self.view = CalibrationView(self)
         self.view.show_ghost = False
         self.view.mirrored = controller.status.is_live and settings.current.mirror_webcam

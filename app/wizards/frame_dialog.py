@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QDialog, QWidget
 
 from app.live.controller import Controller
 from app.live.workers import Worker
 
-__all__ = ["FrameDialog"]
+__all__ = ["FrameDialog", "size_on_screen"]
+
+
+def size_on_screen(dialog: QWidget, width: int, height: int) -> QSize:
+    """This size, or what the screen has for a window and its frame: at twice the scale, full HD is 960 x 540."""
+    screen, usual = dialog.screen(), QSize(width, height)
+    return usual if screen is None else (screen.availableSize() - QSize(16, 48)).boundedTo(usual)
 
 
 class FrameDialog(QDialog):

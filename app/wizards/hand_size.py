@@ -35,6 +35,7 @@ from app.wizards.bone_names import title_of_bone
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import Snapshot
+from app.wizards.frame_dialog import size_on_screen
 from app.wizards.hand_drawing import HandDrawing
 from app.wizards.hand_measurements import WHOLE_HAND, kept_now, listed, measurement_of, together, with_measurement
 from app.wizards.hand_size_worker import HandSizeSnapshot, HandSizeWorker
@@ -90,7 +91,7 @@ class HandSizeDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Hand size")
-        self.resize(1060, 640)
+        self.resize(size_on_screen(self, 1060, 640))
         self._controller, self._settings, self._store = controller, settings, store or PeopleStore()
         self._make_finder = make_finder
         self._worker: HandSizeWorker | None = None

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QRect, Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox
+from PyQt6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox, QWidget
 
 from app.live.state import Phase
 from app.wizards.board_window import BoardWindow
@@ -273,6 +273,44 @@ def test_board_to_print_and_on_screen(rig, person, tmp_path, monkeypatch):
     dialog.boards.board.setEditText("nonsense")
     assert not dialog.next.isEnabled() and not dialog.boards.problem.isHidden()
     dialog.close()
+
+
+def test_no_dialog_is_larger_than_its_screen(rig, person):
+    dialog = opened(rig)
+    room = dialog.screen().availableSize()  # 800 x 800 without a display: less than the usual 1180 x 720
+    assert dialog.width() <= room.width() and dialog.height() <= room.height()
+    dialog.close()
+
+
+class _Screen:
+    """As much of a screen as a window is placed by."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def availableGeometry(self) -> QRect:
+        return QRect(0, 0, self.width, 1000)
+
+    def physicalDotsPerInchX(self) -> float:
+        return 96.0
+
+
+@pytest.mark.parametrize(("room", "beside"), [(1600, True), (700, False)])
+def test_the_board_leaves_the_wizard_its_place_where_there_is_one(qtbot, monkeypatch, room, beside):
+    wizard, screen = QWidget(), _Screen(room)
+    wizard.setMinimumWidth(500)
+    wizard.resize(1200, 700)
+    window = BoardWindow(DEFAULT_BOARD, wizard.screen())
+    qtbot.addWidget(wizard)
+    for widget in (wizard, window):
+        monkeypatch.setattr(widget, "screen", lambda: screen)
+    wizard.show()
+    window.show_beside(wizard)
+    assert window.isFullScreen() != beside
+    if beside:
+        assert window.geometry().right() < wizard.geometry().left() and wizard.geometry().right() < room
+        assert window.width() >= 0.3 * room
+    window.close()
 
 
 @pytest.mark.parametrize(
