@@ -65,6 +65,8 @@ def in_view_title(part: float) -> str:
     return f"The model sees {100 * part:.0f} % of the hand."
 
 
+NO_RESULT_TITLE = "No result was recorded for this frame"
+NO_RESULT_HINT = "The model was busy with another one. File > Complete results runs it on every such frame."
 BEYOND_LENS_TITLE = "A hand lies where the calibrated lens has no answer."
 BEYOND_LENS_HINT = "Move it towards the middle of the picture, or calibrate again with the board in the corners."
 

@@ -13,6 +13,7 @@ import numpy as np
 from PyQt6.QtCore import QTimer
 
 from app.application import LiveOptions, LiveSession
+from app.benchmarks.stall_monitor import WorkReport
 from app.benchmarks.window import WindowBench, bench_session
 from handdgp_core.errors import HandDGPError
 
@@ -26,8 +27,8 @@ class _Samples:
     """What is collected while the window runs."""
 
     inference_ms: list[float] = field(default_factory=list)
-    with_hands: int = 0
-    results: int = 0
+    overlay_ms: list[float] = field(default_factory=list)
+    hands: list[int] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
 
 
@@ -58,9 +59,9 @@ class _Bench(WindowBench):
             self._hand_seen, self._first_hand_s = True, now_s - self._began_s
             self._after(WARM_UP_S, self._measure)
         if self._measuring and not result.preview:
-            self._samples.results += 1
-            self._samples.with_hands += bool(result.hands)
+            self._samples.hands.append(len(result.hands))
             self._samples.inference_ms.append(result.inference_ms)
+            self._samples.overlay_ms.append(result.stage_ms.get("overlay", np.nan))
 
     def _measure(self) -> None:
         self._measuring = True
@@ -77,7 +78,7 @@ class _Bench(WindowBench):
         self._sample_memory()
         report = self.stalls.report()
         samples, controller = self._samples, self._session.controller
-        inference = np.array(samples.inference_ms or [np.nan])
+        inference, hands = np.array(samples.inference_ms or [np.nan]), np.array(samples.hands)
         self.figures = {
             "source": controller.status.source_name,
             "model": controller.status.model_name,
@@ -89,36 +90,65 @@ class _Bench(WindowBench):
             "gui_stalls_over_50_ms": report.stalls,
             "gui_worst_gap_ms": round(report.worst_gap_ms, 1),
             "gui_p99_gap_ms": round(report.p99_gap_ms, 1),
+            "gui_p95_gap_ms": round(report.p95_gap_ms, 1),
+            "gui_median_gap_ms": round(report.median_gap_ms, 1),
+            "gui_work_ms": _work(report.work),
             "inference_median_ms": round(float(np.median(inference)), 1),
             "inference_p95_ms": round(float(np.percentile(inference, 95)), 1),
             "frames_skipped": controller.rates.skipped - self._skipped_before,
-            "share_with_hands": round(samples.with_hands / max(1, samples.results), 4),
+            "share_with_hands": round(float((hands > 0).mean()) if len(hands) else 0.0, 4),
+            "one_hand": self._of_hands(1),
+            "two_hands": self._of_hands(2),
             "memory_start_mb": samples.memory_mb[0],
             "memory_end_mb": samples.memory_mb[-1],
             "memory_mb": samples.memory_mb,
         }
         self._end()
 
+    def _of_hands(self, count: int) -> Figures | None:
+        """What is shown, and what it costs, while so many hands are seen; None where they never were."""
+        samples, work = self._samples, self.stalls.work(count)
+        seen = np.array(samples.hands) == count
+        if not work.frames or not seen.any():
+            return None
+        return {
+            "frames": work.frames,
+            "shown_fps": round(work.fps, 1),
+            "gui_work_ms": _work(work),
+            "inference_median_ms": round(float(np.median(np.array(samples.inference_ms)[seen])), 1),
+            "overlay_median_ms": round(float(np.nanmedian(np.array(samples.overlay_ms)[seen])), 1),
+        }
+
     def _end(self) -> None:
         self._memory_timer.stop()
         super()._end()
 
 
-def measure_live(options: LiveOptions, seconds: float = 30.0, session: LiveSession | None = None) -> Figures:
+def _work(report: WorkReport) -> Figures:
+    return {name: round(getattr(report, f"{name}_ms"), 1) for name in ("median", "p95", "max")}
+
+
+def measure_live(
+    options: LiveOptions, seconds: float = 30.0, session: LiveSession | None = None, panel: str | None = None
+) -> Figures:
     """Run the window on a source and measure it; files are played again and again.
 
     Args:
         options: as for `run_live`; without `settings_path` the user's settings are neither read nor written.
         seconds: time measured, after the first hand was shown and a warm-up.
         session: made by the caller, for tests.
+        panel: the one that is open, "" for none; by default the one of the settings.
     Returns:
         figures by name: frames shown per second, GUI stalls over 50 ms, worst and 99th percentile gap of a 5 ms
-        heartbeat, inference in ms, frames skipped, resident memory in MB at start, every 10 s and at the end,
-        and seconds from the start of this function to the first picture and the first mesh.
+        heartbeat, the GUI thread's work for a shown frame, inference in ms, frames skipped, the same of the frames
+        with one hand and with two, resident memory in MB at start, every 10 s and at the end, and seconds from the
+        start of this function to the first picture and the first mesh.
     Raises:
         HandDGPError: the source or the model failed, or no hand was seen in time.
     """
     with bench_session(options, session) as (measured, _):
+        if panel is not None:
+            measured.settings.change(panel=panel)
         bench = _Bench(measured, seconds)
         bench.run()
     if bench.error:

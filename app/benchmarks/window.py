@@ -40,7 +40,7 @@ class WindowBench(QObject):
         self.stalls = StallMonitor(self)
         self._session = session
         self._hand_seen = False
-        session.window.camera.view.shown.connect(self.stalls.frame_shown)
+        session.window.camera.view.shown.connect(self._on_shown)
         session.controller.result_ready.connect(self._on_result)
         session.controller.status_changed.connect(self._on_status)
         self._after(START_LIMIT_S, self._give_up)
@@ -60,6 +60,11 @@ class WindowBench(QObject):
         timer.setSingleShot(True)
         timer.timeout.connect(call)
         timer.start(int(seconds * 1e3))
+
+    def _on_shown(self) -> None:
+        """A picture is painted: frames are told apart by how many hands they have."""
+        result = self._session.window.result
+        self.stalls.frame_shown(0 if result is None else len(result.hands))
 
     def _on_result(self) -> None:
         """A result is on screen."""

@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,15 @@ ON_A_MODEL = "engines"
 BENCHES = (*ON_A_SOURCE, *ON_A_CONFIG, ON_A_MODEL)
 
 
+class Panel(StrEnum):
+    none = "none"
+    start = "start"
+    weights = "weights"
+    motion = "motion"
+    performance = "performance"
+    settings = "settings"
+
+
 @dataclass(frozen=True)
 class BenchOptions:
     """What `bench` was asked for; names as on the command line.
@@ -35,6 +45,7 @@ class BenchOptions:
         what: one of BENCHES.
         source, model, engine: of "live", "record", "stages" and (the model) "engines"; the engine of "stages" alone.
         config, settings: of "network" and "training".
+        panel: of "live": the one beside the picture, one of `Panel`; None for the usual one.
     """
 
     what: str
@@ -45,6 +56,7 @@ class BenchOptions:
     engine: str = "auto"
     config: Path | None = None
     settings: tuple[str, ...] = ()
+    panel: str | None = None
     output: Path | None = None
 
 
@@ -70,7 +82,7 @@ def _run(options: BenchOptions) -> dict[str, Any]:
     if options.what not in BENCHES:
         raise UsageError(f"There is no bench {options.what!r}.", hint=f"Choose one of {', '.join(BENCHES)}.")
     if options.what == "live":
-        return _live(options.source, options.seconds, options.model, options.device)
+        return _live(options)
     if options.what == "record":
         from app.application import LiveOptions
         from app.benchmarks.record import measure_recording
@@ -91,11 +103,13 @@ def _run(options: BenchOptions) -> dict[str, Any]:
     return run(options.config, options.settings, options.seconds, options.device)
 
 
-def _live(source: str, seconds: float, model: str, device: str) -> dict[str, Any]:
+def _live(options: BenchOptions) -> dict[str, Any]:
     from app.application import LiveOptions
     from app.benchmarks.live import measure_live
 
-    return measure_live(LiveOptions(source=source, model=model, device=device), seconds)
+    panel = "" if options.panel == Panel.none else options.panel
+    live = LiveOptions(source=options.source, model=options.model, device=options.device)
+    return measure_live(live, options.seconds, panel=panel)
 
 
 def stages(source: str, seconds: float, model: str, device: str, engine: str = "auto") -> dict[str, Any]:
@@ -146,10 +160,16 @@ def command(
     engine: EngineOption = Engine.auto,
     config: Annotated[Path | None, typer.Option("--config", help="What network and training build.")] = None,
     settings: Settings = None,
+    panel: Annotated[
+        Panel | None, typer.Option("--panel", help="For live: what is open beside the picture; none closes all.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", help="JSON file for the figures.")] = None,
 ) -> int:
     """Measure this machine: the window's frame rate and stalls, milliseconds per stage, or a network's speed."""
     run_bench(
-        BenchOptions(what, source, seconds, model, device.value, engine.value, config, tuple(settings or ()), output)
-    )
+        BenchOptions(
+            what, source, seconds, model, device.value, engine.value, config, tuple(settings or ()),
+            None if panel is None else panel.value, output,
+        )
+    )  # fmt: skip
     return DONE

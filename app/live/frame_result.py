@@ -44,8 +44,14 @@ class Estimator(Protocol):
     def estimate(self, frame: Frame, camera: Camera, /) -> list[Hand]:
         """The hands of one frame."""
 
+    def use_best_engine(self) -> None:
+        """Change to a faster engine where one has become ready since; between two frames."""
+
     def reset(self) -> None:
         """Forget tracked hands."""
+
+    def rectified(self, frame: Frame, camera: Camera, hand: Hand, /) -> NDArray[np.uint8] | None:
+        """What the network is shown of a hand."""
 
     def snapshot(self) -> EstimatorState:
         """What is known of earlier frames, for `restore`."""
@@ -141,6 +147,8 @@ class FrameResult:
             the two is shown, or nothing was recorded.
         beyond_lens: hands that lie where the lens model has no answer; they are not among `hands`.
         redrawn: the numbers are those of the result before; the picture alone was drawn again.
+        unrecorded: a session's frame that has no recorded result, nor has one shortly before it: whether it shows a
+            hand is not known.
         frames_ago: of a session's frame without a recorded result: how many frames earlier `hands` were recorded.
     """
 
@@ -155,6 +163,7 @@ class FrameResult:
     preview: bool = False
     recorded: list[Hand] | None = None
     frames_ago: int = 0
+    unrecorded: bool = False
     redrawn: bool = False
     beyond_lens: int = 0
 

@@ -34,6 +34,7 @@ class Estimate:
         after: what the estimator knew afterwards; None where it did not run.
         frames_ago: how many frames earlier they were recorded.
         recorded: they come from a recording.
+        unrecorded: the recording has no result for this frame.
         beyond_lens: how many more lie where the lens model has no answer.
     """
 
@@ -44,6 +45,7 @@ class Estimate:
     after: EstimatorState | None = None
     frames_ago: int = 0
     recorded: bool = False
+    unrecorded: bool = False
     beyond_lens: int = 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -18,6 +19,13 @@ from handdgp_core.sources.cameras import CameraFrame
 @dataclass(frozen=True)
 class ModelLoaded(Event):
     """The inference worker has its estimator and takes frames from now on."""
+
+    worker: InferenceWorker
+
+
+@dataclass(frozen=True)
+class EngineChanged(Event):
+    """Another engine runs the model from the next frame on."""
 
     worker: InferenceWorker
 
@@ -101,6 +109,7 @@ class InferenceWorker(Worker):
             self._take_over(self._previous)
             self._previous = None
             pipeline = HandPipeline(self._factory(), self._identity, self._held)
+            _settle_memory()
         finally:
             self._loaded.set()
             previewer.join()
@@ -125,6 +134,7 @@ class InferenceWorker(Worker):
         if frame is None or self.stopping:
             return
         self._last = (frames, frame)
+        self._use_best_engine(pipeline)
         if self._reset_requested.is_set() or self._followed not in (None, frames):
             self._reset_requested.clear()
             pipeline.reset()
@@ -136,6 +146,15 @@ class InferenceWorker(Worker):
             self.rate.tick()
         if frames is self._frames:
             self._publish(result)
+
+    def _use_best_engine(self, pipeline: HandPipeline) -> None:
+        """Not while results are recorded or sent: what says which engine made them is written at the start."""
+        if self.on_result:
+            return
+        pipeline.use_best_engine()
+        if pipeline.engine != self.engine:
+            self.engine = pipeline.engine
+            self._report(EngineChanged(self))
 
     def _preview_while_loading(self) -> None:
         """Show the bare picture until the estimator is there: the user should see the camera at once."""
@@ -151,3 +170,14 @@ class InferenceWorker(Worker):
         if not self._notified.is_set():
             self._notified.set()
             self._report(ResultReady(self))
+
+
+def _settle_memory() -> None:
+    """Keep what a model brings (modules of PyTorch above all) out of the garbage collector's rounds.
+
+    A full round over them stops every thread, the window's too, for longer than a frame. What an earlier model left
+    is looked through first.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -43,6 +43,10 @@ class HandPipeline:
         """What the model calls itself."""
         return self._estimator.model_name
 
+    def use_best_engine(self) -> None:
+        """Let a faster engine run the model from the next frame on, where one has become ready since."""
+        self._estimator.use_best_engine()
+
     def reset(self) -> None:
         """Forget tracks and smoothing, e.g. after a seek."""
         self._estimator.reset()
@@ -78,7 +82,7 @@ class HandPipeline:
         return FrameResult(
             shown, hands, estimate.raw_hands, picture, options.mirror, stage_ms, estimate.inference_ms, truth,
             recorded=None if beside is None else beside.hands, frames_ago=estimate.frames_ago, redrawn=redrawn,
-            beyond_lens=estimate.beyond_lens,
+            beyond_lens=estimate.beyond_lens, unrecorded=estimate.unrecorded,
         )  # fmt: skip
 
     def _hold(self, frame: CameraFrame, treatment: Hashable) -> HeldFrame:
@@ -136,7 +140,7 @@ def _recorded(frame: CameraFrame, replay: ReplayView) -> Estimate:
     """The recorded result; the model does not run."""
     found, frames_ago = replay.latest(frame)
     if found is None:
-        return Estimate(frame, [], {}, 0.0, recorded=True)
+        return Estimate(frame, [], {}, 0.0, recorded=True, unrecorded=True)
     shown = with_camera(frame, found.camera)
     return Estimate(shown, found.hands, {}, found.inference_ms, frames_ago=frames_ago, recorded=True)
 

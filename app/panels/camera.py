@@ -13,6 +13,7 @@ from app.live.frame_result import FrameResult
 from app.live.readout import palm_distance
 from app.live.state import ModelPhase, Phase, Status
 from app.live.trust import CalibrationInUse, camera_trust
+from app.notices import NO_RESULT_HINT, NO_RESULT_TITLE
 from app.panels.badges import Badge, TrustBadge
 from app.panels.hand_chip import HandChip, chip_place
 from app.panels.picture import PictureView
@@ -39,7 +40,7 @@ class CameraPanel(QWidget):
         self._last_hand_s = 0.0
         self._figures_s = 0.0
         self._sides: set[str] = set()
-        self._more = False
+        self._more = self._unrecorded = False
         for chip in self.readouts.values():
             chip.clicked.connect(self._toggle_more)
         self._lay_out()
@@ -69,6 +70,7 @@ class CameraPanel(QWidget):
         now_s = time.monotonic()
         if result.hands:
             self._last_hand_s = now_s
+        self._unrecorded = result.unrecorded
         self._show_message(now_s, preview=result.preview)
         sides: set[str] = {hand.handedness for hand in result.hands}  # figures of a hand that has left go at once
         due = now_s - self._figures_s >= FIGURES_EVERY_S or sides != self._sides
@@ -85,6 +87,7 @@ class CameraPanel(QWidget):
             for readout in self.readouts.values():
                 readout.show_hand(None, None, None)
             self.badge.set_text("")
+            self._unrecorded = False
         self._status = status
         self._last_hand_s = time.monotonic() if status.phase is Phase.OPENING else self._last_hand_s
         self.demo_badge.set_text(
@@ -107,6 +110,8 @@ class CameraPanel(QWidget):
         running = self._status.phase is Phase.RUNNING
         if not title and running and preview:
             title, hint = "Loading the model…", "The picture is live; the mesh follows in a moment."
+        elif self._unrecorded and self._status.phase in (Phase.RUNNING, Phase.PAUSED):
+            title, hint = NO_RESULT_TITLE, NO_RESULT_HINT
         elif not title and running and now_s - self._last_hand_s > NO_HAND_AFTER_S:
             title, hint = (
                 "No hand detected",

@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QComboBox, QGridLayout, QLabel, QMenu, QToolButton, 
 
 from app.live.frame_result import FrameResult
 from app.live.settings_store import SettingsStore
+from app.notices import NO_RESULT_TITLE
 from app.viewport.colours import Floats
 from app.viewport.orbit import DISTANCE_RANGE_M, HOME, MAX_ELEVATION_RAD, VIEW_NAMES, Orbit, fit_view
 from app.viewport.protocol import SceneState, ViewOptions
@@ -187,17 +188,16 @@ class ScenePanel(QWidget):
         self._count += 1
         if self._options.camera_image and self._options.frustum and self._count % IMAGE_EVERY == 0:
             self._viewport.set_camera_image(_small(result.frame.image))
-        self._viewport.set_scene(
-            SceneState.from_hands(
-                result.hands,
-                result.camera,
-                result.frame.stamp_ns,
-                [hand.root_m for hand in result.raw_hands],
-                [None if true is None else true.root_m for true in result.truth],
-                result.recorded or (),
-                [_unmuted(hand, raw) for hand, raw in zip(result.hands, result.raw_hands, strict=True)],
-            )
+        scene = SceneState.from_hands(
+            result.hands,
+            result.camera,
+            result.frame.stamp_ns,
+            [hand.root_m for hand in result.raw_hands],
+            [None if true is None else true.root_m for true in result.truth],
+            result.recorded or (),
+            [_unmuted(hand, raw) for hand, raw in zip(result.hands, result.raw_hands, strict=True)],
         )
+        self._viewport.set_scene(replace(scene, note=NO_RESULT_TITLE) if result.unrecorded else scene)
 
     def fit(self) -> None:
         """Look from the usual side, from where the camera and all hands are in sight."""

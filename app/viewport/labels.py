@@ -11,7 +11,7 @@ from PyQt6.QtCore import QPointF, QRectF, QSizeF
 
 from app.viewport import marks
 from app.viewport.colours import THEMES, Rgb
-from app.viewport.protocol import RenderRequest
+from app.viewport.protocol import RenderRequest, SceneHand
 
 __all__ = ["MARGIN", "Label", "free_place", "labels"]
 
@@ -75,19 +75,18 @@ def _wanted(request: RenderRequest, width: float, height: float) -> Iterator[tup
         steps = np.arange(0, round(marks.GRID_LENGTH_M / marks.CELL_M) + 1, 2) * marks.CELL_M
         places = np.column_stack([np.zeros(len(steps)), np.full(len(steps), marks.FLOOR_Y_M), steps])
         pixels, depths = orbit.project(places, width, height)
-        for step, (u, v), depth in zip(steps, pixels, depths, strict=True):
-            if depth > 0.05 and not _behind_a_hand(request, u, v, depth, width, height):
+        covers = [_cover(hand, request, width, height) for hand in request.scene.hands]
+        for step, (u, v), depth in zip(steps, pixels.tolist(), depths.tolist(), strict=True):
+            if depth > 0.05 and not any(nearer < depth and box.contains(u, v + 11) for nearer, box in covers):
                 yield "grid", f"{100 * step:.0f} cm", theme.camera, QPointF(u, v + 11), False
 
 
-def _behind_a_hand(request: RenderRequest, u: float, v: float, depth: float, width: float, height: float) -> bool:
-    for hand in request.scene.hands:
-        pixels, depths = request.orbit.project(hand.keypoints_m, width, height)
-        margin = 15 + 0.12 * np.ptp(pixels, axis=0).max()  # the mesh reaches farther than its keypoints
-        low, high = pixels.min(axis=0) - margin, pixels.max(axis=0) + margin
-        if depths.mean() < depth and low[0] < u < high[0] and low[1] < v + 11 < high[1]:
-            return True
-    return False
+def _cover(hand: SceneHand, request: RenderRequest, width: float, height: float) -> tuple[float, QRectF]:
+    """How far a hand is, and the part of the view that it hides."""
+    pixels, depths = request.orbit.project(hand.keypoints_m, width, height)
+    margin = 15 + 0.12 * np.ptp(pixels, axis=0).max()  # the mesh reaches farther than its keypoints
+    (left, top), (right, bottom) = pixels.min(axis=0) - margin, pixels.max(axis=0) + margin
+    return float(depths.mean()), QRectF(QPointF(left, top), QPointF(right, bottom))
 
 
 def free_place(wanted: QRectF, taken: list[QRectF], width: float, height: float) -> QRectF:

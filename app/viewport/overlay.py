@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, QSizeF, Qt
-from PyQt6.QtGui import QColor, QFont, QGuiApplication, QImage, QLinearGradient, QPainter, QPen, QPolygonF, QTransform
+from PyQt6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QGuiApplication,
+    QImage,
+    QLinearGradient,
+    QPainter,
+    QPen,
+    QPixmap,
+    QPolygonF,
+    QTransform,
+)
 
 from app.viewport import marks
-from app.viewport.colours import THEMES, Floats, Theme, weight_colours
+from app.viewport.colours import THEMES, Theme, weight_colours
 from app.viewport.labels import MARGIN, Kind, labels
 from app.viewport.protocol import RenderRequest
 
@@ -17,7 +31,7 @@ __all__ = ["EMPTY_TEXT", "draw_overlay"]
 EMPTY_TEXT = "No hand detected: hold a hand in front of the camera"
 _TAG = QSizeF(16, 6)  # what a plate has around its text
 _CORNER = QSizeF(150, 44)  # where the buttons stand
-_ROW, _GLYPH = 18.0, 26.0
+_ROW, _GLYPH, _LEGEND_WIDTH = 18.0, 26.0, 210.0
 
 
 def draw_overlay(
@@ -36,12 +50,14 @@ def draw_overlay(
     if options.ellipsoid:
         _shells(painter, request, theme, width, height)
     if options.labels:
-        rows = _legend_rows(request, theme)
-        legend = QRectF(MARGIN, height - MARGIN - _ROW * len(rows), 150, _ROW * len(rows))
+        rows = _legend_rows(request)
+        legend = QRectF(MARGIN, height - MARGIN - _ROW * len(rows), _LEGEND_WIDTH, _ROW * len(rows))
         corners = [QRectF(QPointF(0, 0), _CORNER), QRectF(QPointF(width - _CORNER.width(), 0), _CORNER)]
         _labels(painter, request, theme, width, height, [legend, *corners])
-        if scene.hands:
-            _legend(painter, theme, legend, rows)
+        if scene.hands and rows:
+            device = painter.device()
+            ratio = 1.0 if device is None else device.devicePixelRatioF()
+            painter.drawPixmap(legend.topLeft(), _legend(theme, rows, ratio, QGuiApplication.font().toString()))
     if scene.note or not scene.hands:
         _message(painter, theme, scene.note or EMPTY_TEXT, width, height)
     if status:
@@ -90,18 +106,15 @@ def _shells(painter: QPainter, request: RenderRequest, theme: Theme, width: floa
 def _labels(
     painter: QPainter, request: RenderRequest, theme: Theme, width: float, height: float, taken: list[QRectF]
 ) -> None:
+    family = QGuiApplication.font().toString()
     fonts = {
-        "distance": _font(1, bold=True),
-        "axis": _font(-1, bold=True),
-        "grid": _font(-1),
+        "distance": _font(1, True, family),
+        "axis": _font(-1, True, family),
+        "grid": _font(-1, False, family),
     }
 
     def size(kind: Kind, text: str) -> QSizeF:
-        painter.setFont(fonts[kind])
-        metrics = painter.fontMetrics()
-        return QSizeF(metrics.horizontalAdvance(text), metrics.height()) + (
-            _TAG if kind == "distance" else QSizeF(4, 2)
-        )
+        return _text_size(text, fonts[kind].toString()) + (_TAG if kind == "distance" else QSizeF(4, 2))
 
     for label in labels(request, width, height, size, taken):
         painter.setFont(fonts[label.kind])
@@ -115,50 +128,61 @@ def _labels(
         painter.drawText(label.place, Qt.AlignmentFlag.AlignCenter, label.text)
 
 
-def _legend_rows(request: RenderRequest, theme: Theme) -> list[tuple[str, str, Floats]]:
-    """What is to be explained: a glyph, its words and its colour."""
+def _legend_rows(request: RenderRequest) -> tuple[tuple[str, str, str], ...]:
+    """What is to be explained: a glyph, its words and the name of its colour."""
     options, hands = request.options, request.scene.hands
     rows = [
-        ("ball", "Root", np.array(theme.root), bool(hands)),
-        ("ball", "True root", np.array(theme.truth),
-         options.truth_root and any(hand.truth_root_m is not None for hand in hands)),
-        ("ball", "Root without muting", np.array(theme.ghost), any(hand.unmuted_root_m is not None for hand in hands)),
-        ("shell", "2 sigma (95 %)", np.array(theme.ghost), options.ellipsoid),
-        ("line", "Trail of the root", np.array(theme.ghost), options.trail),
-        ("weights", "Weight 0 to 1", np.zeros(3), options.skeleton),
-    ]  # fmt: skip
-    return [(glyph, words, colour) for glyph, words, colour, shown in rows if shown]
+        ("ball", "Root", "root", bool(hands)),
+        ("ball", "True root", "truth", options.truth_root and any(hand.truth_root_m is not None for hand in hands)),
+        ("ball", "Root without muting", "ghost", any(hand.unmuted_root_m is not None for hand in hands)),
+        ("shell", "2 sigma (95 %)", "ghost", options.ellipsoid),
+        ("line", "Trail of the root", "ghost", options.trail),
+        ("weights", "Weight 0 to 1", "", options.skeleton),
+    ]
+    return tuple((glyph, words, colour) for glyph, words, colour, shown in rows if shown)
 
 
-def _legend(painter: QPainter, theme: Theme, place: QRectF, rows: list[tuple[str, str, Floats]]) -> None:
-    painter.setFont(_font(-1))
+@lru_cache(maxsize=16)
+def _legend(theme: Theme, rows: tuple[tuple[str, str, str], ...], ratio: float, font: str) -> QPixmap:
+    """The legend, painted once: it is the same in every picture."""
+    legend = QPixmap(round(_LEGEND_WIDTH * ratio), round(_ROW * len(rows) * ratio))
+    legend.setDevicePixelRatio(ratio)
+    legend.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(legend)
+    painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.TextAntialiasing)
+    painter.setFont(_font(-1, False, font))
     for index, (glyph, words, colour) in enumerate(rows):
-        row = QRectF(place.left(), place.top() + index * _ROW, place.width(), _ROW)
-        middle = QPointF(row.left() + _GLYPH / 2 - 2, row.center().y())
-        painter.setPen(QPen(_ink(theme, 0.5), 0.8))
-        painter.setBrush(_colour(tuple(colour)))
-        if glyph == "ball":
-            painter.drawEllipse(middle, 4.5, 4.5)
-        elif glyph == "shell":
-            painter.setBrush(_colour(tuple(colour), 0.35))
-            painter.drawEllipse(middle, 10, 5)
-        elif glyph == "line":
-            painter.setPen(QPen(_colour(tuple(colour)), 2.5))
-            painter.drawLine(middle - QPointF(10, 0), middle + QPointF(10, 0))
-        else:
-            bar = QRectF(middle.x() - 11, middle.y() - 4, 22, 8)
-            gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-            for stop in np.linspace(0.0, 1.0, 9):
-                gradient.setColorAt(float(stop), _colour(tuple(weight_colours(stop))))
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(gradient)
-            painter.drawRoundedRect(bar, 2, 2)
+        row = QRectF(0, index * _ROW, _LEGEND_WIDTH, _ROW)
+        _glyph(painter, theme, glyph, getattr(theme, colour, theme.ghost), QPointF(_GLYPH / 2 - 2, row.center().y()))
         painter.setPen(_ink(theme, 0.78))
-        painter.drawText(row.adjusted(_GLYPH + 2, 0, 60, 0), Qt.AlignmentFlag.AlignVCenter, words)
+        painter.drawText(row.adjusted(_GLYPH + 2, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, words)
+    painter.end()
+    return legend
+
+
+def _glyph(painter: QPainter, theme: Theme, glyph: str, colour: tuple[float, ...], middle: QPointF) -> None:
+    painter.setPen(QPen(_ink(theme, 0.5), 0.8))
+    painter.setBrush(_colour(colour))
+    if glyph == "ball":
+        painter.drawEllipse(middle, 4.5, 4.5)
+    elif glyph == "shell":
+        painter.setBrush(_colour(colour, 0.35))
+        painter.drawEllipse(middle, 10, 5)
+    elif glyph == "line":
+        painter.setPen(QPen(_colour(colour), 2.5))
+        painter.drawLine(middle - QPointF(10, 0), middle + QPointF(10, 0))
+    else:
+        bar = QRectF(middle.x() - 11, middle.y() - 4, 22, 8)
+        gradient = QLinearGradient(bar.topLeft(), bar.topRight())
+        for stop in np.linspace(0.0, 1.0, 9):
+            gradient.setColorAt(float(stop), _colour(tuple(weight_colours(stop))))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(gradient)
+        painter.drawRoundedRect(bar, 2, 2)
 
 
 def _message(painter: QPainter, theme: Theme, text: str, width: float, height: float) -> None:
-    painter.setFont(_font(3))
+    painter.setFont(_font(3, False, QGuiApplication.font().toString()))
     box = QRectF(MARGIN, _CORNER.height() + 0.02 * height, width - 2 * MARGIN, 0.25 * height)
     flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
     painter.setPen(_ink(theme, 0.85))
@@ -166,7 +190,7 @@ def _message(painter: QPainter, theme: Theme, text: str, width: float, height: f
 
 
 def _status(painter: QPainter, theme: Theme, text: str, width: float, height: float) -> None:
-    painter.setFont(_font(-1))
+    painter.setFont(_font(-1, False, QGuiApplication.font().toString()))
     painter.setPen(_ink(theme, 0.6))
     flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom
     painter.drawText(
@@ -174,11 +198,23 @@ def _status(painter: QPainter, theme: Theme, text: str, width: float, height: fl
     )
 
 
-def _font(larger_by: int, bold: bool = False) -> QFont:
-    font = QFont(QGuiApplication.font())  # not the painter's, which was set for the text before
+@lru_cache(maxsize=16)
+def _font(larger_by: int, bold: bool, base: str) -> QFont:
+    """The program's font (as `QFont.toString`; not the painter's, which was set for the text before), larger."""
+    font = QFont()
+    font.fromString(base)
     font.setPointSizeF(max(font.pointSizeF() if font.pointSizeF() > 0 else 9.0, 7.0) + larger_by)
     font.setBold(bold)
     return font
+
+
+@lru_cache(maxsize=512)
+def _text_size(text: str, font: str) -> QSizeF:
+    """Room for a text in a font, as `QFont.toString`; measuring costs more than looking it up."""
+    measured = QFont()
+    measured.fromString(font)
+    metrics = QFontMetricsF(measured)
+    return QSizeF(metrics.horizontalAdvance(text), metrics.height())
 
 
 def _colour(rgb: tuple[float, ...], alpha: float = 1.0) -> QColor:

@@ -97,6 +97,7 @@ class ViewportWidget(QWidget):
         self._timer.timeout.connect(self._tick)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(240, 180)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # the picture fills it
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setToolTip(_TIP)
         self.setAccessibleName("3D view of the hand in front of the camera")
@@ -159,6 +160,11 @@ class ViewportWidget(QWidget):
     def status(self) -> str:
         """Who renders now."""
         return self._supervisor.status
+
+    @property
+    def renderer_pid(self) -> int | None:
+        """Process id of the Open3D child that draws, if any."""
+        return self._supervisor.child_pid
 
     @property
     def statistics(self) -> RenderStatistics | None:

@@ -20,7 +20,7 @@ from handdgp_core.sources.reconnect import ReconnectingSource
 from handdgp_core.sources.stream import open_stream
 from handdgp_core.sources.urls import SCHEMES, is_url
 from handdgp_core.sources.video import VideoSource
-from handdgp_core.sources.webcam import WebcamSettings, WebcamSource, open_webcam
+from handdgp_core.sources.webcam import WebcamSettings, open_webcam, reopen_webcam
 
 RECORDING = ".mcap"
 ACCEPTED = (
@@ -81,12 +81,11 @@ def is_webcam(spec: str) -> bool:
 def _open_webcam(
     spec: str, settings: WebcamSettings | None, reconnect: bool, capture_factory: CaptureFactory
 ) -> Source:
-    def open_by(identity: str) -> WebcamSource:
-        return open_webcam(identity, settings, capture_factory=capture_factory)
-
-    first = open_by(spec)
+    first = open_webcam(spec, settings, capture_factory=capture_factory)
+    if not reconnect:
+        return first
     # By identity, not by number: after a replug the same camera may come back under another one.
-    return ReconnectingSource(lambda: open_by(first.identity), first) if reconnect else first
+    return ReconnectingSource(lambda: reopen_webcam(first, settings, capture_factory=capture_factory), first)
 
 
 def _local_path(spec: str) -> Path:

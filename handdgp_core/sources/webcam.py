@@ -150,6 +150,25 @@ def open_webcam(identity: str | int, settings: WebcamSettings | None = None, **o
     return WebcamSource(webcam_index(identity), settings, **options)  # type: ignore[arg-type]
 
 
+def reopen_webcam(first: WebcamSource, settings: WebcamSettings | None = None, **options: object) -> WebcamSource:
+    """Open the same camera as `first` again, under whatever number it has now.
+
+    A camera without an identity of its own is known by its device file or number alone, which another camera may have
+    by now: where that one has another name it is left alone, for it must not go on with the calibration of `first`.
+
+    Raises:
+        SourceError: it is not there, busy, not allowed, or another camera has its place.
+    """
+    index = webcam_index(first.identity)
+    name = next((camera.name for camera in list_webcams() if camera.index == index), first.name)
+    if name != first.name:
+        raise SourceError(
+            f"Could not open {first.name} again: {name} has its place now.",
+            hint="Connect it again, or choose the other camera.",
+        )
+    return WebcamSource(index, settings, **options)  # type: ignore[arg-type]
+
+
 def webcam_index(identity: str | int, cameras: Callable[[], list[WebcamInfo]] = list_webcams) -> int:
     """OpenCV's number for a number, a device file, a link to one, or the identity of a connected camera.
 

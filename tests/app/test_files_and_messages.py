@@ -94,3 +94,20 @@ def test_stall_monitor_sees_a_blocked_thread(qtbot) -> None:
     assert report.shown_frames == 7 and report.shown_fps == pytest.approx(7 / report.seconds)
     monitor.restart()
     assert monitor.report().stalls == 0
+
+
+def test_stall_monitor_counts_work_and_not_waiting(qtbot) -> None:
+    monitor = StallMonitor()
+    monitor.start()
+    monitor.frame_shown()
+    time.sleep(0.05)  # another's turn
+    monitor.frame_shown(kind=1)
+    until_s = time.thread_time() + 0.05
+    while time.thread_time() < until_s:
+        pass
+    monitor.frame_shown(kind=2)
+    monitor.stop()
+    waited, worked = monitor.work(1), monitor.work(2)
+    assert waited.frames == worked.frames == 1 and monitor.work(3).frames == 0
+    assert waited.max_ms < 50 <= worked.max_ms and waited.fps < 21
+    assert monitor.report().work.frames == 2 and monitor.report().work.max_ms == worked.max_ms

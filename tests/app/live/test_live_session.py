@@ -91,20 +91,17 @@ def test_opencv_does_not_point_qt_at_its_own_plugins(qapp, monkeypatch: pytest.M
     assert os.environ["QT_QPA_FONTDIR"] == "/my/own/fonts"
 
 
-def test_bench_reports_what_was_shown(qapp, tmp_path: Path, folder_of_images: Path, monkeypatch) -> None:
+def test_bench_reports_what_was_shown(qapp, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(live_bench, "WARM_UP_S", 0.1)
-    session = _session(qapp, folder_of_images, tmp_path)
-    loop_folder(session)
-    figures = live_bench.measure_live(session.options, 0.5, session)
+    session = _session(qapp, "live", tmp_path)
+    monkeypatch.setattr(session.controller, "_open_source", lambda spec, settings: ScriptedSource())
+    figures = live_bench.measure_live(session.options, 1.0, session, panel="motion")
+    assert session.settings.current.panel == "motion"
     assert figures["shown_fps"] > 0 and figures["share_with_hands"] == 1.0
+    assert figures["one_hand"]["frames"] > 0 and figures["two_hands"] is None
+    assert 0 < figures["one_hand"]["gui_work_ms"]["median"] <= figures["one_hand"]["gui_work_ms"]["max"]
     assert figures["gui_worst_gap_ms"] >= figures["gui_p99_gap_ms"] > 0
     assert figures["memory_start_mb"] > 10 and figures["model"] == "scripted"
-
-
-def loop_folder(session: LiveSession) -> None:
-    """A folder of three pictures ends at once: play it again each time."""
-    controller = session.controller
-    controller.status_changed.connect(lambda status: controller.retry() if status.phase.name == "ENDED" else None)
 
 
 def test_bench_of_recording_compares_with_and_without(qapp, tmp_path: Path, monkeypatch) -> None:

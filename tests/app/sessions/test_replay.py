@@ -16,6 +16,7 @@ from app.live.replay_view import ReplayMode, ReplayView
 from app.live.state import Phase
 from app.sessions.rerun import DifferenceTable, RerunWorker, comparison_picture
 from app.settings import load_settings, save_settings
+from app.viewport.protocol import SceneState
 from handdgp_core.evaluation.differences import differences
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions import RecordedHands, SessionInfo, SessionReader, SessionWriter
@@ -110,6 +111,25 @@ def test_a_result_is_held_for_a_quarter_of_a_second_alone(tmp_path: Path) -> Non
     assert [ago for _, ago in ages[1 : 2 + held]] == list(range(1 + held))
     assert all(said is not None for said, _ in ages[1 : 2 + held])
     assert ages[2 + held :] and all(age == (None, 0) for age in ages[2 + held :])
+
+
+def test_a_frame_without_any_result_is_not_called_one_without_a_hand(rig, tmp_path: Path) -> None:
+    path = tmp_path / "gap.mcap"
+    with SessionWriter(path, SessionInfo(source="test", model="other", settings={}), OPTIONS) as writer:
+        for index in range(20):
+            writer.add_frame(frame(index), CAMERA)
+        writer.add_hands(frame(0), RecordedHands([], CAMERA, "other", 7.0))  # the model saw no hand here
+    rig.sources["take"] = lambda: SessionSource(path)
+    window = opened(rig)
+    scenes: list[SceneState] = []
+    window.scene._viewport.set_scene = scenes.append
+    assert show_frame(rig, window, 19).unrecorded
+    rig.until(lambda: window.camera.view.message[0] == "No result was recorded for this frame")
+    assert "Complete results" in window.camera.view.message[1]
+    assert scenes[-1].note == "No result was recorded for this frame"
+    assert not show_frame(rig, window, 0).unrecorded
+    rig.until(lambda: window.camera.view.message[0] == "Paused")
+    assert scenes[-1].note == ""
 
 
 def test_rerun_runs_the_model_on_the_recorded_pictures_with_the_recorded_camera(player) -> None:
