@@ -2,7 +2,7 @@
 
 The views are fitted with the calibration as it is known, and with one more unknown: a common factor on its focal
 lengths. The answer weighs two statements by how likely they make that factor: the calibration is as it was, or its
-focal length is off by `WRONG_BY`. Where neither is much likelier than the other, another view is asked for.
+focal length is off by `WRONG_BY` or more. Where neither is much likelier than the other, another view is asked for.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _ASSUMED_INFLATION, _LEAST_INFLATION = (
 )  # of the noise, because a view's corners err together: usual on real boards
 _FLEX = 0.001  # standard deviation of how the board's bends change from day to day, of its width
 _LEAST_NOISE_PX = 0.05
+_ASSUMED_FREEDOM = 9  # as of eight views
 _PRIOR_FACTOR = 0.3  # standard deviation of the factor on the focal lengths
 
 
@@ -82,6 +83,7 @@ class _Known:
         root: (K, K) whose product with its transpose is their covariance.
         noise_px: standard deviation of a corner's coordinate.
         inflation: factor on it, for the errors that the corners of a view share.
+        freedom: degrees of freedom of Student's distribution, which errors have whose size few views tell.
     """
 
     lens: LensModel
@@ -89,6 +91,7 @@ class _Known:
     root: Array
     noise_px: float
     inflation: float
+    freedom: int
 
     @classmethod
     def of_solution(cls, solution: Solution) -> _Known:
@@ -102,7 +105,9 @@ class _Known:
         covariance[bends, bends] += flex
         scale = np.sqrt(np.diag(covariance))  # the parameters' units differ by many powers of ten
         root = scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale) + 1e-12 * np.eye(len(scale)))
-        return cls(solution.lens, solution.shared, root, solution.noise_px, inflation)
+        return cls(
+            solution.lens, solution.shared, root, solution.noise_px, inflation, max(4, solution.distinct_count + 1)
+        )
 
     @classmethod
     def of_camera(cls, board: Board, camera: Camera) -> _Known:
@@ -116,7 +121,7 @@ class _Known:
         for index in range(lens.intrinsics, lens.shared - 1):
             root[index, index] = _ASSUMED_BEND * 1e-3 * max(board.size_mm)
         root[-1, -1] = _ASSUMED_STRETCH * board.half_height_m
-        return cls(lens, shared, root, _LEAST_NOISE_PX, _ASSUMED_INFLATION)
+        return cls(lens, shared, root, _LEAST_NOISE_PX, _ASSUMED_INFLATION, _ASSUMED_FREEDOM)
 
 
 class CalibrationCheck:
@@ -203,7 +208,9 @@ def _judged(error: float, std: float, rms_px: float, count: int, known: _Known, 
             f"The corners are {rms_px:.2f} px off whatever the focal length: hold a flat board still and check again; "
             "if it stays so, recalibrate."
         )
-    evidence = WRONG_BY * (WRONG_BY - 2 * abs(error)) / (2 * std**2)
+    # "Off by 3 %" is "by 3 % or more": an error that is larger still is no likelier without one.
+    short = max(0.0, WRONG_BY - abs(error))
+    evidence = _log_density(error, std, known.freedom) - _log_density(short, std, known.freedom)
     if evidence >= _EVIDENCE:
         return "holds", f"The calibration holds: {measured}."
     if evidence <= -_EVIDENCE:
@@ -213,6 +220,11 @@ def _judged(error: float, std: float, rms_px: float, count: int, known: _Known, 
     if std < _SHARP or count >= _MOST_VIEWS:
         return "doubtful", f"Neither clearly right nor clearly wrong: {measured}. Recalibrate to be sure."
     return "cannot tell", f"Show the board tilted another way, too: so far {measured}."
+
+
+def _log_density(error: float, std: float, freedom: int) -> float:
+    """Of Student's distribution with a standard deviation, but for a constant."""
+    return -0.5 * (freedom + 1) * float(np.log1p((error / std) ** 2 / (freedom - 2)))
 
 
 def _focal_error(board: Board, views: Sequence[View], poses: Array, known: _Known) -> tuple[float, float, float]:

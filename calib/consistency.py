@@ -15,7 +15,11 @@ __all__ = ["SplitHalf", "split_half"]
 _FOCAL_AGREES, _FOCAL_CONTRADICTS = 0.002, 0.02  # parts of the focal length
 _CENTRE_AGREES, _CENTRE_CONTRADICTS = 0.0025, 0.01  # parts of the picture's width
 _SIGMAS = 3.5  # for a split that does not look at the views; a false alarm in a thousand
-_SORTED_SIGMAS = 8.0  # for one that sorts the views by their own pull, which always finds some difference
+_MOMENT_SIGMAS = 4.5  # for the worst of all moments
+# For groups that are sorted by their own pull, which always finds some difference: by focal length, by principal point.
+_SORTED_SIGMAS = (5.0, 8.0, 8.0)
+_FIRST_GUESSES_PERCENT = (25, 33, 50, 67, 75)  # of the views in the first of two groups
+_MOST_CHANGES = 20
 
 
 @dataclass(frozen=True)
@@ -77,34 +81,66 @@ class SplitHalf:
 def split_half(solution: Solution) -> SplitHalf | None:
     """The split that shows the worst contradiction; None with fewer than six distinct views.
 
-    The first views against the last (the camera refocused, or a second one follows), every other one against the rest
-    (the board moved or bent), and, against a stricter limit, the views sorted by their own pull (two cameras, or turned
-    images, mixed in any order).
+    The views before some moment against those after it (the camera refocused, or a second one follows), every other
+    one against the rest (the board moved or bent), and the two groups that differ most (two cameras, or turned images,
+    mixed in any order), against a stricter limit. What differs is the focal length or the principal point alone.
     """
     count = len(solution.views)
     if solution.distinct_count < 2 * MIN_VIEWS:
         return None
     order = np.arange(count)
-    splits = [
-        _split(solution, order < count // 2, "the first half of the views and the second", _SIGMAS),
-        _split(solution, order % 2 == 0, "every other view and the rest", _SIGMAS),
-    ]
-    pull = -np.linalg.solve(solution.information, solution.by_view.gradient.T).T[:, [0, 2, 3]]
-    for one in pull.T:
-        above = one > 0
-        if min(above.sum(), (~above).sum()) >= MIN_VIEWS:
-            splits.append(_split(solution, above, "some of the views and the rest", _SORTED_SIGMAS))
+    splits = [_split(solution, order % 2 == 0, "every other view and the rest", _SIGMAS)]
+    for later in range(MIN_VIEWS, count - MIN_VIEWS + 1):
+        last = solution.views[later - 1].name or f"view {later}"
+        splits.append(_split(solution, order < later, f"the views up to {last} and those after it", _MOMENT_SIGMAS))
+    for direction, limit in zip(_directions(solution).T, _SORTED_SIGMAS, strict=True):
+        apart = _most_different(solution, direction)
+        if apart is not None:
+            splits.append(_split(solution, apart, "some of the views and the rest", limit))
     return max(splits, key=lambda split: (split.contradicts, not split.agrees, split.excess))
 
 
 def _split(solution: Solution, first: NDArray[np.bool_], parts: str, limit: float) -> SplitHalf:
-    moved, spread = solution.by_view.alone(np.flatnonzero(first), solution.labels[first])
-    moved_rest, spread_rest = solution.by_view.alone(np.flatnonzero(~first), solution.labels[~first])
-    pick = np.zeros((3, len(moved)))
-    pick[0, :2] = 0.5 / np.array(solution.camera.focal_px)
-    pick[1, 2] = pick[2, 3] = 1.0
-    difference = pick @ (moved - moved_rest)
-    expected = np.sqrt(np.diag(pick @ (spread + spread_rest) @ pick.T))
+    directions, focal, known = _directions(solution), float(np.mean(solution.camera.focal_px)), solution.by_view
+    zoomed, zoomed_covariance, _ = known.between(first, solution.labels, directions[:, :1])
+    moved, moved_covariance, _ = known.between(first, solution.labels, directions[:, 1:])
     return SplitHalf(
-        parts, abs(float(difference[0])), float(expected[0]), difference[1:], expected[1:], solution.camera.width, limit
+        parts,
+        abs(float(zoomed[0])),
+        float(np.sqrt(zoomed_covariance[0, 0])),
+        focal * moved,
+        focal * np.sqrt(np.diag(moved_covariance)),
+        solution.camera.width,
+        limit,
     )
+
+
+def _directions(solution: Solution) -> Array:
+    """(K, 3) what changes the shared parameters: the focal length, and both ways of the principal point, by as much."""
+    directions = np.zeros((len(solution.covariance), 3))
+    directions[:2, 0] = solution.camera.focal_px
+    directions[2, 1] = directions[3, 2] = np.mean(solution.camera.focal_px)
+    return directions
+
+
+def _most_different(solution: Solution, direction: Array) -> NDArray[np.bool_] | None:
+    """(V,) the first of two groups of views that differ most in one direction (K,) of the shared parameters.
+
+    From several first guesses every view goes to the group that it fits, until none changes; those that explain
+    most win. None where no two groups of enough views do.
+    """
+    known = solution.by_view
+    stiffness = np.einsum("i,wij,j->w", direction, known.information, direction)
+    pull = -(known.gradient @ direction) / np.maximum(stiffness, 1e-9 * stiffness.max())
+    found: list[tuple[float, NDArray[np.bool_]]] = []
+    for percent in _FIRST_GUESSES_PERCENT:
+        first = pull < np.percentile(pull, percent)
+        for _ in range(_MOST_CHANGES):
+            if min(first.sum(), (~first).sum()) < MIN_VIEWS:
+                break
+            costs = known.between(first, solution.labels, direction[:, None])[2]
+            before, first = first, np.asarray(costs[0] <= costs[1])
+            if (first == before).all():
+                found.append((float(costs.min(axis=0).sum()), first))
+                break
+    return min(found, key=lambda one: one[0])[1] if found else None

@@ -17,6 +17,7 @@ from calib.initial import board_pose
 from calib.lens_models import LensModel
 from calib.poses import Appearance, appearance, difference
 from calib.quality import Verdict, calibrate
+from calib.rolling_shutter import MovingViews, shutter_words
 from calib.solve import MIN_VIEWS, Solution
 from calib.views import View
 from handdgp_core.errors import CalibrationError
@@ -86,6 +87,7 @@ class CalibrationSession:
         taken: views so far, dropped ones included.
         solution, verdict: of the views in use; None before there are enough.
         problem: why there is no solution, or None.
+        moving: views in which the board moves; they tell a rolling shutter.
     """
 
     board: Board
@@ -94,6 +96,7 @@ class CalibrationSession:
     solution: Solution | None = None
     verdict: Verdict | None = None
     problem: CalibrationError | None = None
+    moving: MovingViews = field(default_factory=MovingViews)
 
     def __post_init__(self) -> None:
         self._detector = BoardDetector(self.board)
@@ -120,6 +123,7 @@ class CalibrationSession:
             CalibrationError: the picture has another size than those before.
         """
         view = self._detector.detect(grey, name, quick=True)
+        self.moving.add(view, stamp_ns)
         if view is None:
             self._last, self._still = None, 0
             return Look(State.MIRRORED if self._check_mirror(grey) else State.NO_BOARD)
@@ -182,7 +186,9 @@ class CalibrationSession:
         self.solution = self.verdict = self.problem = None
         if len(used) >= MIN_VIEWS:
             try:
-                self.solution, self.verdict = calibrate(self.board, used, lens=self.lens)
+                self.solution, verdict = calibrate(self.board, used, lens=self.lens)
+                shutter = shutter_words(self.solution, self.moving.kept) if verdict.usable else ""
+                self.verdict = replace(verdict, notes=(*verdict.notes, shutter)) if shutter else verdict
             except CalibrationError as error:
                 self.problem = error
         self._appearances_so_far = _appearances(self.board, used, self.camera) if used else []

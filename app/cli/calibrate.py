@@ -19,6 +19,7 @@ from calib.lens_models import LENS_MODELS, RADTAN, LensModel
 from calib.quality import Verdict, judge
 from calib.quality import calibrate as solve_and_judge
 from calib.report import write_report
+from calib.rolling_shutter import shutter_words
 from calib.solve import MIN_VIEWS, Solution, solve
 from calib.views import View
 from handdgp_core.errors import CalibrationError
@@ -65,6 +66,8 @@ def calibrate(options: CalibrateOptions) -> bool:
     if options.format == "kalibr" and solution.lens.lens != "fisheye" and verdict.usable:
         solution, verdict, remark = _without_k3(solution, [view for view in found.views if view.name not in dropped])
         remarks.append(remark)
+    shutter = shutter_words(solution, found.moving.kept) if verdict.usable else ""
+    remarks += [shutter] if shutter else []
     if before is not None:
         remarks += hand_differences(before, solution.camera)
     if options.report is not None:

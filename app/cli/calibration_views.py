@@ -17,6 +17,7 @@ from calib.boards import Board
 from calib.detection import BoardDetector, to_grey
 from calib.diagnosis import LikelyBoard, likely_board, measured_marker_mm
 from calib.report_images import ViewImage, view_image
+from calib.rolling_shutter import MovingViews
 from calib.session import CalibrationSession, State
 from calib.views import View
 from handdgp_core.errors import CalibrationError
@@ -45,6 +46,7 @@ class Collected:
         blank: some of these.
         examples: some pictures in which it was found.
         pictures: of the views, for the report.
+        moving: views of a stream in which the board moves.
         remarks: sentences about what was left out or changed.
     """
 
@@ -55,6 +57,7 @@ class Collected:
     blank: list[Grey] = field(default_factory=list)
     examples: list[tuple[Grey, View]] = field(default_factory=list)
     pictures: list[ViewImage] = field(default_factory=list)
+    moving: MovingViews = field(default_factory=MovingViews)
     remarks: list[str] = field(default_factory=list)
 
     def add(self, view: View | None, grey: Grey, name: str) -> None:
@@ -180,7 +183,7 @@ def _from_photographs(board: Board, found: Collected) -> Callable[[Grey, int, st
 
 def _from_stream(board: Board, found: Collected) -> Callable[[Grey, int, str], None]:
     """Frames in which the board is sharp, still and new."""
-    session = CalibrationSession(board)
+    session = CalibrationSession(board, moving=found.moving)
 
     def take(grey: Grey, stamp_ns: int, name: str) -> None:
         look = session.look(grey, stamp_ns, name)

@@ -54,9 +54,28 @@ def test_views_of_two_cameras_are_refused(which, change):
 
 def test_a_refocus_is_told_with_its_size_and_its_place():
     _, verdict = calibrate(BOARD, changed(flexing_views(3, 18, 0.00015), late, zoomed))
-    assert "the first half of the views and the second contradict each other (" in verdict.reasons[0]
+    assert "the views up to view 9 and those after it contradict each other (" in verdict.reasons[0]
     assert 0.045 < verdict.halves.focal_difference < 0.055
     assert "4." in verdict.halves.words or "5." in verdict.halves.words
+
+
+@pytest.mark.parametrize("later", [4, 8, 13])
+def test_a_refocus_at_any_moment_is_told_with_the_moment(later):
+    views = [replace(view, name=f"{number}.png") for number, view in enumerate(flexing_views(9, 18, 0.00015))]
+    _, verdict = calibrate(BOARD, [zoomed(view) if number >= later else view for number, view in enumerate(views)])
+    assert f"the views up to {later - 1}.png and those after it contradict each other (" in verdict.reasons[0]
+
+
+def test_few_views_that_are_zoomed_in_any_order_are_told():
+    differences = []
+    for seed in range(8):
+        views = flexing_views(300 + seed, 10, 0.00015)
+        wrong = np.random.default_rng(seed).permutation(10) < 3 + seed % 3
+        mixed_up = [zoomed(view) if far else view for view, far in zip(views, wrong, strict=True)]
+        halves = split_half(solve(BOARD, mixed_up))
+        differences += [halves.focal_difference] if halves.contradicts else []
+    assert len(differences) >= 7
+    np.testing.assert_allclose(differences, 0.05, atol=0.01)
 
 
 def test_too_few_distinct_views_cannot_be_split():

@@ -93,7 +93,7 @@ def test_fewer_than_six_views_are_never_better_than_rough():
 
 
 def test_a_focal_length_known_to_one_percent_is_rough():
-    verdict = judge(guided_solution(0, 8, noise_px=1.0))
+    verdict = judge(guided_solution(0, 8, noise_px=0.8))
     assert 0.5 < verdict.focal_percent < 2.0
     assert verdict.grade == "rough" and verdict.headline.startswith("Rough: focal length known to ±")
 

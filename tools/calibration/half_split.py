@@ -20,8 +20,8 @@ from tools.calibration.held_out import views_in
 
 __all__ = ["main"]
 
-_HALVINGS = 12
-_LEAST_VIEWS = 6  # in a half
+_HALVINGS = 40
+_LEAST_VIEWS = 4  # in a half
 
 
 def _z(one: Solution, other: Solution) -> Array:
@@ -53,13 +53,15 @@ def main() -> None:
         board = Board.parse(spec)
         views = views_in(Path(folder), board)
         if len(views) >= 2 * _LEAST_VIEWS:
-            every.append(_measured(board, views, np.random.default_rng(0)))
+            every.append(_measured(board, views, np.random.default_rng(1)))
             print(f"{Path(folder).name:26} {_told(every[-1])}", flush=True)
     print(f"{'all':26} {_told(np.concatenate(every))}")
 
 
 def _told(z: Array) -> str:
-    return f"z of {len(z)}: median {np.median(np.abs(z)):.2f}, rms {np.sqrt(np.mean(z**2)):.2f}"
+    size = np.abs(z)
+    near = 100 * np.mean(size < 2.0)
+    return f"z of {len(z)}: median {np.median(size):.2f}, rms {np.sqrt(np.mean(size**2)):.2f}, below 2: {near:.0f} %"
 
 
 if __name__ == "__main__":
