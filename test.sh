@@ -5,7 +5,7 @@
 # HANDDGP_TEST_PROCESSES sets how many processes run tests (default: one a core).
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
-python="$(bash "$here/tools/setup.sh" "test,train,licensed,stream,robot,docs")"
+python="$(bash "$here/tools/setup.sh" "test,train,licensed,stream,robot,usd,docs")"
 bin="$(dirname "$python")"
 cd "$here"
 
@@ -17,9 +17,9 @@ cd "$here"
 # Every import is declared: with the extras, and for the program alone, without the places that an extra is for.
 of_extras='handdgp_core/(training|synthetic|augmentation)/|handdgp_core/evaluation/labelled\.py'
 of_extras+='|handdgp_core/datasets/parametric_meshes\.py|handdgp_core/hands/(licensed/mano|topology/hierarchy)\.py'
-of_extras+='|handdgp_core/export/ros2_bag\.py|app/benchmarks/networks\.py|app/streams/(websocket|osc|vmc|foxglove_live|rerun_viewer)\.py|tools/'
+of_extras+='|handdgp_core/export/(ros2_bag|usd|lerobot)\.py|app/batch/(cluster|dataset)\.py|app/benchmarks/networks\.py|app/streams/(websocket|osc|vmc|foxglove_live|rerun_viewer)\.py|examples/retarget\.py|tools/'
 "$bin/deptry" .
-"$bin/deptry" . --optional-dependencies-dev-groups test,docs,train,licensed,stream,robot,rerun --extend-exclude "$of_extras"
+"$bin/deptry" . --optional-dependencies-dev-groups test,docs,train,licensed,stream,robot,usd,batch,retarget,rerun --extend-exclude "$of_extras"
 
 site="$(mktemp -d)"
 trap 'rm -rf "$site"' EXIT

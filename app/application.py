@@ -206,7 +206,7 @@ def load_estimator(settings: Settings) -> Estimator:
     limit_threads(settings.model)
     model_hash(settings.model)  # so that a recording need not wait for it
     return HandEstimator.from_weights(
-        settings.model, settings.device, max_hands=settings.max_hands, engine=settings.engine
+        settings.model, settings.device, max_hands=settings.max_hands, engine=settings.engine, wait=False
     )
 
 

@@ -22,7 +22,10 @@ EXTRAS = {
     "licensed": "for the user's own MANO and SMPL files",
     "stream": "for sending hands live to other programs",
     "rerun": "for sending hands to a Rerun viewer",
-    "robot": "for exports to ROS 2",
+    "robot": "for exports to ROS 2 and LeRobot",
+    "batch": "for many inputs at a time",
+    "retarget": "for the example that moves robots' hands",
+    "usd": "for exports to OpenUSD",
 }
 SETUP = "In a checkout, ./run.sh installs everything"
 # Modules that are not named after the package that brings them.
@@ -32,6 +35,7 @@ _PACKAGES = {
     "foxglove": "foxglove-sdk",
     "google": "protobuf",
     "pythonosc": "python-osc",
+    "pxr": "usd-core",
     "rerun": "rerun-sdk",
     "yaml": "PyYAML",
 }

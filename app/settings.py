@@ -169,7 +169,7 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         5, "Burst", "Length of a lossless burst. At 1280 × 720 it takes about 40 MB a second.", low=1, high=30, unit="s"
     )
     theme: Literal["system", "light", "dark"] = _setting("system", "Theme", "Light, dark, or the one of the desktop.")
-    panel: Literal["", "start", "weights", "motion", "performance", "settings"] = _setting(
+    panel: Literal["", "start", "weights", "motion", "performance", "beside", "settings"] = _setting(
         "start", "Panel", "The panel that is open beside the picture."
     )
     panel_width: Whole = _setting(350, "Panel width", "How wide that panel is.", low=200, high=1200, unit="px")
@@ -293,7 +293,7 @@ def save_changes(changed: Mapping[str, Any], path: Path | None = None) -> None:
     """
     path = path or default_path()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path, _MOST_BYTES), any_number=True)
     except (OSError, ValueError):
         content = None  # there is none, or `load_settings` will set it aside and say so
     good = usable(_of_this_version(content))[0] if _is_map(content) else {}

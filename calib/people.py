@@ -11,7 +11,7 @@ from handdgp_core.errors import CalibrationError
 from handdgp_core.files import write_json
 from handdgp_core.plain_files import read_json
 
-__all__ = ["KeptMeasurement", "PeopleStore", "PersonHand"]
+__all__ = ["KeptBone", "KeptMeasurement", "PeopleStore", "PersonHand"]
 
 _VERSION = 2
 # Version 1 kept lengths by board, sheet or bone as those of the keypoints' chain, this much shorter than the hand.
@@ -37,6 +37,21 @@ class KeptMeasurement:
 
 
 @dataclass(frozen=True)
+class KeptBone:
+    """One bone as bare views show it: shown to its owner, and used for no number.
+
+    Attributes:
+        name: of the bone.
+        ratio: to that of the mean adult's hand of the same length.
+        percent: two standard deviations, in percent.
+    """
+
+    name: str
+    ratio: float
+    percent: float
+
+
+@dataclass(frozen=True)
 class PersonHand:
     """One person's hand.
 
@@ -47,6 +62,7 @@ class PersonHand:
         method: what was measured, e.g. "board" or "board, hand".
         created_s: seconds since 1970.
         measurements: that length and percent come from, oldest first.
+        bones: by bare views, if they were looked at.
     """
 
     name: str
@@ -55,6 +71,7 @@ class PersonHand:
     method: str
     created_s: float
     measurements: tuple[KeptMeasurement, ...] = ()
+    bones: tuple[KeptBone, ...] = ()
 
 
 class PeopleStore:
@@ -127,9 +144,28 @@ class PeopleStore:
                 hint="Measure from the wrist crease to the tip of the middle finger.",
             )
         method = ", ".join(dict.fromkeys(kept.what for kept in measurements))
-        person = PersonHand(name, length_mm, percent, method, time.time(), measurements)
-        others = [other for other in self.people() if other.name != name]
-        self._write([*others, person])
+        people = self.people()
+        bones = next((other.bones for other in people if other.name == name), ())
+        person = PersonHand(name, length_mm, percent, method, time.time(), measurements, bones)
+        self._write([*(other for other in people if other.name != name), person])
+        return person
+
+    def save_bones(self, name: str, bones: tuple[KeptBone, ...]) -> PersonHand:
+        """Keep the bones of a person whose hand was measured, in place of earlier ones.
+
+        Raises:
+            CalibrationError: nobody of this name, or a damaged file (which is left alone).
+            OutputError: the place cannot be written.
+        """
+        name, people = " ".join(name.split()), self.people()
+        known = next((person for person in people if person.name == name), None)
+        if known is None:
+            raise CalibrationError(
+                f"Could not save the bones: no hand of “{name}” was measured.",
+                hint="Measure it first, with a ruler, on a sheet of paper or on the board.",
+            )
+        person = replace(known, bones=bones)
+        self._write([*(other for other in people if other.name != name), person])
         return person
 
     def _write(self, people: list[PersonHand]) -> None:
@@ -139,6 +175,10 @@ class PeopleStore:
 def _measurement(entry: dict[str, object]) -> KeptMeasurement:
     mm, percent, created_s = (float(str(entry[name])) for name in ("mm", "percent", "created_s"))
     return KeptMeasurement(str(entry["what"]), mm, percent, created_s)
+
+
+def _bone(entry: dict[str, object]) -> KeptBone:
+    return KeptBone(str(entry["name"]), float(str(entry["ratio"])), float(str(entry["percent"])))
 
 
 def _of_version_1(person: PersonHand) -> PersonHand:
@@ -167,6 +207,7 @@ def _person(entry: object) -> PersonHand | None:
             str(entry["method"]),
             float(entry["created_s"]),
             tuple(_measurement(kept) for kept in entry.get("measurements", ())),
+            tuple(_bone(kept) for kept in entry.get("bones", ())),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

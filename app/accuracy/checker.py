@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.accuracy.comparison import Comparison, Rejection, compare
-from app.accuracy.touch import Touches
+from app.accuracy.touch import NEW_PLACE_M, Touches
 from app.notices import count_of
 from calib.boards import Board
 from calib.check import CalibrationCheck, CheckResult
@@ -27,7 +27,6 @@ HOW_TO_LIE = "Lay one hand flat on the board, its back to the camera, fingers st
 HOW_TO_TOUCH = "Touch an outermost corner of the squares with the tip of the index finger and hold still for a second."
 FEWEST_FRAMES = 10
 FEWEST_PLACES = 3  # fewer say little about hands elsewhere
-_NEW_PLACE_M = 0.04
 
 
 class Card(NamedTuple):
@@ -44,7 +43,7 @@ class Card(NamedTuple):
         inside: shares of frames whose error is within one and two stated standard deviations; NaN likewise.
         across_mm: mean offset from the line of sight, against the picture's own 2D keypoints.
         calibration: whether the board's views bear the calibration out.
-        touches: frames by corner (`touch.CORNER_NAMES`) where fingertips were compared; None for a hand lying flat.
+        touches: by corner (`touch.CORNER_NAMES`) where fingertips were compared; None for a hand lying flat.
     """
 
     frames: int
@@ -123,9 +122,22 @@ class Checker:
         self.comparisons.append(found)
         self._check = self._check or CalibrationCheck(self.board, camera)
         self._calibration = self._check.add(found.view)
-        if all(np.linalg.norm(found.place_m - place) > _NEW_PLACE_M for place in self._places):
-            self._places.append(found.place_m)
+        self._note_place(found)
         return found
+
+    def undo_touch(self) -> None:
+        """Take the last touch back; the views of the board that came with it are kept."""
+        if self.touches is None:
+            return
+        frames = self.touches.undo()
+        del self.comparisons[len(self.comparisons) - frames :]
+        self._places.clear()
+        for comparison in self.comparisons:
+            self._note_place(comparison)
+
+    def _note_place(self, found: Comparison) -> None:
+        if all(np.linalg.norm(found.place_m - place) > NEW_PLACE_M for place in self._places):
+            self._places.append(found.place_m)
 
     def card(self) -> Card:
         """The result of the frames so far.
@@ -172,7 +184,7 @@ class Checker:
             inside=(inside[0], inside[1]),
             across_mm=1e3 * float(across.mean()),
             calibration=calibration,
-            touches=None if self.touches is None else tuple(self.touches.counts),
+            touches=None if self.touches is None else self.touches.counts,
         )
 
 

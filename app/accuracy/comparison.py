@@ -43,6 +43,7 @@ class Rejection(Enum):
     OUTSIDE = "the hand was not on the board, or not whole in the picture"
     ELSEWHERE = "the tip of the index finger was on no corner of the board"
     MOVING = "the fingertip did not rest on the corner"
+    TAKEN = "this touch had been taken already"
     OTHER_SIZE = f"by the board the hand would be more than {100 * MOST_LENGTH_OFF:.0f} % longer or shorter than it is"
 
 

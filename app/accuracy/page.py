@@ -15,7 +15,7 @@ from app.notices import count_of
 from handdgp_core.files import write_text
 from handdgp_core.geometry.camera import Camera
 
-__all__ = ["About", "page", "rows", "verdict", "write_page"]
+__all__ = ["About", "page", "rows", "title", "verdict", "write_page"]
 
 _TEMPLATE = "card.html.jinja"
 
@@ -53,8 +53,18 @@ def verdict(card: Card) -> str:
     )
 
 
+def title(card: Card) -> str:
+    """What was compared, in a few words."""
+    return "A hand flat on the board" if card.touches is None else "A fingertip on its corners"
+
+
 def rows(about: About, card: Card) -> list[tuple[str, str]]:
-    """What the page says, line by line: name and value."""
+    """What the terminal shows, line by line: name and value."""
+    return [*_figures(card), *_conditions(about)]
+
+
+def _figures(card: Card) -> list[tuple[str, str]]:
+    """What was found, line by line."""
     near, far = card.distance_m
     few = "" if card.places >= FEWEST_PLACES else "; too few to say much about hands elsewhere"
     rejected = "; ".join(f"{count}: {reason.value}" for reason, count in card.rejected.items()) or "none"
@@ -67,8 +77,14 @@ def rows(about: About, card: Card) -> list[tuple[str, str]]:
         ("Compared", _compared(card)),
         ("Frames used", f"{card.frames}, {card.hands} hand, in {count_of(card.places, 'place')}{few}"),
         ("Frames not used", rejected),
-        ("Camera", _camera(about.camera)),
         ("Calibration", _calibration(card)),
+    ]
+
+
+def _conditions(about: About) -> list[tuple[str, str]]:
+    """What it holds for, line by line."""
+    return [
+        ("Camera", _camera(about.camera)),
         ("Hand length", _hand_length(about)),
         ("Model", about.model),
         ("Board", about.board),
@@ -77,22 +93,26 @@ def rows(about: About, card: Card) -> list[tuple[str, str]]:
     ]
 
 
-def write_page(path: Path, about: About, card: Card) -> None:
-    """Write the page as HTML.
+def write_page(path: Path, about: About, *cards: Card) -> None:
+    """Write the page as HTML; several cards of one desk stand beside each other.
 
     Raises:
         OutputError: the place cannot be written.
     """
-    write_text(path, page(about, card))
+    write_text(path, page(about, *cards))
 
 
-def page(about: About, card: Card) -> str:
+def page(about: About, *cards: Card) -> str:
     """The page as HTML."""
+    names = [name for name, _ in _figures(cards[0])]
+    columns = [[value for _, value in _figures(card)] for card in cards]
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, undefined=StrictUndefined
     )
     return templates.get_template(_TEMPLATE).render(
-        verdict=verdict(card), rows=rows(about, card), touch=card.touches is not None
+        cards=[(title(card), verdict(card), card.touches is not None) for card in cards],
+        figures=list(zip(names, zip(*columns, strict=True), strict=True)),
+        conditions=_conditions(about),
     )
 
 
@@ -104,7 +124,7 @@ def _compared(card: Card) -> str:
     if card.touches is None:
         return "the middle of the palm of a hand lying flat on the board"
     counts = ", ".join(f"{name} {count}" for name, count in zip(CORNER_NAMES, card.touches, strict=True))
-    return f"the tip of the index finger on corners of the board; frames by corner: {counts}"
+    return f"the tip of the index finger on corners of the board; touches by corner: {counts}"
 
 
 def _stated(card: Card) -> str:

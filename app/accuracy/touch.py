@@ -29,7 +29,7 @@ from handdgp_core.hands.measure import chain_of
 from handdgp_core.hands.palm import distance_std_m
 from handdgp_core.types import Hand
 
-__all__ = ["CORNER_NAMES", "FRAMES_AT_REST", "Touches", "fingertips_m"]
+__all__ = ["CORNER_NAMES", "FRAMES_AT_REST", "FRAMES_OF_TOUCH", "Touches", "fingertips_m"]
 
 CORNER_NAMES = ("top left", "top right", "bottom right", "bottom left")
 _TIP = FINGERS["index"][-1]
@@ -38,6 +38,9 @@ _FEWEST_CORNERS, _MOST_RMS_PX = 8, 2.0
 REACH_M = 0.015  # a keypoint this far from where it should appear belongs to a finger that touches something else
 FRAMES_AT_REST = 5
 _REST_M = 0.004  # a finger on its way to the corner moves more from frame to frame
+FRAMES_OF_TOUCH = 15  # more frames of one touch would only repeat it
+_FRAMES_MISSED = 10  # without a touch: the finger is taken to have left
+NEW_PLACE_M = 0.04  # a board that was moved so far under a resting finger makes a new touch
 
 
 def corners_of(board: Board) -> Array:
@@ -53,45 +56,94 @@ def fingertips_m(board: Board, length_m: float | None) -> Array:
 
 
 @dataclass
+class Touch:
+    """A fingertip that came to rest on a corner: how many frames of it are used, and where that was."""
+
+    corner: int
+    place_m: Array
+    frames: int = 0
+
+
+@dataclass
 class Touches:
     """Follows the fingertip from frame to frame: only one that rests on a corner touches it.
+
+    A touch lasts until the finger leaves the corner, and its first `FRAMES_OF_TOUCH` frames at rest count.
 
     Args:
         board: of its true printed size.
         length_m: of the hand, where it is known.
 
     Attributes:
-        counts: frames used of each corner.
+        taken: touches so far, in order.
         seen_px: (4, 2) where a touching fingertip would appear in the last frame; NaN where the board was not found.
     """
 
     board: Board
     length_m: float | None = None
-    counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    taken: list[Touch] = field(default_factory=list)
     seen_px: Array = field(default_factory=lambda: np.full((4, 2), np.nan))
     _resting: deque[Array] = field(default_factory=lambda: deque(maxlen=FRAMES_AT_REST))
     _corner: int = -1
+    _missed: int = 0  # frames since the finger was last seen on its corner
+    _undone: bool = False  # the touch under way, so that its finger must leave first
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """(4,) touches of each corner."""
+        corners = [touch.corner for touch in self.taken]
+        return tuple(corners.count(corner) for corner in range(len(CORNER_NAMES)))
+
+    @property
+    def progress(self) -> float:
+        """Of the touch under way, 0 to 1; 0 where there is none, 1 where the finger may leave."""
+        if self._undone or not self.taken or self._gone:
+            return 0.0
+        return self.taken[-1].frames / FRAMES_OF_TOUCH
 
     @property
     def wanted(self) -> int:
-        """The corner to touch next: the one that was touched least."""
-        return int(np.argmin(self.counts))
+        """The corner to touch next: the one that is under way, else the one that was touched least."""
+        under_way = 0.0 < self.progress < 1.0
+        return self.taken[-1].corner if under_way else int(np.argmin(self.counts))
+
+    def undo(self) -> int:
+        """Take the last touch back; returns how many frames it had. A finger still there must leave before the next."""
+        if not self.taken:
+            return 0
+        self._undone = not self._gone
+        self._resting.clear()
+        return self.taken.pop().frames
+
+    @property
+    def _gone(self) -> bool:
+        return self._missed >= _FRAMES_MISSED
 
     def add(self, camera: Camera, view: View | None, hands: Sequence[Hand]) -> Comparison | Rejection:
         """One frame, in order: as `comparison.compare`."""
         found = self._compared(camera, view, hands)
         if isinstance(found, Rejection):
             self._resting.clear()
+            self._missed = _FRAMES_MISSED if found is Rejection.ELSEWHERE else self._missed + 1
+            self._undone &= not self._gone
             return found
         corner, offset_m, comparison = found
         if corner != self._corner:
             self._resting.clear()
+            self._missed, self._undone = _FRAMES_MISSED, False
         self._corner = corner
         self._resting.append(offset_m)
         places = np.array(self._resting)
         if len(places) < FRAMES_AT_REST or np.linalg.norm(places - places.mean(axis=0), axis=1).max() > _REST_M:
             return Rejection.MOVING
-        self.counts[corner] += 1
+        if self._undone:
+            return Rejection.TAKEN
+        if not self.taken or self._gone or np.linalg.norm(comparison.place_m - self.taken[-1].place_m) > NEW_PLACE_M:
+            self.taken.append(Touch(corner, comparison.place_m))
+        self._missed = 0
+        if self.taken[-1].frames >= FRAMES_OF_TOUCH:
+            return Rejection.TAKEN
+        self.taken[-1].frames += 1
         return comparison
 
     def _compared(

@@ -10,7 +10,8 @@ import torch
 
 from handdgp_core.engines import load_engine
 from handdgp_core.engines.agreement import agreement, sample_crops
-from handdgp_core.estimation.models import limit_threads, open_network
+from handdgp_core.estimation.models import checkpoint_of, limit_threads
+from handdgp_core.networks.checkpoints.plan import read_plan
 
 _ENGINES = ("pytorch", "onnxruntime")
 _BATCHES = (1, 2)
@@ -27,9 +28,9 @@ def bench_engines(model: str, seconds: float) -> dict[str, Any]:
         HandDGPError: a model that is no network, or that an engine cannot run.
     """
     limit_threads(model)
-    network = open_network(model)
-    engines = {name: load_engine(network, name, "cpu") for name in _ENGINES}
-    images, matrices = sample_crops(network.config.image_size)
+    plan = read_plan(checkpoint_of(model))
+    engines = {name: load_engine(checkpoint_of(model), name, "cpu") for name in _ENGINES}
+    images, matrices = sample_crops(plan.config.image_size)
     wall_ms: dict[tuple[str, int], list[float]] = {(name, batch): [] for batch in _BATCHES for name in _ENGINES}
     cpu_ms: dict[tuple[str, int], list[float]] = {key: [] for key in wall_ms}
     until_s, rounds = time.perf_counter() + seconds, 0
@@ -47,7 +48,7 @@ def bench_engines(model: str, seconds: float) -> dict[str, Any]:
             label, median = f"{name}, batch of {batch}, {kind}", float(np.median(kept[name, batch]))
             figures[f"{label}: median_ms"] = median
             figures[f"{label}: ratio"] = median / float(np.median(kept[_ENGINES[0], batch]))
-    found = agreement(engines["onnxruntime"], engines["pytorch"], network, (images, matrices))
+    found = agreement(engines["onnxruntime"], engines["pytorch"], plan, (images, matrices))
     return {
         **figures,
         "onnxruntime: root_um": 1e3 * found.root_mm,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,9 @@ def bench_network(config_path: Path, overrides: Sequence[str], seconds: float, d
 
 
 def bench_training(config_path: Path, overrides: Sequence[str], seconds: float, device_name: str) -> dict[str, Any]:
-    """Whole training steps on a batch that lies in memory: augmentation, both views, all losses, the optimiser.
+    """Whole training steps on a batch that lies in memory: augmentation, all views and losses, the optimiser.
+
+    "memory_gb" is the most that the process took, on a GPU the most that its tensors took there.
 
     Raises:
         HandDGPError: a bad configuration, or a template that is not here.
@@ -57,7 +60,10 @@ def bench_training(config_path: Path, overrides: Sequence[str], seconds: float, 
 
     config = load_config(config_path, overrides)
     network, device = _network(config_path, overrides, device_name)
-    losses = HandLosses(network.template.faces, config.losses, network.template.hand_scale_m).to(device)
+    template, auxiliary = network.template, config.network.kind == "cmr"
+    losses = HandLosses(
+        template.faces, config.losses, template.hand_scale_m, template=template if auxiliary else None
+    ).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-5)
     batch = move_data_to_device(_batch(config, network), device)
     count = 2 if config.data.two_views else 1
@@ -69,11 +75,12 @@ def bench_training(config_path: Path, overrides: Sequence[str], seconds: float, 
             rendered = render_views(batch, config.network.image_size)
         image, matrix = (torch.cat([rendered[view][part] for view in views]) for part in ("image", "intrinsics"))
         with torch.autocast(device.type, kind, enabled=kind is not None):
-            output = network(image, matrix)
+            relative, more = network.with_auxiliary(image, matrix)
+            output = network.position(relative, matrix)
         parts = [part.chunk(count) for part in output]
         outputs = [type(output)(*(part[number] for part in parts)) for number in range(count)]
         optimiser.zero_grad(set_to_none=True)
-        losses(outputs, rendered, "all")["total"].backward()
+        losses(outputs, rendered, "all", more)["total"].backward()
         optimiser.step()
 
     times_ms = _repeat(step, seconds, device)
@@ -86,6 +93,7 @@ def bench_training(config_path: Path, overrides: Sequence[str], seconds: float, 
         "device": str(device),
         "threads": torch.get_num_threads(),
         "steps": len(times_ms),
+        "memory_gb": _most_memory_gb(device),
         "step_ms": step_ms,
         "samples_per_s": config.data.batch_size / step_ms * 1e3,
         "images_per_s": count * config.data.batch_size / step_ms * 1e3,
@@ -120,8 +128,21 @@ def _batch(config: Any, network: HandDGP) -> dict[str, Any]:
         2 if config.data.two_views else 1,
         hand_scale_m=template.hand_scale_m,
         keypoint_count=template.keypoint_count,
+        silhouette_faces=template.faces if config.network.kind == "cmr" else None,
     )
     return default_collate([pairs[index] for index in range(len(pairs))])
+
+
+def _most_memory_gb(device: torch.device) -> float | None:
+    """None where the system does not tell (Windows)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 def _repeat(run: Any, seconds: float, device: torch.device) -> list[float]:

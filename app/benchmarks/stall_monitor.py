@@ -71,8 +71,7 @@ class StallMonitor(QObject):
         self._timer.timeout.connect(self._beat)
         self._gaps_ms = Ring(1, BEATS_KEPT)  # as large from the first beat on: it must not look like a leak
         self._frames = Ring(3, FRAMES_KEPT)
-        self._shown = 0
-        self._frame_s = self._work_s = 0.0
+        self._shown, self._frame_s, self._work_s = 0, 0.0, 0.0
         self._clear()
 
     def start(self) -> None:

@@ -20,21 +20,25 @@ console = Console(stderr=True, highlight=False)
 
 
 class _RateColumn(ProgressColumn):
-    """Frames per second, measured."""
+    """How many a second, measured."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:5.1f} frames/s")
+        return Text("" if speed is None else f"{speed:5.1f} {self._unit}/s")
 
 
 @contextmanager
-def progress_bar(description: str, total: int | None) -> Iterator[Progress]:
+def progress_bar(description: str, total: int | None, unit: str = "frames") -> Iterator[Progress]:
     """A bar with count, rate and time left; its one task has id 0. `total` None for a source without an end."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _RateColumn(),
+        _RateColumn(unit),
         TextColumn("left"),
         TimeRemainingColumn(),
     )

@@ -24,13 +24,14 @@ def export_network(model: str, output: Path, with_dgp: bool = False, licence: st
     """
     from handdgp_core.engines.agreement import compare
     from handdgp_core.engines.export import onnx_bytes
+    from handdgp_core.engines.onnx_runtime import OnnxRuntimeEngine
     from handdgp_core.estimation.models import open_network
     from handdgp_core.files import expanded, write_bytes
 
     network = open_network(model)
     given = licence or (_OPEN_LICENCE if model == "open" else _LICENCE_HINT)
     content = onnx_bytes(network, with_dgp, {"licence": given, "origin": Path(model).name})
-    found = compare(network, content)
+    found = compare(network, OnnxRuntimeEngine(content, 1))
     found.check(output)
     write_bytes(expanded(output), content)
     console.print(

@@ -129,7 +129,7 @@ def _models(names: Sequence[str], device: str, hand: MeasuredLength, stack: Exit
         predictor = load_predictor(name, device)
         estimator = HandEstimator(predictor, MediaPipeHandFinder(), hand.length_m, hand_length_std=hand.std)
         stack.callback(estimator.close)
-        methods.append(RunModel(Path(name).stem, predictor, estimator))
+        methods.append(RunModel(Path(name).stem, estimator))
     return methods
 
 

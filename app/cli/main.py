@@ -24,6 +24,7 @@ from handdgp_core.errors import HandDGPError
 COMMANDS = {
     "live": "The window (also without any command).",
     "process": "Run a source through the whole pipeline, without a display.",
+    "batch": "Many inputs at a time, here or on a cluster.",
     "stream": "Send hands live to other programs, without a window.",
     "replay": "The window on a recording.",
     "export": "A recording as files for other programs.",
@@ -97,7 +98,8 @@ def _report(error: Exception) -> int:
     """click's errors are bad usage, a missing package has its hint; anything else is a bug and shows its traceback."""
     format_message = getattr(error, "format_message", None)
     if format_message is not None:
-        console.print(f"{format_message()} See --help.", style="red", markup=False, soft_wrap=True)
+        message = format_message().replace("Value error, ", "")  # of pydantic, by which typer reads a choice
+        console.print(f"{message} See --help.", style="red", markup=False, soft_wrap=True)
         return BAD_INPUT
     missing = missing_part(error) if isinstance(error, ImportError) else None
     if missing is not None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.live import memory
 from app.live.mailbox import Mailbox
 from app.live.state import RateMeter
 from app.live.workers import WAIT_S, Event, Report, Worker
@@ -133,3 +134,4 @@ class CaptureWorker(Worker):
     def _clean_up(self) -> None:
         if self.source is not None:
             self.source.close()
+            memory.give_back()

@@ -14,7 +14,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from app.live.camera_profiles import NO_PROFILE, TOPIC, ChosenProfile, choose_profile
 from app.live.capture_worker import CaptureWorker, SourceEnded, SourceOpened
 from app.live.frame_result import Estimator, FrameResult, PipelineOptions, overlay_style, smoothing_settings
-from app.live.inference_worker import InferenceWorker, ModelLoaded
+from app.live.inference_worker import EngineChanged, InferenceWorker, ModelLoaded
 from app.live.mailbox import Mailbox
 from app.live.opening_worker import OpeningWorker, SourceFound
 from app.live.replay_view import ReplayView
@@ -403,6 +403,9 @@ class Controller(QObject):
                     model_phase=ModelPhase.READY, model_name=event.worker.model_name, engine=event.worker.engine
                 )
                 self._refresh_if_still()
+        elif isinstance(event, EngineChanged):
+            if event.worker is self._inference:
+                self._set_status(engine=event.worker.engine)
         elif isinstance(event, SourceOpened):
             self._on_source_opened(event.worker)
         elif isinstance(event, SourceFound):

@@ -44,8 +44,14 @@ class Estimator(Protocol):
     def estimate(self, frame: Frame, camera: Camera, /) -> list[Hand]:
         """The hands of one frame."""
 
+    def use_best_engine(self) -> None:
+        """Change to a faster engine where one has become ready since; between two frames."""
+
     def reset(self) -> None:
         """Forget tracked hands."""
+
+    def rectified(self, frame: Frame, camera: Camera, hand: Hand, /) -> NDArray[np.uint8] | None:
+        """What the network is shown of a hand."""
 
     def snapshot(self) -> EstimatorState:
         """What is known of earlier frames, for `restore`."""

@@ -23,6 +23,13 @@ class ModelLoaded(Event):
     worker: InferenceWorker
 
 
+@dataclass(frozen=True)
+class EngineChanged(Event):
+    """Another engine runs the model from the next frame on."""
+
+    worker: InferenceWorker
+
+
 class InferenceWorker(Worker):
     """Loads an estimator, then turns the newest frame into the newest result.
 
@@ -127,6 +134,7 @@ class InferenceWorker(Worker):
         if frame is None or self.stopping:
             return
         self._last = (frames, frame)
+        self._use_best_engine(pipeline)
         if self._reset_requested.is_set() or self._followed not in (None, frames):
             self._reset_requested.clear()
             pipeline.reset()
@@ -138,6 +146,15 @@ class InferenceWorker(Worker):
             self.rate.tick()
         if frames is self._frames:
             self._publish(result)
+
+    def _use_best_engine(self, pipeline: HandPipeline) -> None:
+        """Not while results are recorded or sent: what says which engine made them is written at the start."""
+        if self.on_result:
+            return
+        pipeline.use_best_engine()
+        if pipeline.engine != self.engine:
+            self.engine = pipeline.engine
+            self._report(EngineChanged(self))
 
     def _preview_while_loading(self) -> None:
         """Show the bare picture until the estimator is there: the user should see the camera at once."""

@@ -43,6 +43,10 @@ class HandPipeline:
         """What the model calls itself."""
         return self._estimator.model_name
 
+    def use_best_engine(self) -> None:
+        """Let a faster engine run the model from the next frame on, where one has become ready since."""
+        self._estimator.use_best_engine()
+
     def reset(self) -> None:
         """Forget tracks and smoothing, e.g. after a seek."""
         self._estimator.reset()

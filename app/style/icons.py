@@ -30,6 +30,7 @@ _GLYPHS = {
     "hand": "hand-back-right-outline",
     "motion": "chart-bell-curve-cumulative",
     "performance": "speedometer",
+    "beside": "compare",
     "settings": "cog-outline",
     "scene": "cube-scan",
     "ruler": "ruler",

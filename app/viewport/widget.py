@@ -162,6 +162,11 @@ class ViewportWidget(QWidget):
         return self._supervisor.status
 
     @property
+    def renderer_pid(self) -> int | None:
+        """Process id of the Open3D child that draws, if any."""
+        return self._supervisor.child_pid
+
+    @property
     def statistics(self) -> RenderStatistics | None:
         """What the last pictures cost; None before the first."""
         if self._picture is None:

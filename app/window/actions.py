@@ -117,6 +117,9 @@ COMMANDS: dict[str, Command] = {
     "panel_performance": Command(
         "Performance", ("Ctrl+4",), "Frame rates, and where the time goes.", "View", "performance", checkable=True
     ),
+    "panel_beside": Command(
+        "Models", ("Ctrl+6",), "Other models beside this one, on the same frames.", "View", "beside", checkable=True
+    ),
     "panel_settings": Command(
         "Settings", ("Ctrl+,", "Ctrl+5"), "Hand, camera, smoothing, overlay, model.", "View", "settings", checkable=True
     ),

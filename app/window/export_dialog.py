@@ -32,6 +32,8 @@ ABOUT = {
     "obj": ("OBJ meshes", "One file a frame, in metres."),
     "ply": ("PLY meshes", "One file a frame, with colours."),
     "glb": ("GLB animation", "One file with all hands and the camera, for Blender and game engines."),
+    "glb-skinned": ("GLB skeleton", "One file with joints that move a skin, for game engines and animation."),
+    "usd": ("USD skeleton", "The same as hands.usdc, for Omniverse, Maya and Blender. Needs the extra “usd”."),
     "glb-frames": ("GLB meshes", "One file a frame."),
     "csv": ("CSV table", "Keypoints, root and weights, one row a hand."),
     "npz": ("NumPy arrays", "Everything, as predictions.npz."),
@@ -39,6 +41,9 @@ ABOUT = {
     "bvh": ("BVH skeletons", "Joint rotations for Blender, Maya and Unity, one file for each followed hand."),
     "coco": ("COCO-WholeBody", "Keypoints as coco.json, for labelling and training tools."),
     "freihand": ("FreiHAND folder", "Images, intrinsics and keypoints as that data set stores them."),
+    "ho3d": ("HO3D folder", "Whole images and keypoints as that data set stores them."),
+    "mano": ("MANO parameters", "Pose and shape as mano.npz. Needs your own MANO file."),
+    "lerobot": ("LeRobot data set", "Images, wrist, fingertips and openness for robot learning. Needs “robot”."),
     "ros2bag": ("ROS 2 bag", "Needs the extra “robot”."),
     "foxglove-scene": ("Foxglove scene", "Hands as 3D entities in an MCAP file."),
 }

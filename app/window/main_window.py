@@ -30,6 +30,7 @@ from app.notices import (
     in_view_title,
     notice_of_error,
 )
+from app.panels.beside import BesidePanel
 from app.panels.camera import CameraPanel
 from app.panels.motion import MotionPanel
 from app.panels.notice_bar import NoticeBar
@@ -66,6 +67,7 @@ from app.window.rail import PANELS, Rail
 from app.window.saving import Saver, saved_notice
 from app.window.session_tasks import SessionTasks
 from app.window.session_wiring import SessionParts
+from app.window.side_by_side import SideBySide
 from app.window.streaming import StreamDialog, Streaming
 from app.wizards.menu import Wizards
 from handdgp_core.sources import WebcamInfo, list_webcams
@@ -153,12 +155,13 @@ class MainWindow(QMainWindow):
         self.ruler = Ruler()
         self.motion = MotionPanel(settings.current.plot_span_s, self)
         self.performance = PerformancePanel(self)
+        self.beside = BesidePanel(self)
         self.start = StartPanel(self)
         self.form = SettingsPanel(settings, self)
         self.sources = SourceBox(self)
         self.status_line = StatusLine(self)
         self.actions_by_name = make_actions(self)
-        panels = (self.start, self.weights, self.motion, self.performance, self.form)
+        panels = (self.start, self.weights, self.motion, self.performance, self.beside, self.form)
         named = zip(PANELS, panels, strict=True)
         self.side = SidePanel({name: (COMMANDS[f"panel_{name}"].title, panel) for name, panel in named}, self)
         self.rail = Rail(self, self.actions_by_name, settings, self.camera, self.scene, self.side)
@@ -177,6 +180,7 @@ class MainWindow(QMainWindow):
         )  # fmt: skip
         self.tasks = SessionTasks(self, controller, playback, settings, self._saver, self.actions_by_name)
         self.streaming = Streaming(controller, settings, self)
+        self.side_by_side = SideBySide(controller, settings, self.beside, lambda: self._result, self)
         self._stream_dialog: StreamDialog | None = None
 
     def _compose(self) -> None:
@@ -392,6 +396,7 @@ class MainWindow(QMainWindow):
             self.notices.remove("inference")
         elif status.model_phase is ModelPhase.READY:
             self.form.set_models(self._model_names())
+            self.beside.set_models((*self._model_names(), self._settings.current.model))  # a file once it was in use
         self.camera.show_status(status)
         self._show_hand_size()
         self._tick_steps()
@@ -635,6 +640,7 @@ class MainWindow(QMainWindow):
             self._file.save()
             self.hide()  # what follows may take a moment: it must not look as if closing had failed
             self.streaming.stop()
+            self.side_by_side.stop()
             self.motion.shutdown()
             self.performance.shutdown()
             self.scene.shutdown()

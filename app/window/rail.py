@@ -13,7 +13,7 @@ from app.panels.side_panel import LEAST_WIDTH, SidePanel
 
 __all__ = ["PANELS", "Rail", "shares"]
 
-PANELS = ("start", "weights", "motion", "performance", "settings")  # each has a command "panel_..."
+PANELS = ("start", "weights", "motion", "performance", "beside", "settings")  # each has a command "panel_..."
 PICTURE_LEAST, SCENE_LEAST = 360, 260
 
 

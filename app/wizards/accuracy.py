@@ -1,11 +1,21 @@
-"""How far off are distances here? A hand that lies on the board tells, frame by frame; the result is one page."""
+"""How far off are distances here? A hand flat on the board or a fingertip on its corners tells, on one page."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
-from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QTextBrowser, QVBoxLayout, QWidget
+from PyQt6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.accuracy.checker import Card
 from app.accuracy.page import About, page, write_page
@@ -15,16 +25,20 @@ from app.live.settings_store import SettingsStore
 from app.live.workers import WorkerFailed
 from app.notices import notice_of_error
 from app.style.theme import css, figures_font, tones
-from app.wizards.accuracy_worker import AccuracySnapshot, AccuracyWorker
+from app.wizards.accuracy_worker import AccuracySnapshot, AccuracyWorker, TouchGuide
 from app.wizards.bridge import Bridge
-from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import Snapshot
+from app.wizards.click_sound import ClickSound
 from app.wizards.frame_dialog import FrameDialog, size_on_screen
+from app.wizards.touch_view import TouchView
 from calib.boards import Board
 from handdgp_core.errors import HandDGPError
 from handdgp_core.geometry.camera import Camera
 
 _ASK = "Lay one hand flat on the board, its back to the camera, and show both from several places and distances."
+_ASK_TOUCH = (
+    "Touch the ringed corners one after the other with the tip of your index finger; hold still for a second on each."
+)
 _LOADING = "Loading the model…"
 
 
@@ -44,7 +58,8 @@ class AccuracyDialog(FrameDialog):
         self.resize(size_on_screen(self, 1080, 640))
         self._settings = settings
         self.about: About | None = None
-        self.card: Card | None = None
+        self.cards: tuple[Card, ...] = ()
+        self._touches = 0
         self._make_widgets()
         self._lay_out()
         self.bridge = Bridge(self)
@@ -63,7 +78,19 @@ class AccuracyDialog(FrameDialog):
         controller.adopt(self._worker)
 
     def _make_widgets(self) -> None:
-        self.view = CalibrationView(self)
+        self.how = QComboBox(self)
+        self.how.addItem("A hand flat on the board", False)
+        self.how.addItem("A fingertip on its corners", True)
+        self.how.setToolTip("What is compared with the board. The page keeps the results of both.")
+        self.how.currentIndexChanged.connect(self._choose_how)
+        self.undo = QPushButton("Undo touch", self)
+        self.undo.setToolTip("Take the last touch back (Ctrl+Z).")
+        self.undo.setAutoDefault(False)  # Enter undoes nothing
+        self.undo.setEnabled(False)
+        self.undo.clicked.connect(self._undo_touch)
+        QShortcut(QKeySequence("Ctrl+Z"), self).activated.connect(self.undo.click)
+        self.sound = ClickSound(self)
+        self.view = TouchView(self)
         self.view.show_ghost = False
         self.view.mirrored = self._controller.status.is_live and self._settings.current.mirror_webcam
         self.view.set_message(_LOADING, _ASK)
@@ -87,9 +114,28 @@ class AccuracyDialog(FrameDialog):
         middle = QHBoxLayout()
         middle.addWidget(self.view, 3)
         middle.addWidget(self.page, 2)
+        head = QHBoxLayout()
+        head.addWidget(self.how)
+        head.addWidget(self.undo)
+        head.addStretch(1)
         column = QVBoxLayout(self)
+        column.addLayout(head)
         column.addLayout(middle, 1)
         column.addLayout(foot)
+
+    @property
+    def _touching(self) -> bool:
+        return bool(self.how.currentData())
+
+    def _choose_how(self) -> None:
+        self._worker.compare_touches(self._touching)
+        self._say(_ASK_TOUCH if self._touching else _ASK, good=True)
+        if not self._touching:
+            self.view.show_guide(None)
+            self.undo.setEnabled(False)
+
+    def _undo_touch(self) -> None:
+        self._worker.undo_touch()
 
     def _on_ready(self) -> None:
         snapshot = self._worker.take_snapshot()
@@ -99,14 +145,25 @@ class AccuracyDialog(FrameDialog):
     def _show(self, snapshot: AccuracySnapshot) -> None:
         self.view.set_message("", "")
         self.view.show_snapshot(Snapshot(picture=snapshot.picture, corners_px=snapshot.keypoints_px))
-        self._say(snapshot.error or snapshot.words, good=snapshot.good and not snapshot.error)
-        if snapshot.card is None or snapshot.camera is None:
+        if self._touching == (snapshot.guide is not None) or snapshot.error:  # else of before the choice
+            self._say(snapshot.error or snapshot.words, good=snapshot.good and not snapshot.error)
+            self._show_guide(snapshot.guide)
+        if snapshot.camera is None or [card.frames for card in snapshot.cards] == [card.frames for card in self.cards]:
             return
-        if self.card is not None and snapshot.card.frames == self.card.frames:
+        self.about, self.cards = self._about(snapshot.camera), snapshot.cards
+        self.page.setHtml(page(self.about, *self.cards) if self.cards else "")
+        self.save.setEnabled(bool(self.cards))
+
+    def _show_guide(self, guide: TouchGuide | None) -> None:
+        self.view.show_guide(guide)
+        if guide is None:
             return
-        self.about, self.card = self._about(snapshot.camera), snapshot.card
-        self.page.setHtml(page(self.about, self.card))
-        self.save.setEnabled(True)
+        self.undo.setEnabled(guide.taken > 0)
+        done = guide.taken - (0.0 < guide.progress < 1.0)  # a touch under way is not one yet
+        if done > self._touches:
+            self.view.flash()
+            self.sound.play()
+        self._touches = done
 
     def _about(self, camera: Camera) -> About:
         options = self._controller.options
@@ -134,14 +191,18 @@ class AccuracyDialog(FrameDialog):
 
     def save_page(self, path: Path) -> None:
         """Write the card as it is shown."""
-        if self.about is None or self.card is None:
+        if self.about is None or not self.cards:
             return
         try:
-            write_page(path, self.about, self.card)
+            write_page(path, self.about, *self.cards)
         except HandDGPError as error:
             self._say(error.message, good=False)
             return
         self._say(f"Saved {path}.", good=True)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        self.sound.close()
+        super().closeEvent(event)
 
     def _say(self, text: str, *, good: bool) -> None:
         self.state.setText(text)

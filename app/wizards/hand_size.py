@@ -31,6 +31,7 @@ from app.live.workers import WorkerFailed
 from app.notices import notice_of_error
 from app.settings import describe
 from app.style.theme import css, figures_font, tones
+from app.wizards.bone_names import title_of_bone
 from app.wizards.bridge import Bridge
 from app.wizards.calibration_view import CalibrationView
 from app.wizards.calibration_worker import Snapshot
@@ -54,7 +55,7 @@ _UNDER_HAND = {
 }  # fmt: skip
 _NOT_BARE = (
     "A bare hand cannot be measured: a small one near the camera looks like a large one farther away, from every side. "
-    "Lay it on a sheet of paper or the board, or use a ruler."
+    "Lay it on a sheet of paper or the board, or use a ruler. Ten views show its proportions only."
 )
 _NO_SHEET = "Show the whole sheet, flat on a darker or coloured table, and keep its corners free."
 _NO_CAMERA = (
@@ -73,9 +74,11 @@ class HandSizeDialog(QDialog):
 
     Signals:
         chosen(object): the `PersonHand` to use from now on.
+        views_wanted(): the user wants to show ten views of the bare hand.
     """
 
     chosen = pyqtSignal(object)
+    views_wanted = pyqtSignal()
 
     def __init__(
         self,
@@ -129,7 +132,7 @@ class HandSizeDialog(QDialog):
         self.bone = QComboBox(self)
         self.bone.addItem(_WHOLE_HAND, None)
         for name in BONE_NAMES:
-            self.bone.addItem(_title(name), name)
+            self.bone.addItem(title_of_bone(name), name)
         self.bone.setToolTip("What you measured. The whole hand is the most certain; one bone the least.")
         self.drawing = HandDrawing(self)
         self.ruler = QDoubleSpinBox(self)
@@ -183,10 +186,14 @@ class HandSizeDialog(QDialog):
         middle = QHBoxLayout()
         middle.addWidget(self.view, 1)
         middle.addWidget(side)
+        self.views_button = QPushButton("Ten views…", self)
+        self.views_button.setToolTip("Show your bare hand in ten poses: its proportions, and how far the views agree.")
+        self.views_button.clicked.connect(self.views_wanted)
         close = QPushButton("Close", self)
         close.clicked.connect(self.close)
         foot = QHBoxLayout()
         foot.addWidget(self.message, 1)
+        foot.addWidget(self.views_button)
         foot.addWidget(close)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(16, 12, 16, 12)
@@ -371,11 +378,3 @@ class HandSizeDialog(QDialog):
         self._stop()
         if event is not None:
             event.accept()  # QDialog's own handler would call `reject`, and that this one again
-
-
-def _title(bone: str) -> str:
-    """ "index_proximal" as a person reads it: "Index, proximal bone"."""
-    finger, _, part = bone.partition("_")
-    if part:
-        return f"{finger.capitalize()} finger, {part} bone" if finger != "thumb" else f"Thumb, {part} bone"
-    return "Palm: wrist crease to middle knuckle" if bone == "palm" else f"{finger.capitalize()} finger, whole"

@@ -16,8 +16,11 @@ from app.wizards.accuracy import AccuracyDialog
 from app.wizards.calibration import CalibrationDialog
 from app.wizards.check import CheckDialog
 from app.wizards.hand_size import HandSizeDialog
+from app.wizards.hand_views import HandViewsDialog
 from calib.people import PersonHand
 from handdgp_core.sources import WebcamInfo
+
+_NOT_RUNNING = "Open a camera or start the source again first."
 
 
 class Wizards(QObject):
@@ -82,7 +85,7 @@ class Wizards(QObject):
         if self._controller.options.calibration is None:
             title, text = "No calibration is in use.", "Calibrate a camera first (Camera menu)."
         elif self._controller.status.phase is not Phase.RUNNING:
-            title, text = "Nothing is running.", "Open a camera or start the source again first."
+            title, text = "Nothing is running.", _NOT_RUNNING
         else:
             return True
         self._tell(Notice(Severity.INFO, title, text, topic="calibration"))
@@ -94,7 +97,17 @@ class Wizards(QObject):
             return
         dialog = HandSizeDialog(self._controller, self._settings, parent=self._window)
         dialog.chosen.connect(self._use_hand)
+        dialog.views_wanted.connect(self.hand_views)
         self._open(dialog)
+
+    def hand_views(self) -> None:
+        """Ten views of the bare hand."""
+        if not self.close():
+            return
+        if self._controller.status.phase is not Phase.RUNNING:
+            self._tell(Notice(Severity.INFO, "Nothing is running.", _NOT_RUNNING, topic="calibration"))
+            return
+        self._open(HandViewsDialog(self._controller, self._settings, parent=self._window))
 
     def _use_hand(self, person: PersonHand) -> None:
         self._settings.change(

@@ -22,6 +22,8 @@ class DatasetConfig:
         split: part of it, in the words of the data set; empty for the reader's own for training.
         repeat: how often its samples count in an epoch, to balance data sets of different size.
         limit: use the first samples only; null for all.
+        fit_error_mm: of h36m alone: frames whose mesh is further off from the measured joints count as unlabelled, 25
+            for the annotations' authors; null takes every fit.
     """
 
     name: DatasetName
@@ -29,8 +31,13 @@ class DatasetConfig:
     split: str = ""
     repeat: int = 1
     limit: int | None = None
+    fit_error_mm: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("repeat", self.repeat), ("limit", self.limit)):
             if value is not None and value < 1:
                 raise UsageError(f"{name} of a data set cannot be {value}.", hint="Give 1 or more.")
+        if self.fit_error_mm is not None and self.name != "h36m":
+            raise UsageError(
+                f"fit_error_mm says nothing about {self.name}.", hint="Give it for h36m alone, or drop it."
+            )

@@ -58,7 +58,13 @@ def open_dataset(config: DatasetConfig, template: Template, model_folder: str = 
     readers: dict[str, Callable[[], LabelledHands]] = {
         "freihand": lambda: FreiHAND(root, split or "training"),  # type: ignore[arg-type]
         "ho3d": lambda: _ho3d(root, split or "train", folder),
-        "h36m": lambda: Human36M(root, split or "train", smpl_mesh(folder), template.keypoint_regressor),  # type: ignore[arg-type]
+        "h36m": lambda: Human36M(
+            root,
+            split or "train",  # type: ignore[arg-type]
+            smpl_mesh(folder),
+            template.keypoint_regressor,
+            fit_error_mm=config.fit_error_mm,
+        ),
         "frames": lambda: FramesFolder(root),
         "shards": lambda: Shards(root),
     }

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.looks import Look
 from handdgp_core.errors import AssetError, ShapeError, UsageError
-from handdgp_core.networks.backbones.mediapipe_landmarks import ASSET, HINT
+from handdgp_core.networks.backbones.landmark_asset import ASSET, HINT
 
 if TYPE_CHECKING:
     from mediapipe.tasks.python.vision import HandLandmarker

@@ -20,7 +20,7 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.keypoints import BONES
 from handdgp_core.types import Hand
 
-__all__ = ["METHOD_COLOURS", "MethodHand", "Sample", "draw_comparison"]
+__all__ = ["METHOD_COLOURS", "MethodHand", "Sample", "draw_comparison", "draw_side_by_side"]
 
 # Of Okabe and Ito's colour-blind-safe set, apart from each other and from the truth's red.
 METHOD_COLOURS: tuple[Colour, ...] = ((70, 150, 255), (230, 159, 0), (0, 158, 115), (204, 121, 167))
@@ -99,6 +99,32 @@ def draw_comparison(sample: Sample, size: int = 280) -> NDArray[np.uint8]:
     scene += [_blank(size)] * (len(columns) - len(scene))
     grid = [beside([column[row] for column in columns]) for row in range(3)]
     return beside([*grid, beside(scene)], axis=0)
+
+
+def draw_side_by_side(sample: Sample, size: int, columns: int = 2) -> NDArray[np.uint8]:
+    """Every method's mesh over the image, what it was shown where that is known, then all of them in camera space from
+    three sides, for a narrow place.
+
+    Args:
+        sample: what to draw; at least one hand placed.
+        size: side of each picture, pixels.
+        columns: pictures in a row.
+
+    Returns:
+        (rows, columns, 3) uint8 RGB.
+    """
+    around_px = _around(sample)
+    tiles = []
+    for method, colour in zip(sample.methods, METHOD_COLOURS, strict=False):
+        tile = Tile.around(sample.image, around_px, size, _MARGIN)
+        if method.hand is not None and method.hand.degenerate is None:
+            _paint_hand(tile, sample, method.hand, colour)
+        tiles.append(_titled(tile.pixels, _result(sample, method), colour))
+        if method.crop is not None:
+            tiles.append(_titled(_resized(method.crop, size), "its input", colour))
+    tiles += _scene_row(sample, size)
+    tiles += [_blank(size)] * (-len(tiles) % columns)
+    return beside([beside(tiles[first : first + columns]) for first in range(0, len(tiles), columns)], axis=0)
 
 
 def _around(sample: Sample) -> Array:

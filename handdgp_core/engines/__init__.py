@@ -1,7 +1,6 @@
 """What runs a network: PyTorch, or ONNX Runtime where it gives PyTorch's numbers. `load_engine` chooses."""
 
 from handdgp_core.engines.choice import DEVICE_NAMES, ENGINE_NAMES, choose_device, load_engine
-from handdgp_core.engines.export import export_network
 from handdgp_core.engines.protocol import Engine, EngineOutput, describe
 
 __all__ = [
@@ -11,6 +10,5 @@ __all__ = [
     "EngineOutput",
     "choose_device",
     "describe",
-    "export_network",
     "load_engine",
 ]

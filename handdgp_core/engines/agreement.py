@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from handdgp_core.bundled import bundled
-from handdgp_core.engines.onnx_runtime import OnnxRuntimeEngine
 from handdgp_core.engines.protocol import Engine, EngineOutput, Floats
-from handdgp_core.engines.pytorch import PyTorchEngine
 from handdgp_core.errors import AssetError, UsageError
 from handdgp_core.geometry.positioning import position
-from handdgp_core.networks.handdgp import HandDGP
+from handdgp_core.networks.checkpoints.plan import Planned
 from handdgp_core.plain_files import read_npz
+
+if TYPE_CHECKING:  # PyTorch: not for whoever only reads how an engine agreed
+    from handdgp_core.networks.handdgp import HandDGP
 
 __all__ = ["Agreement", "agreement", "compare", "sample_crops"]
 
@@ -75,20 +75,16 @@ def sample_crops(size: int) -> tuple[NDArray[np.uint8], Floats]:
     return resized.astype(np.uint8), (scale @ arrays["matrices"]).astype(np.float32)
 
 
-def compare(network: HandDGP, content: bytes) -> Agreement:
-    """How far ONNX Runtime with an exported file is from PyTorch with the network, on `sample_crops`.
+def compare(network: HandDGP, engine: Engine) -> Agreement:
+    """How far an engine with a network is from PyTorch with it, on `sample_crops`."""
+    from handdgp_core.engines.pytorch import PyTorchEngine
 
-    Raises:
-        RuntimeError: ONNX Runtime cannot load it.
-    """
-    engine, reference = OnnxRuntimeEngine(content, 1), PyTorchEngine(network, torch.device("cpu"), frozen=False)
-    found = agreement(engine, reference, network, sample_crops(network.config.image_size))
-    engine.close()
-    return found
+    reference = PyTorchEngine(network, "cpu", frozen=False)
+    return agreement(engine, reference, network, sample_crops(network.config.image_size))
 
 
 def agreement(
-    engine: Engine, reference: Engine, network: HandDGP, crops: tuple[NDArray[np.uint8], Floats]
+    engine: Engine, reference: Engine, network: Planned, crops: tuple[NDArray[np.uint8], Floats]
 ) -> Agreement:
     """How far an engine is from the reference on crops, one by one and in a batch of all."""
     images, matrices = crops
@@ -105,7 +101,7 @@ def agreement(
     return Agreement(*(float(max(values)) for values in zip(*parts, strict=True)))
 
 
-def _difference(found: EngineOutput, expected: EngineOutput, network: HandDGP, matrices: Floats) -> tuple[float, float]:
+def _difference(found: EngineOutput, expected: EngineOutput, network: Planned, matrices: Floats) -> tuple[float, float]:
     pixels = network.config.image_size * np.abs(found.keypoints_uv - expected.keypoints_uv).max()
     roots, codes = zip(*(_placed(output, network, matrices) for output in (found, expected)), strict=True)
     if not np.array_equal(*codes) or not np.isfinite(pixels):
@@ -114,7 +110,7 @@ def _difference(found: EngineOutput, expected: EngineOutput, network: HandDGP, m
     return 1e3 * float(np.abs(roots[0] - roots[1])[placed].max(initial=0.0)), float(pixels)
 
 
-def _placed(output: EngineOutput, network: HandDGP, matrices: Floats) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _placed(output: EngineOutput, network: Planned, matrices: Floats) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Roots (B, 3) in metres, and why there is none (0: there is)."""
     config, template = network.config, network.template
     points_m = template.keypoint_regressor @ output.vertices.astype(np.float64) * template.hand_scale_m

@@ -23,10 +23,8 @@ from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.networks.output import NetworkOutput, RelativeOutput
 
-__all__ = ["EXPORT_VERSION", "export_network", "onnx_bytes"]
+__all__ = ["export_network", "onnx_bytes"]
 
-# Another number where the same network comes out as another file.
-EXPORT_VERSION = 1
 _OPSET = 17
 _FOCAL_PX = 400.0
 

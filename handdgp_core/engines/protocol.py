@@ -57,6 +57,9 @@ class Engine(Protocol):
     def run(self, images: NDArray[np.uint8], matrices: Floats) -> EngineOutput:
         """Predictions for RGB crops (B, S, S, 3) with their intrinsics (B, 3, 3), pixels; any B of 1 or more."""
 
+    def settle(self) -> None:
+        """Change to a faster engine where one has become ready since. To be called between two frames."""
+
     def close(self) -> None:
         """Give its memory back. Safe to repeat."""
 

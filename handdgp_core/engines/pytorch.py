@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from handdgp_core.engines.protocol import EngineOutput, Floats, LandmarkArrays, empty_crops
+from handdgp_core.engines.threads import apply_limit
 from handdgp_core.networks.frozen import freeze
 from handdgp_core.networks.guided_handdgp import GuidedHandDGP
 from handdgp_core.networks.handdgp import HandDGP
@@ -20,7 +21,7 @@ class PyTorchEngine:
 
     Args:
         network: what runs; moved to the device.
-        device: where.
+        device: "cpu" or "cuda".
         frozen: as one graph where that is quicker. PyTorch keeps such a graph until the process ends, so a look at the
             numbers alone goes without.
     """
@@ -28,10 +29,11 @@ class PyTorchEngine:
     name = "pytorch"
     precision = "float32"
 
-    def __init__(self, network: HandDGP, device: torch.device, frozen: bool = True) -> None:
-        self.device = device.type
-        self._network = network.to(device).eval()
-        self._device = device
+    def __init__(self, network: HandDGP, device: str, frozen: bool = True) -> None:
+        apply_limit()
+        self.device = device
+        self._device = torch.device(device)
+        self._network = network.to(self._device).eval()
         guided = network if isinstance(network, GuidedHandDGP) else None
         self._read = None if guided is None else freeze(guided) if frozen else guided.read
 
@@ -46,8 +48,11 @@ class PyTorchEngine:
             output, landmarks = self._read(crops, torch.from_numpy(matrices).to(self._device))
             return _output(output, LandmarkArrays(*map(_numpy, landmarks)))
 
+    def settle(self) -> None:
+        """This is the engine that was chosen."""
+
     def close(self) -> None:
-        """Nothing that the network's owner does not hold."""
+        """The network goes with its last user."""
 
 
 def crop_batch(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Exported networks and how they agreed, in the user's cache folder: a machine exports and compares a network once.
+"""Networks in the form of another engine, and how they agreed, in the user's cache folder: made and compared once.
 
 A cache must never be a reason to fail: what cannot be read is made again, what cannot be written is not kept.
 """
@@ -11,29 +11,28 @@ import logging
 import os
 import platform
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from platformdirs import user_cache_path
 
 from handdgp_core.engines.agreement import Agreement
-from handdgp_core.engines.export import EXPORT_VERSION
-from handdgp_core.engines.onnx_runtime import VERSION
 from handdgp_core.errors import OutputError
 from handdgp_core.files import write_bytes, write_text
-from handdgp_core.networks.frozen import digest
-from handdgp_core.networks.handdgp import HandDGP
 from handdgp_core.plain_files import read_json
 
 __all__ = ["Kept", "key_of", "recall", "remember"]
 
 _MOST_KEPT = 8
+_OWN = Path(__file__).parents[1]
+_DECIDING = ("networks", "engines", "geometry")  # the packages whose code decides a network's numbers
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A network in ONNX's form, and how it agreed with PyTorch here."""
+    """A network in an engine's form, and how it agreed with PyTorch here."""
 
     content: bytes
     agreement: Agreement
@@ -45,12 +44,23 @@ def folder() -> Path:
     return (Path(chosen) if chosen else user_cache_path("handdgp-live", appauthor=False)) / "engines"
 
 
-def key_of(network: HandDGP) -> str:
-    """By everything that decides the numbers: weights, mesh, versions, processor."""
-    versions = f"{EXPORT_VERSION} {torch.__version__} {VERSION} {platform.machine()} {_processor()}"
-    return hashlib.sha256(f"{network.config.to_plain()} {digest(network)} {versions}".encode()).hexdigest()
+def key_of(checkpoint: Path, engine: str) -> str:
+    """By everything that decides the numbers: the checkpoint (weights, config, mesh), the code, versions, processor."""
+    digest = hashlib.sha256(checkpoint.read_bytes())
+    versions = f"{engine} {version(engine)} {version('torch')} {platform.machine()} {_processor()}"
+    digest.update(f"{versions} {_code()}".encode())
+    return digest.hexdigest()
 
 
+@cache
+def _code() -> str:
+    digest = hashlib.sha256()
+    for file in sorted(file for package in _DECIDING for file in (_OWN / package).rglob("*.py")):
+        digest.update(f"{file.relative_to(_OWN).as_posix()} ".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()

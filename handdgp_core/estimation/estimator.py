@@ -99,6 +99,7 @@ class HandEstimator:
         method: PositioningMethod | None = None,
         hand_length_std: float = 0.0,
         engine: str = "auto",
+        wait: bool = True,
     ) -> HandEstimator:
         """An estimator for a model by name or path.
 
@@ -110,6 +111,7 @@ class HandEstimator:
             method: the DGP solve; None for the one that the model is meant for.
             hand_length_std: relative standard deviation of that length.
             engine: "auto", "pytorch" or "onnxruntime" (`engines.load_engine`).
+            wait: for the engine of a network's first use, see there.
 
         Raises:
             UsageError: unknown model, device or engine, or an impossible hand length.
@@ -117,7 +119,7 @@ class HandEstimator:
             WeightsError: a checkpoint that is missing, damaged, foreign, or not for hands.
         """
         check_hand_length(hand_length_m)
-        predictor = load_predictor(name_or_path, device, engine)
+        predictor = load_predictor(name_or_path, device, engine, wait)
         return cls(predictor, MediaPipeHandFinder(), hand_length_m, max_hands, method, hand_length_std)
 
     @property
@@ -129,6 +131,19 @@ class HandEstimator:
     def engine(self) -> str:
         """What runs the network, for people: "ONNX Runtime, CPU"."""
         return self._predictor.engine
+
+    def rectified(self, frame: Frame, camera: Camera, hand: Hand) -> NDArray[np.uint8] | None:
+        """(S, S, 3) uint8 RGB: the crop around a hand's keypoints as this network wants it, left hands mirrored.
+
+        None where the lens cannot show it, or a keypoint has no place in the image.
+        """
+        if not np.isfinite(hand.keypoints_px).all():
+            return None
+        try:
+            square = crop_from_keypoints(hand.keypoints_px, hand.handedness, hand.score)
+            return np.asarray(self._predictor.rectify(camera, square).warp(frame.image), dtype=np.uint8)
+        except UsageError:
+            return None
 
     @property
     def faces(self) -> NDArray[np.int32]:
@@ -225,9 +240,14 @@ class HandEstimator:
         else:
             self._predictor.reset()
 
+    def use_best_engine(self) -> None:
+        """Change to a faster engine for the network where one has become ready since; between two frames."""
+        self._predictor.use_best_engine()
+
     def close(self) -> None:
-        """Give the detector's threads and memory back. May be called twice."""
+        """Give the threads and memory of detector and network back. May be called twice."""
         self._finder.close()
+        self._predictor.close()
 
     def __enter__(self) -> HandEstimator:
         return self

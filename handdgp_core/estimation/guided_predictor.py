@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from handdgp_core.engines import Engine
@@ -23,7 +22,7 @@ from handdgp_core.estimation.stopwatch import Stopwatch
 from handdgp_core.estimation.tracked_fit import TrackedFitter
 from handdgp_core.hands.measure import scaled_to_length
 from handdgp_core.hands.open_hand.open_hand import OpenHand
-from handdgp_core.networks.guided_handdgp import GuidedHandDGP
+from handdgp_core.networks.checkpoints.plan import Planned
 
 __all__ = ["GuidedPredictor"]
 
@@ -41,14 +40,13 @@ class GuidedPredictor(NetworkPredictor):
 
     def __init__(
         self,
-        network: GuidedHandDGP,
-        device: torch.device,
+        network: Planned,
+        engine: Engine,
         hand: OpenHand,
         name: str = "network",
         distance_error: DistanceError | None = None,
-        engine: Engine | None = None,
     ) -> None:
-        super().__init__(network, device, name, distance_error, engine)
+        super().__init__(network, engine, name, distance_error)
         world_std_m = _joint_std(_LANDMARK_M, _NETWORK_M)
         settings = FitSettings(
             world_std_m=(world_std_m, world_std_m, world_std_m), pixel_std=_joint_std(_LANDMARK_PX, _NETWORK_PX)

@@ -6,14 +6,12 @@ No network of this project: the honest baseline that every other model must beat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
-from handdgp_core.engines.pytorch import crop_batch
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.hand_fit import Observation
 from handdgp_core.estimation.hand_length import ADULT_CHAIN_M, ADULT_LENGTH_STD
@@ -25,7 +23,11 @@ from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.measure import scaled_to_length
 from handdgp_core.hands.open_hand.open_hand import OpenHand
-from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput, MediaPipeLandmarks
+
+if TYPE_CHECKING:  # PyTorch: not for whoever runs a network by another engine
+    import torch
+
+    from handdgp_core.networks.backbones.mediapipe_landmarks import LandmarkOutput, MediaPipeLandmarks
 
 __all__ = ["Landmarks", "LandmarksPredictor", "landmarks_from", "observation_of"]
 
@@ -74,6 +76,8 @@ class LandmarksPredictor:
         Raises:
             AssetError: an asset is missing or damaged.
         """
+        from handdgp_core.networks.backbones.mediapipe_landmarks import MediaPipeLandmarks
+
         return cls(MediaPipeLandmarks.load(), OpenHand.load(), device)
 
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
@@ -95,8 +99,18 @@ class LandmarksPredictor:
 
     def landmarks(self, images: NDArray[np.uint8]) -> Landmarks:
         """Landmarks in (B, 224, 224, 3) uint8 RGB crops."""
+        import torch
+
+        from handdgp_core.engines.pytorch import crop_batch
+
         with torch.inference_mode():
             return landmarks_from(self._network(crop_batch(images, self._device)))
+
+    def use_best_engine(self) -> None:
+        """There is one."""
+
+    def close(self) -> None:
+        """Nothing."""
 
     def reset(self) -> None:
         self._fitter.reset()

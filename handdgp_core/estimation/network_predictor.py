@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
 from handdgp_core.engines import Engine, EngineOutput, describe
-from handdgp_core.engines.pytorch import PyTorchEngine
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.distance_error import DistanceError
 from handdgp_core.estimation.predictor import PositioningMethod, Prediction, View
@@ -19,7 +17,7 @@ from handdgp_core.geometry.camera import Camera
 from handdgp_core.geometry.hand_crop import HandCrop
 from handdgp_core.geometry.rectification import Rectification
 from handdgp_core.hands.keypoints import COUNT
-from handdgp_core.networks.handdgp import HandDGP
+from handdgp_core.networks.checkpoints.plan import Planned
 
 __all__ = ["NetworkPredictor"]
 
@@ -30,11 +28,10 @@ class NetworkPredictor:
     It says neither whether there is a hand nor which one: `Prediction.score` and `right` are NaN.
 
     Args:
-        network: for hands, 21 keypoints.
-        device: where it runs.
+        network: what it is made of; for hands, 21 keypoints.
+        engine: what runs it.
         name: as given to `--model`.
         distance_error: see `Predictor`, where somebody has measured it.
-        engine: what runs it, in place of PyTorch on that device.
 
     Raises:
         WeightsError: a network that is not for hands.
@@ -42,11 +39,10 @@ class NetworkPredictor:
 
     def __init__(
         self,
-        network: HandDGP,
-        device: torch.device,
+        network: Planned,
+        engine: Engine,
         name: str = "network",
         distance_error: DistanceError | None = None,
-        engine: Engine | None = None,
     ) -> None:
         if network.template.keypoint_count != COUNT:
             raise WeightsError(
@@ -61,7 +57,7 @@ class NetworkPredictor:
         self.distance_error = distance_error
         self.assumed_length_m: float | None = None
         self._network = network
-        self._engine = engine or PyTorchEngine(network, device)
+        self._engine = engine
         self.engine = describe(self._engine)
 
     def rectify(self, camera: Camera, crop: HandCrop) -> Rectification:
@@ -82,6 +78,13 @@ class NetworkPredictor:
         watch.lap("network")
         self.stage_ms = watch.laps_ms
         return prediction
+
+    def use_best_engine(self) -> None:
+        self._engine.settle()
+        self.engine = describe(self._engine)
+
+    def close(self) -> None:
+        self._engine.close()
 
     def reset(self) -> None:
         """Every crop is predicted by itself."""

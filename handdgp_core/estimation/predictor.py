@@ -86,3 +86,9 @@ class Predictor(Protocol):
 
     def reset(self) -> None:
         """Forget earlier frames."""
+
+    def use_best_engine(self) -> None:
+        """Change to a faster engine where one has become ready since. To be called between two frames."""
+
+    def close(self) -> None:
+        """Give back what runs the network. Safe to repeat."""

@@ -13,7 +13,8 @@ __all__ = ["Difference", "differences"]
 
 @dataclass(frozen=True)
 class Difference:
-    """Between one hand and the other of the same side; NaN where one of them could not be placed.
+    """Between one hand and the other of the same side; NaN where one of them could not be placed, or where there is no
+    such number.
 
     Attributes:
         side: of the hand.
@@ -21,6 +22,7 @@ class Difference:
         depth_mm: other minus one, along z.
         keypoints_mm: mean distance of the keypoints, camera space.
         shape_mm: the same with both roots at the origin.
+        mesh_mm: mean distance of the vertices, camera space; NaN for meshes of different topologies.
     """
 
     side: str
@@ -28,6 +30,7 @@ class Difference:
     depth_mm: float
     keypoints_mm: float
     shape_mm: float
+    mesh_mm: float = float("nan")
 
 
 def differences(one: list[Hand], other: list[Hand]) -> list[Difference]:
@@ -39,10 +42,12 @@ def differences(one: list[Hand], other: list[Hand]) -> list[Difference]:
 def _difference(old: Hand, new: Hand) -> Difference:
     root_m = new.root_m - old.root_m
     keypoints_m = new.keypoints_m - old.keypoints_m
+    same = old.faces.shape == new.faces.shape and np.array_equal(old.faces, new.faces)
     return Difference(
         side=new.handedness,
         root_mm=1e3 * float(np.linalg.norm(root_m)),
         depth_mm=1e3 * float(root_m[2]),
         keypoints_mm=1e3 * float(np.linalg.norm(keypoints_m, axis=1).mean()),
         shape_mm=1e3 * float(np.linalg.norm(keypoints_m - root_m, axis=1).mean()),
+        mesh_mm=1e3 * float(np.linalg.norm(new.vertices_m - old.vertices_m, axis=1).mean()) if same else float("nan"),
     )

@@ -14,11 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.arrays import Array
-from handdgp_core.detection.crops import crop_from_keypoints
 from handdgp_core.drawing.comparison import MethodHand, Sample
-from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
-from handdgp_core.estimation.predictor import Predictor
 from handdgp_core.evaluation.matching import Label, match_hands
 from handdgp_core.evaluation.truth import truth_labels
 from handdgp_core.geometry.camera import Camera
@@ -53,9 +50,8 @@ class RunModel:
 
     has_weights = True
 
-    def __init__(self, name: str, predictor: Predictor, estimator: HandEstimator) -> None:
+    def __init__(self, name: str, estimator: HandEstimator) -> None:
         self.name = name
-        self._predictor = predictor
         self._estimator = estimator
 
     def hands(self, frame: CameraFrame) -> list[Hand]:
@@ -64,14 +60,7 @@ class RunModel:
 
     def crop(self, frame: CameraFrame, hand: Hand) -> NDArray[np.uint8] | None:
         """The crop around the hand's own keypoints, rectified as this model wants it."""
-        if not np.isfinite(hand.keypoints_px).all():
-            return None
-        square = crop_from_keypoints(hand.keypoints_px, hand.handedness, hand.score)
-        try:
-            rectification = self._predictor.rectify(frame.used_camera, square)
-        except UsageError:  # the lens cannot show it
-            return None
-        return np.asarray(rectification.warp(frame.image), dtype=np.uint8)
+        return self._estimator.rectified(frame, frame.used_camera, hand)
 
 
 @dataclass(frozen=True)

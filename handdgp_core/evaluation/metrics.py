@@ -13,19 +13,26 @@ from handdgp_core.geometry.alignment import align_similarity
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, median and 90th percentile of an error over N hands; NaN where N is 0."""
+    """Mean, median and 90th percentile of an error over N hands; NaN where N is 0.
+
+    `standard_error` is that of the mean as if the hands were independent, which pictures of one recording are not; NaN
+    below two hands.
+    """
 
     mean: float
     median: float
     percentile_90: float
     count: int
+    standard_error: float = float("nan")
 
     @classmethod
     def of(cls, values: Array) -> Spread:
         values = np.asarray(values, dtype=np.float64)
         if values.size == 0:
             return cls(float("nan"), float("nan"), float("nan"), 0)
-        return cls(float(values.mean()), float(np.median(values)), float(np.percentile(values, 90)), int(values.size))
+        error = float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else float("nan")
+        median, high = np.percentile(values, (50, 90))
+        return cls(float(values.mean()), float(median), float(high), int(values.size), error)
 
     def as_dict(self) -> dict[str, float | int]:
         """For JSON."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OtherModel", "SideBySide", "short_names"]
 
-_MEASURES = ("root_mm", "depth_mm", "keypoints_mm", "shape_mm")
+_MEASURES = ("root_mm", "depth_mm", "keypoints_mm", "shape_mm", "mesh_mm")
 HEADER = ("frame_index", "image", "model", "handedness", *_MEASURES)
 
 

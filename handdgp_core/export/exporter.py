@@ -21,7 +21,10 @@ from handdgp_core.export.coco import CocoFile
 from handdgp_core.export.csv_table import CsvWriter
 from handdgp_core.export.freihand import FreiHandFolder
 from handdgp_core.export.glb_animation import HandAnimation
+from handdgp_core.export.glb_skinned import SkinnedHands
 from handdgp_core.export.hand_mesh import Colouring
+from handdgp_core.export.ho3d import Ho3dFolder
+from handdgp_core.export.mano import ManoTable
 from handdgp_core.export.meshes import MeshSequence
 from handdgp_core.export.tables import PredictionsWriter
 from handdgp_core.export.video import OverlayVideo
@@ -93,6 +96,18 @@ def _ros2_bag(output: Path) -> Exporter:
     return Ros2Bag(output / "ros2bag")
 
 
+def _lerobot(output: Path, fps: float) -> Exporter:
+    from handdgp_core.export.lerobot import LeRobotFolder  # here: its package comes with an extra
+
+    return LeRobotFolder(output / "lerobot", fps)
+
+
+def _usd(output: Path, fps: float) -> Exporter:
+    from handdgp_core.export.usd import UsdHands  # here: its package comes with an extra
+
+    return UsdHands(output / "hands.usdc", fps)
+
+
 _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "obj": _mesh_sequence("obj", "obj"),
     "ply": _mesh_sequence("ply", "ply"),
@@ -100,10 +115,15 @@ _OPEN: dict[str, Callable[[Path, ExportOptions], Exporter]] = {
     "csv": lambda output, options: CsvWriter(output / "hands.csv"),
     "npz": lambda output, options: PredictionsWriter(output / "predictions.npz", options.faces, options.vertex_count),
     "video": lambda output, options: OverlayVideo(output / "overlay.mp4", options.fps, options.style),
+    "glb-skinned": lambda output, options: SkinnedHands(output / "hands-skinned.glb"),
     "glb-frames": _mesh_sequence("glb-frames", "glb"),
+    "usd": lambda output, options: _usd(output, options.fps),
     "bvh": lambda output, options: BvhFolder(output / "bvh"),
     "coco": lambda output, options: CocoFile(output / "coco.json"),
     "freihand": lambda output, options: FreiHandFolder(output / "freihand"),
+    "ho3d": lambda output, options: Ho3dFolder(output / "ho3d"),
+    "mano": lambda output, options: ManoTable(output / "mano.npz"),
+    "lerobot": lambda output, options: _lerobot(output, options.fps),
     "ros2bag": lambda output, options: _ros2_bag(output),
     "foxglove-scene": lambda output, options: _foxglove_scene(output),
 }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["GlbBuilder"]
 
 _COMPONENTS = {np.dtype("<f4"): 5126, np.dtype("<u4"): 5125, np.dtype("<u2"): 5123}
-_KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
+_KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 VERTEX_DATA, INDEX_DATA = 34962, 34963
 
 
@@ -31,7 +31,7 @@ class GlbBuilder:
         """Add an array; the number of its accessor.
 
         Args:
-            values: (N,), (N, 3) or (N, 4), float32, uint32 or uint16.
+            values: (N,), (N, 3), (N, 4) or (N, 16), a matrix by columns; float32, uint32 or uint16.
             target: VERTEX_DATA or INDEX_DATA where a mesh uses it.
             bounds: state least and greatest values, which glTF wants for positions and times.
         """

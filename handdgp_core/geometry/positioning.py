@@ -26,18 +26,20 @@ Keypoints of weight 0 take no part, whatever they hold.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from handdgp_core.errors import ShapeError, UsageError
 from handdgp_core.geometry import positioning_formulas as formulas
 
+if TYPE_CHECKING:  # whoever positions hands in NumPy need not wait for it
+    import torch
+
 __all__ = ["NOISE_FLOOR", "Method", "Positioning", "position", "position_published", "position_refined"]
 
-ArrayT = TypeVar("ArrayT", torch.Tensor, NDArray[Any])
+ArrayT = TypeVar("ArrayT", "torch.Tensor", NDArray[Any])
 Method = Literal["published", "refined"]
 
 # Nobody finds a knuckle better than this, on the plane z = 1: one pixel at a focal length of 1000 px.
@@ -160,6 +162,8 @@ def _position(
     refined: bool,
     singular_only: bool,
 ) -> Positioning[torch.Tensor]:
+    import torch
+
     _check_shapes(points.shape, plane.shape, weights.shape)
     kind = torch.promote_types(torch.promote_types(points.dtype, plane.dtype), weights.dtype)
     kind = torch.promote_types(kind, torch.float32)
@@ -186,6 +190,8 @@ def _position(
 
 def _linear(points: torch.Tensor, plane: torch.Tensor, weights: torch.Tensor, used: torch.Tensor) -> torch.Tensor:
     """The published roots of the samples to use again, this time with a graph."""
+    import torch
+
     return torch.stack(formulas.published_root(*_safe_inputs(points, plane, weights, used)), dim=-1)
 
 
@@ -193,6 +199,8 @@ def _implicit(
     points: torch.Tensor, plane: torch.Tensor, weights: torch.Tensor, root: torch.Tensor, used: torch.Tensor
 ) -> torch.Tensor:
     """The refined roots, with a graph for the samples to use."""
+    import torch
+
     inputs = _safe_inputs(points, plane, weights, used)
     front = torch.tensor([0.0, 0.0, 1.0], dtype=points.dtype, device=points.device)
     optimum = torch.where(used[:, None], root, front)
@@ -204,6 +212,8 @@ def _safe_inputs(
     points: torch.Tensor, plane: torch.Tensor, weights: torch.Tensor, used: torch.Tensor
 ) -> tuple[Any, Any, torch.Tensor]:
     """The solve's inputs, in which a harmless stand-in replaces the other samples."""
+    import torch
+
     ramp = torch.linspace(-0.05, 0.05, points.shape[1], dtype=points.dtype, device=points.device)
     flat = torch.stack([ramp, ramp, 0 * ramp], dim=-1)
     here = used[:, None, None]

@@ -9,10 +9,12 @@ from pydantic import Field, PositiveFloat
 from handdgp_core.config import Config
 from handdgp_core.geometry.positioning import Method
 from handdgp_core.hands.topology.spirals import LENGTH
+from handdgp_core.networks.backbones.resnet import WIDTH
 
-__all__ = ["NetworkConfig", "RectificationConfig", "RectificationPolicy"]
+__all__ = ["GUIDED", "NetworkConfig", "RectificationConfig", "RectificationPolicy"]
 
 RectificationPolicy = Literal["fit", "published", "none"]
+GUIDED = "mediapipe-guided"  # the backbone of a guided network (`guided_handdgp`)
 # Far above any network that works, and low enough that a wrong digit does not fill the memory.
 Width = Annotated[int, Field(gt=0, le=2048)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=16)]
@@ -39,6 +41,8 @@ class NetworkConfig(Config):
     Attributes:
         kind: "handdgp" (MobRecon's heads) or "cmr" (supplement, section 5; its mesh_widths are 512, 256, 128, 64).
         backbone: out of `backbones.BACKBONES`.
+        resnet_width: channels of a ResNet's first stage, all others in proportion. Narrow ones are for experiments on a
+            processor; there are no ImageNet weights for them.
         template: "open", "mano", "body", or the name of the template that comes with a checkpoint.
         image_size: side of the crop, pixels.
         keypoint_widths: hidden layers of the 2D head's MLP.
@@ -57,6 +61,7 @@ class NetworkConfig(Config):
 
     kind: Literal["handdgp", "cmr"] = "handdgp"
     backbone: str = "resnet50"
+    resnet_width: Width = WIDTH
     template: str = "open"
     image_size: Annotated[int, Field(gt=0, le=1024)] = 224
     keypoint_widths: Widths = (224, 112)

@@ -47,7 +47,7 @@ class HandDGP(nn.Module):
 
     def _build(self, config: NetworkConfig, template: Template) -> None:
         """The parts of `relative`."""
-        self.backbone = make_backbone(config.backbone, config.image_size, config.pretrained)
+        self.backbone = make_backbone(config.backbone, config.image_size, config.pretrained, config.resnet_width)
         channels, side, keypoints = self.backbone.channels, self.backbone.side, template.keypoint_count
         self.keypoint_head = KeypointHead(channels, side, keypoints, config.keypoint_widths)
         self.mesh_head = MeshHead(channels, template, config.mesh_widths, config.spiral_length)

@@ -43,18 +43,16 @@ class Key(NamedTuple):
 
 def in_order(places: Iterable[Place]) -> list[Place]:
     """By time and, among equals, in the order of the file."""
-    found = list(places)
-    found.sort(key=_position)
-    found.sort(key=_time_ns)
-    return found
+    return sorted(places, key=_order)
 
 
 def _position(place: Place) -> tuple[int, int]:
     return place.chunk, place.entry.offset
 
 
-def _time_ns(place: Place) -> int:
-    return place.entry.time_ns
+def _order(place: Place) -> tuple[int, int, int]:
+    chunk, (_, time_ns, offset) = place
+    return time_ns, chunk, offset
 
 
 def pair(
@@ -74,6 +72,35 @@ def pair(
         images, facts, exact, hands: places of the messages, each `in_order`.
         key_of_facts, key_of_hands: read a message; None where it is damaged.
     """
+    if all(map(_are_distinct, (images, facts, exact))):  # as this program writes them
+        of_facts, of_exact, of_hands = (
+            {place.entry.time_ns: place for place in places} for places in (facts, exact, hands)
+        )
+        times_ns = [place.entry.time_ns for place in images]
+        return list(
+            map(
+                FramePlaces,
+                images,
+                map(of_facts.get, times_ns),
+                map(of_exact.get, times_ns),
+                map(of_hands.get, times_ns),
+            )
+        )
+    return _pair_groups(images, facts, exact, hands, key_of_facts, key_of_hands)
+
+
+def _are_distinct(places: Sequence[Place]) -> bool:
+    return len({place.entry.time_ns for place in places}) == len(places)
+
+
+def _pair_groups(
+    images: Sequence[Place],
+    facts: Sequence[Place],
+    exact: Sequence[Place],
+    hands: Sequence[Place],
+    key_of_facts: Callable[[Place], Key | None],
+    key_of_hands: Callable[[Place], Key | None],
+) -> list[FramePlaces]:
     by_time: list[dict[int, list[Place]]] = []
     for places in (facts, exact, hands):
         groups: dict[int, list[Place]] = defaultdict(list)

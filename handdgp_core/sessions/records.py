@@ -15,11 +15,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.records import ChunkIndex
-from numpy.typing import NDArray
 
 from handdgp_core.files import MIB
 from handdgp_core.sessions.decompression import decompressed
@@ -53,7 +51,7 @@ PRIVATE = 0x80  # opcodes from here on are extensions of other programs, to be p
 LARGEST_PACKED, LARGEST_PLAIN = 64 * MIB, 256 * MIB
 LARGEST_RECORD = 64 * MIB  # of any other kind
 _PREAD: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)  # not on Windows
-_INDEX_ENTRY = np.dtype([("time_ns", "<u8"), ("offset", "<u8")])
+_INDEX_HEAD, _INDEX_ENTRY = struct.Struct("<BQHI"), struct.Struct("<QQ")
 
 
 class Damaged(Exception):
@@ -351,21 +349,31 @@ def index_entries(file: SessionFile, chunk: Chunk) -> list[Entry]:
         Damaged: the index makes no sense.
     """
     region = file.read(chunk.end, chunk.index_end - chunk.end)
-    entries: list[Entry] = []
+    found: list[tuple[int, int, int]] = []  # offset, channel, time: a chunk has few channels and many messages
     position = 0
     while position < len(region):
         if position + HEAD_BYTES + 6 > len(region):
             raise Damaged("a cut message index")
-        opcode, length, channel, size = struct.unpack_from("<BQHI", region, position)
-        if opcode != Opcode.MESSAGE_INDEX or length < 6 + size or size % 16:
+        opcode, length, channel, size = _INDEX_HEAD.unpack_from(region, position)
+        start = position + _INDEX_HEAD.size
+        if (
+            opcode != Opcode.MESSAGE_INDEX
+            or length < 6 + size
+            or size % _INDEX_ENTRY.size
+            or start + size > len(region)
+        ):
             raise Damaged("a damaged message index")
-        table: NDArray[Any] = np.frombuffer(region[position + 15 : position + 15 + size], _INDEX_ENTRY)
-        if len(table) * 16 != size or (len(table) and int(table["offset"].max()) >= chunk.uncompressed_size):
-            raise Damaged("a message index that points outside its chunk")
-        if len(table) and not chunk.first_ns <= table["time_ns"].min() <= table["time_ns"].max() <= chunk.last_ns:
-            raise Damaged("a message index of times outside its chunk")
-        entries += [Entry(channel, *pair) for pair in table.tolist()]
+        table = _INDEX_ENTRY.iter_unpack(region[start : start + size])
+        found += [(offset, channel, time_ns) for time_ns, offset in table]
         position += HEAD_BYTES + length
-    if len({entry.offset for entry in entries}) != len(entries):
+    if not found:
+        return []
+    found.sort()
+    times_ns = [time_ns for _, _, time_ns in found]
+    if found[-1][0] >= chunk.uncompressed_size:
+        raise Damaged("a message index that points outside its chunk")
+    if not chunk.first_ns <= min(times_ns) <= max(times_ns) <= chunk.last_ns:
+        raise Damaged("a message index of times outside its chunk")
+    if len({offset for offset, _, _ in found}) != len(found):
         raise Damaged("a message index with two messages at one place")
-    return sorted(entries, key=lambda entry: entry.offset)
+    return [Entry(channel, time_ns, offset) for offset, channel, time_ns in found]

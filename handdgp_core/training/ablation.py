@@ -1,12 +1,14 @@
 """Table 1 of the supplement: networks with and without rectification, with and without gradients through DGP.
 
 Every row is a training of its own, in a folder of its own, then an evaluation. What is done is not done again, so the
-same call goes on with a table that was stopped.
+same call goes on with a table that was stopped. Rows that differ in gradients through DGP alone have the same first
+stage, which has none: it is trained once.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
@@ -21,13 +23,13 @@ from handdgp_core.datasets.registry import JoinedHands, open_dataset
 from handdgp_core.errors import UsageError
 from handdgp_core.evaluation.labelled import Protocol, evaluate_network
 from handdgp_core.evaluation.summary import summarise, without_nan
-from handdgp_core.files import write_json, write_text
+from handdgp_core.files import whole_file, write_json, write_text
 from handdgp_core.networks import load_network
-from handdgp_core.training.checkpoints import LAST
+from handdgp_core.training.checkpoints import LAST, RELATIVE
 from handdgp_core.training.config import TrainingConfig, load_config, read_config, with_overrides
 from handdgp_core.training.trainer import train
 
-__all__ = ["AblationConfig", "Row", "load_ablation", "rows", "run_ablation"]
+__all__ = ["AblationConfig", "Row", "begin_as", "load_ablation", "rows", "run_ablation"]
 
 ROW, TABLE = "row.json", "table.md"
 _COLUMNS = {
@@ -51,6 +53,8 @@ class AblationConfig(Config):
         set: "dotted.key=value" settings for all of them.
         evaluation: the data set that the figures are for.
         protocol: the crops of the evaluation, see `evaluation.labelled`.
+        only: names of the rows to make, such as CMR-plain-apart, so that several processes share the work in one
+            folder; empty for all.
         model_folder: where licensed models lie; empty for the program's usual places.
     """
 
@@ -60,6 +64,7 @@ class AblationConfig(Config):
     set: tuple[str, ...] = ()
     evaluation: Annotated[DatasetConfig, SelfChecking]
     protocol: Protocol = "mobrecon"
+    only: tuple[str, ...] = ()
     model_folder: str = ""
 
 
@@ -115,14 +120,22 @@ def run_ablation(table: AblationConfig, tell: Callable[[str], None]) -> Path:
         tell: told what is being done.
 
     Raises:
-        UsageError: rows that were made with another configuration.
+        UsageError: rows that were made with another configuration, or rows to make that there are none of.
         HandDGPError: as in `train` and `evaluate_network`.
     """
     planned = rows(table)
+    unknown = set(table.only) - {row.config.name for row in planned}
+    if unknown:
+        raise UsageError(
+            f"only: there is no row {', '.join(sorted(unknown))}.",
+            hint=f"The rows are {', '.join(row.config.name for row in planned)}.",
+        )
     figures = []
     for number, row in enumerate(planned):
+        if table.only and row.config.name not in table.only:
+            continue
         tell(f"{row.config.name} ({number + 1} of {len(planned)})")
-        figures.append(_row(table, row))
+        figures.append(_row(table, row, planned[number - 1] if row.end_to_end else None))
     folder = Path(table.folder) / table.name
     write_json(folder / "table.json", {"rows": figures})
     write_text(folder / TABLE, markdown(figures))
@@ -130,7 +143,7 @@ def run_ablation(table: AblationConfig, tell: Callable[[str], None]) -> Path:
 
 
 def markdown(figures: list[dict[str, Any]]) -> str:
-    """The rows' figures as a table in Markdown, mean errors in millimetres."""
+    """The rows' figures as a table in Markdown: mean errors in millimetres ± the means' standard errors."""
     shown = {key: name for key, name in _COLUMNS.items() if any(key in row["figures"] for row in figures)}
     lines = [
         "| network | rectification | end to end | " + " | ".join(shown.values()) + " | placed |",
@@ -144,11 +157,15 @@ def markdown(figures: list[dict[str, Any]]) -> str:
 
 
 def _mean(figures: Mapping[str, Any], key: str) -> str:
-    value = figures.get(key, {}).get("mean")
-    return "-" if value is None else f"{value:.1f}"
+    spread = figures.get(key, {})
+    value, error = spread.get("mean"), spread.get("standard_error")
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if error is None else f"{value:.1f} ± {error:.1f}"
 
 
-def _row(table: AblationConfig, row: Row) -> dict[str, Any]:
+def _row(table: AblationConfig, row: Row, sibling: Row | None) -> dict[str, Any]:
+    """`sibling` is a row with the same first stage, done before."""
     folder = row.config.run_folder
     made_of = {
         "config": row.config.to_plain(),
@@ -165,6 +182,8 @@ def _row(table: AblationConfig, row: Row) -> dict[str, Any]:
         return done
     network = folder / "last.safetensors"
     if not network.is_file():  # it is written when the curriculum is through
+        if sibling is not None:
+            begin_as(sibling.config.run_folder, folder)
         result = train(row.config, resume=(folder / LAST).is_file())
         if not result.finished:
             raise UsageError(
@@ -181,6 +200,13 @@ def _row(table: AblationConfig, row: Row) -> dict[str, Any]:
     }
     write_json(folder / ROW, done)
     return done
+
+
+def begin_as(sibling: Path, folder: Path) -> None:
+    """Take over the first stage of another run, where there is one and this one has not begun."""
+    if (sibling / RELATIVE).is_file() and not (folder / LAST).exists():
+        with whole_file(folder / LAST, make_folder=True) as part:
+            shutil.copyfile(sibling / RELATIVE, part)
 
 
 def _evaluated(table: AblationConfig, file: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 RUN/config.yaml               the whole configuration
 RUN/last.ckpt                 to resume from: tensors and plain values alone
+RUN/relative.ckpt             the same where the first stage ended
 RUN/best.safetensors, .yaml   the network with the lowest validation error so far, to use
 RUN/last.safetensors, .yaml   the network at the end
 RUN/pictures/                 predictions for the first validation samples
@@ -10,6 +11,7 @@ RUN/pictures/                 predictions for the first validation samples
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +25,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from handdgp_core.drawing.training_images import draw_batch
 from handdgp_core.errors import WeightsError
-from handdgp_core.files import name_part, part_of, write_text
+from handdgp_core.files import name_part, part_of, whole_file, write_text
 from handdgp_core.networks.checkpoints.foreign_weights import read_torch_file
 from handdgp_core.networks.checkpoints.torch_file import Skipped
 from handdgp_core.networks.checkpoints.weights import save_network
 from handdgp_core.training.module import HandModule
 
-__all__ = ["LAST", "NetworkExport", "PlainCheckpoints", "PredictionImages", "ResumePoints"]
+__all__ = ["LAST", "RELATIVE", "NetworkExport", "PlainCheckpoints", "PredictionImages", "ResumePoints"]
 
-LAST = "last.ckpt"
+LAST, RELATIVE = "last.ckpt", "relative.ckpt"
 
 
 class PlainCheckpoints(TorchCheckpointIO):
@@ -61,6 +63,8 @@ def _has_skipped(values: Any) -> bool:
 class ResumePoints(Checkpoint):
     """Writes `last.ckpt`, never half: every so many steps, and when a stage or the run ends.
 
+    Where the first stage ends, that is kept as `relative.ckpt`: other second stages can go on from there.
+
     Args:
         folder: of the run.
         every_steps: between two of them.
@@ -88,8 +92,12 @@ class ResumePoints(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, HandModule)
         if self._due(trainer) or trainer.should_stop or module.curriculum.stage != self._stage:
+            first_is_over = self._stage == "relative" != module.curriculum.stage
             self._stage = module.curriculum.stage
             self._save(trainer)
+            if first_is_over and trainer.is_global_zero:
+                with whole_file(self._path.with_name(RELATIVE)) as part:
+                    shutil.copyfile(self._path, part)
 
     def _due(self, trainer: Trainer) -> bool:
         return trainer.global_step - self._saved_at >= self._every

@@ -168,6 +168,7 @@ class ScriptedEstimator:
 
     model_name = "scripted"
     engine = "none, CPU"
+    next_engine = ""  # what `use_best_engine` changes to
 
     def __init__(self, hands: list[Hand] | None = None, fails_at: int | None = None, slow_s: float = 0.0) -> None:
         self.hand_length_m: float | None = None
@@ -195,11 +196,18 @@ class ScriptedEstimator:
     def reset(self) -> None:
         self.resets += 1
 
+    def rectified(self, frame: Frame, camera: Camera, hand: Hand) -> NDArray[np.uint8]:
+        return np.full((8, 8, 3), 200, dtype=np.uint8)
+
     def snapshot(self) -> object:
         return None
 
     def restore(self, state: object) -> None:
         self.restored += 1
+
+    def use_best_engine(self) -> None:
+        if self.next_engine:
+            self.engine = self.next_engine
 
     def close(self) -> None:
         self.closed = True

@@ -331,7 +331,9 @@ def test_settings_that_cannot_be_written_are_told_once_and_tried_again(qtbot, tm
     assert load_settings(tmp_path / "file" / "s.json")[0] == Settings(max_hands=1)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"nonsense": 1, "max_hands": 7, "theme": "dark"}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1]", "[" * 100_000, "9" * 5000, '{"nonsense": 1, "max_hands": 7, "theme": "dark"}']
+)
 def test_changes_are_written_over_any_file(tmp_path: Path, content: str) -> None:
     path = tmp_path / "s.json"
     path.write_text(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +89,10 @@ def _network(folder: Path, number: int) -> None:
 
 
 def _load_network(file: Path) -> object:
+    from handdgp_core.estimation.models import own_solve
     from handdgp_core.networks.checkpoints.weights import load_network
 
+    own_solve(str(file))
     return load_network(file)
 
 
@@ -229,8 +232,9 @@ def _settings(folder: Path, number: int) -> None:
 
 
 def _load_settings(file: Path) -> object:
-    from app.settings import load_settings
+    from app.settings import load_settings, save_changes
 
+    save_changes({}, Path(shutil.copy(file, file.with_name("changed.json"))))  # as another window leaves it
     settings, complaints = load_settings(file)
     for complaint in complaints:
         complaint.encode()
@@ -280,10 +284,33 @@ def _load_numbers(file: Path) -> object:
         raise DatasetError("It is damaged.") from error
 
 
+_CAMERAS = (  # kinds that this program reads and does not write
+    "height: 480\nwidth: 640\ndistortion_model: plumb_bob\nD: [-0.28, 0.07, 0.0, 0.0, 0.0]\n"
+    "K: [500, 0, 320, 0, 500, 240, 0, 0, 1]\nroi: {x_offset: 0, width: 0, do_rectify: False}\n---\n",
+    "sensor_type: camera\nresolution: [640, 480]\ncamera_model: pinhole\nintrinsics: [500, 500, 320, 240]\n"
+    "distortion_model: radial-tangential\ndistortion_coefficients: [-0.28, 0.07, 0.0, 0.0]\n",
+    "# made\n{\n 'lensmodel': 'LENSMODEL_OPENCV5',\n 'intrinsics': [500, 500, 320, 240, -0.28, 0.07, 0, 0, 0,],\n"
+    " 'extrinsics': [0, 0, 0, 0, 0, 0,],\n 'imagersize': [640, 480,],\n}\n",
+)
+
+
 def _camera(folder: Path, number: int) -> None:
     from handdgp_core.geometry.camera import Camera
+    from handdgp_core.geometry.camera_files import as_text
 
-    Camera.assumed(640, 480, 60).save(folder / "camera.yaml")
+    known = [as_text(Camera.assumed(640, 480, 60), format) for format in ("ros", "opencv", "kalibr")]
+    (folder / "camera.yaml").write_text((*known, *_CAMERAS)[number % 6])
+
+
+def _camera_xml(folder: Path, number: int) -> None:
+    import cv2
+
+    storage = cv2.FileStorage(str(folder / "camera.xml"), cv2.FILE_STORAGE_WRITE)
+    storage.write("image_width", 640)
+    storage.write("image_height", 480)
+    storage.write("camera_matrix", np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]))
+    storage.write("distortion_coefficients", np.zeros((4 + number % 2, 1)))
+    storage.release()
 
 
 def _load_camera(file: Path) -> object:
@@ -325,6 +352,55 @@ def _load_session(file: Path) -> object:
         return [source.read() for _ in range(4)]
 
 
+def _recording_of_others(folder: Path, number: int) -> None:
+    from mcap.writer import CompressionType
+
+    from tests.handdgp_core.sessions.foreign import write_foreign
+
+    kinds = list(CompressionType)
+    packed: dict[str, Any] = {"compression": kinds[number % len(kinds)], "chunk_size": 4000}
+    write_foreign(folder / "take.mcap", count=3, **({"use_chunking": False} if number == 5 else packed))
+
+
+def _video(folder: Path, number: int) -> None:
+    import av
+
+    with av.open(folder / "video", "w", format=("mp4", "avi", "matroska")[number % 3]) as container:
+        stream = container.add_stream("mpeg4" if number < 3 else "mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p" if number < 3 else "yuvj420p"
+        for count in range(8):
+            image = np.full((48, 64, 3), 30 * count, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode())
+
+
+def _load_video(file: Path) -> object:
+    from handdgp_core.sources.video import VideoSource
+
+    with VideoSource(file) as source:
+        return [source.read() for _ in range(10)]
+
+
+def _results(folder: Path, number: int) -> None:
+    rng = np.random.default_rng(number)
+    keys = {"image": np.array(["a.png", "b.png"])} if number % 2 else {"frame_index": np.arange(2)}
+    sides = np.array(["left", "right"])
+    np.savez(folder / "r.npz", keypoints_m=rng.normal(size=(2, 21, 3)), handedness=sides, **keys)  # type: ignore[arg-type]
+
+
+def _list_of_results(folder: Path, number: int) -> None:
+    rng = np.random.default_rng(number)
+    (folder / "r.json").write_text(
+        json.dumps([rng.normal(size=(2, 21, 3)).round(4).tolist(), rng.normal(size=(2, 5, 3)).round(4).tolist()])
+    )
+
+
+def _load_results(file: Path) -> object:
+    from handdgp_core.evaluation.result_files import ResultFile
+
+    return ResultFile("others", file)
+
+
 LOADERS: dict[str, Loader] = {
     "pickle": Loader("m.pkl", _pickle, _load_pickle),
     "model": Loader("m.pkl", _model, _load_model),
@@ -345,8 +421,13 @@ LOADERS: dict[str, Loader] = {
     "training": Loader("c.yaml", _training, _load_training),
     "rows": Loader("rows.mcap", _rows, _load_rows),
     "camera": Loader("camera.yaml", _camera, _load_camera),
+    "camera in XML": Loader("camera.xml", _camera_xml, _load_camera),
     "picture": Loader("a.png", _picture, _load_picture),
     "session": Loader("take.mcap", _session, _load_session),
+    "recording of others": Loader("take.mcap", _recording_of_others, _load_session),
+    "video": Loader("video", _video, _load_video),
+    "results": Loader("r.npz", _results, _load_results),
+    "list of results": Loader("r.json", _list_of_results, _load_results),
 }
 
 

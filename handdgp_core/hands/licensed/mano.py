@@ -18,7 +18,7 @@ from handdgp_core.hands.licensed.restricted_pickle import unreadable
 from handdgp_core.hands.licensed.user_models import find_model_file
 from handdgp_core.hands.topology.template import Template, build_template
 
-__all__ = ["mano_layer", "mano_regressor", "mano_template", "read_mano"]
+__all__ = ["JOINT_OF_KEYPOINT", "mano_layer", "mano_regressor", "mano_template", "read_mano"]
 
 VERTEX_COUNT, JOINT_COUNT = 778, 16
 _ORIGIN = (
@@ -26,8 +26,8 @@ _ORIGIN = (
     "models/MANO_RIGHT.pkl."
 )
 # FreiHAND's keypoint -> MANO's joint (wrist; index, middle, little, ring, thumb, three each)...
-_JOINT_OF_KEYPOINT = {0: 0, 1: 13, 2: 14, 3: 15, 5: 1, 6: 2, 7: 3, 9: 4, 10: 5, 11: 6, 13: 10, 14: 11, 15: 12}
-_JOINT_OF_KEYPOINT |= {17: 7, 18: 8, 19: 9}
+JOINT_OF_KEYPOINT = {0: 0, 1: 13, 2: 14, 3: 15, 5: 1, 6: 2, 7: 3, 9: 4, 10: 5, 11: 6, 13: 10, 14: 11, 15: 12}
+JOINT_OF_KEYPOINT |= {17: 7, 18: 8, 19: 9}
 # ... and FreiHAND's finger tips -> vertices of the mesh.
 TIP_VERTICES = {4: 744, 8: 320, 12: 443, 16: 555, 20: 672}
 
@@ -58,8 +58,8 @@ def read_mano(path: Path | str | None = None, handedness: Handedness = "right") 
 def mano_regressor(joint_regressor: Array, tips: dict[int, int] | None = None) -> Array:
     """(21, V) FreiHAND keypoints from vertices, out of MANO's (16, V); `tips` are keypoint -> vertex."""
     joints = np.asarray(joint_regressor, dtype=np.float64)
-    regressor = np.zeros((len(_JOINT_OF_KEYPOINT) + len(TIP_VERTICES), joints.shape[1]))
-    for keypoint, joint in _JOINT_OF_KEYPOINT.items():
+    regressor = np.zeros((len(JOINT_OF_KEYPOINT) + len(TIP_VERTICES), joints.shape[1]))
+    for keypoint, joint in JOINT_OF_KEYPOINT.items():
         regressor[keypoint] = joints[joint]
     for keypoint, vertex in (tips or TIP_VERTICES).items():
         regressor[keypoint, vertex] = 1.0

@@ -26,17 +26,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handdgp_core.bundled import bundled
 from handdgp_core.errors import AssetError, ShapeError, WeightsError
 from handdgp_core.hands import keypoints
+from handdgp_core.networks.backbones.landmark_asset import ASSET, HINT
 from handdgp_core.networks.backbones.tflite_graph import Graph, Operator, read_graph
 
 __all__ = ["ASSET", "INPUT_SIZE", "LandmarkFeatures", "LandmarkOutput", "MediaPipeLandmarks"]
 
-ASSET = bundled("assets/models/hand_landmarker.task")
 MEMBER = "hand_landmarks_detector.tflite"
 INPUT_SIZE = 224
-HINT = "Put the original hand_landmarker.task back (assets/README.md says where it comes from)."
 
 STEM_CHANNELS = 24
 # (channels in, widened to, kernel, stride, channels out); a block that keeps its shape adds its input; block 0 does not

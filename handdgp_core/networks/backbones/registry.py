@@ -25,12 +25,12 @@ from handdgp_core.networks.backbones.mediapipe_landmarks import (
     LandmarkOutput,
     MediaPipeLandmarks,
 )
-from handdgp_core.networks.backbones.resnet import DEPTHS, ResNet
+from handdgp_core.networks.backbones.resnet import DEPTHS, WIDTH, ResNet
 from handdgp_core.networks.checkpoints.foreign_weights import read_state_dict
+from handdgp_core.networks.config import GUIDED
 
 __all__ = ["BACKBONES", "GUIDED", "Backbone", "MediaPipeGuideBackbone", "load_imagenet", "make_backbone"]
 
-GUIDED = "mediapipe-guided"
 BACKBONES = (*(f"resnet{depth}" for depth in DEPTHS), "mediapipe", "mediapipe-fine", GUIDED)
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -53,11 +53,11 @@ class ResNetBackbone(Backbone):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, depth: int, image_size: int) -> None:
+    def __init__(self, depth: int, image_size: int, width: int = WIDTH) -> None:
         super().__init__()
         if image_size < _STRIDE or image_size % _STRIDE:
             raise UsageError(f"image_size: a ResNet needs a multiple of {_STRIDE}, got {image_size}.")
-        self.body = ResNet(depth)
+        self.body = ResNet(depth, width=width)
         self.channels = self.body.channels
         self.side = image_size // _STRIDE
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(3, 1, 1), persistent=False)
@@ -121,7 +121,7 @@ def _check_mediapipe_size(image_size: int) -> None:
         raise UsageError(f"image_size: MediaPipe's backbone needs {_MEDIAPIPE_SIZE}, got {image_size}.")
 
 
-def make_backbone(name: str, image_size: int, pretrained: str = "") -> Backbone:
+def make_backbone(name: str, image_size: int, pretrained: str = "", width: int = WIDTH) -> Backbone:
     """A backbone by name.
 
     Args:
@@ -129,6 +129,7 @@ def make_backbone(name: str, image_size: int, pretrained: str = "") -> Backbone:
         image_size: side of the image, pixels.
         pretrained: "" for random weights; "assets" for MediaPipe's own (the mediapipe backbones only); else a file with
             a ResNet's weights under torchvision's names (.pth or .safetensors; a classifier in it is skipped).
+        width: of a ResNet.
 
     Raises:
         UsageError: unknown name, an image size that does not fit, "assets" for a ResNet.
@@ -142,7 +143,7 @@ def make_backbone(name: str, image_size: int, pretrained: str = "") -> Backbone:
         if name == GUIDED:
             return MediaPipeGuideBackbone(image_size, pretrained == "assets")
         return MediaPipeBackbone(name == "mediapipe-fine", image_size, pretrained == "assets")
-    backbone = ResNetBackbone(int(name.removeprefix("resnet")), image_size)
+    backbone = ResNetBackbone(int(name.removeprefix("resnet")), image_size, width)
     if pretrained == "assets":
         hint = "Give the path of torchvision's weights, or none."
         raise UsageError(f'pretrained: {name} takes a file; "assets" are MediaPipe\'s weights alone.', hint=hint)

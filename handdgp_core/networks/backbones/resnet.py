@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from handdgp_core.errors import UsageError
 
-__all__ = ["DEPTHS", "ResNet"]
+__all__ = ["DEPTHS", "WIDTH", "ResNet"]
 
 # Depth -> (blocks in each of the four stages, whether they are bottlenecks).
 DEPTHS: dict[int, tuple[tuple[int, int, int, int], bool]] = {
@@ -19,7 +19,7 @@ DEPTHS: dict[int, tuple[tuple[int, int, int, int], bool]] = {
     50: ((3, 4, 6, 3), True),
     101: ((3, 4, 23, 3), True),
 }
-_WIDTHS = (64, 128, 256, 512)
+WIDTH = 64
 
 
 class BasicBlock(nn.Module):
@@ -71,34 +71,36 @@ class ResNet(nn.Module):
     Args:
         depth: 18, 34, 50 or 101.
         with_stem: whether it begins with the image; else with another network's stem, by `stages`.
+        width: channels of the stem and of the first stage; each stage after it has twice as many.
 
     Raises:
         UsageError: another depth.
     """
 
-    def __init__(self, depth: int, with_stem: bool = True) -> None:
+    def __init__(self, depth: int, with_stem: bool = True, width: int = WIDTH) -> None:
         super().__init__()
         if depth not in DEPTHS:
             raise UsageError(f"There is no ResNet of depth {depth}; the depths are {', '.join(map(str, DEPTHS))}.")
         blocks, bottleneck = DEPTHS[depth]
         kind = Bottleneck if bottleneck else BasicBlock
-        self.channels = _WIDTHS[-1] * kind.expansion
+        widths = [width * 2**stage for stage in range(len(blocks))]
+        self.channels = widths[-1] * kind.expansion
         if with_stem:
-            self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
-            self.bn1 = nn.BatchNorm2d(64)
+            self.conv1 = nn.Conv2d(3, width, 7, 2, padding=3, bias=False)
+            self.bn1 = nn.BatchNorm2d(width)
             self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
-        self.layer1 = _stage(kind, 64, _WIDTHS[0], blocks[0], stride=1)
-        self.layer2 = _stage(kind, _WIDTHS[0] * kind.expansion, _WIDTHS[1], blocks[1], stride=2)
-        self.layer3 = _stage(kind, _WIDTHS[1] * kind.expansion, _WIDTHS[2], blocks[2], stride=2)
-        self.layer4 = _stage(kind, _WIDTHS[2] * kind.expansion, _WIDTHS[3], blocks[3], stride=2)
+        self.layer1 = _stage(kind, width, widths[0], blocks[0], stride=1)
+        self.layer2 = _stage(kind, widths[0] * kind.expansion, widths[1], blocks[1], stride=2)
+        self.layer3 = _stage(kind, widths[1] * kind.expansion, widths[2], blocks[2], stride=2)
+        self.layer4 = _stage(kind, widths[2] * kind.expansion, widths[3], blocks[3], stride=2)
         self._initialise()
 
     def forward(self, image: Tensor) -> Tensor:
         return self.stages(self.stem(image))[-1]
 
     def stem(self, image: Tensor) -> Tensor:
-        """(B, 64, S / 2, S / 2)."""
+        """(B, `width`, S / 2, S / 2)."""
         x: Tensor = self.relu(self.bn1(self.conv1(image)))
         return x
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from handdgp_core.errors import WeightsError
-from handdgp_core.networks.checkpoints.torch_file import read_torch
+from handdgp_core.networks.checkpoints.torch_file import Skipped, read_torch
 from handdgp_core.pickles import RefusedError
 
 __all__ = ["read_state_dict", "read_torch_file"]
@@ -28,7 +28,8 @@ def read_state_dict(file: Path, hint: str) -> dict[str, Tensor]:
         raise WeightsError(f"{file} holds no tensors by name, but {type(content).__name__}.", hint=hint)
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise WeightsError(f"{file} holds more than tensors: {key!r} is {type(value).__name__}.", hint=hint)
+            found = "of a kind that is not read" if isinstance(value, Skipped) else type(value).__name__
+            raise WeightsError(f"{file} holds more than plain tensors: {key!r} is {found}.", hint=hint)
     return content
 
 

@@ -13,23 +13,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handdgp_core.hands.keypoints import COUNT, FINGERS
-from handdgp_core.networks.backbones.resnet import ResNet
+from handdgp_core.networks.backbones.resnet import WIDTH, ResNet
 
 __all__ = ["ImageFeatures", "ImageSide", "soft_argmax"]
 
-_STEM = 64
-_DECODED = (256, 128, 64, 64)
-_LATENT = 512
-_VECTOR = 1000
+_VECTOR = 1000  # of ResNets of the usual width
 _TIPS = tuple(chain[-1] for chain in FINGERS.values())
 
 
 class ImageFeatures(NamedTuple):
-    """What the image side finds. B batch, K keypoints, S side of the crop.
+    """What the image side finds. B batch, K keypoints, S side of the crop, W 64 or the ResNets' width.
 
     Attributes:
-        latent: (B, 512, S / 32, S / 32) the last stage's map.
-        vector: (B, 1000) of the last stage.
+        latent: (B, 8 W, S / 32, S / 32) the last stage's map.
+        vector: (B, 1000 W / 64) of the last stage.
         first_silhouette: (B, 1, S / 2, S / 2) logits, by the first stage.
         first_maps: (B, K, S / 2, S / 2) logits, by the second.
         silhouette: (B, 1, S / 2, S / 2) logits, by the last.
@@ -50,20 +47,21 @@ class ImageSide(nn.Module):
     Args:
         depth: of the ResNets, 18 or 34.
         keypoints: K.
+        width: of the ResNets, W.
     """
 
-    def __init__(self, depth: int, keypoints: int) -> None:
+    def __init__(self, depth: int, keypoints: int, width: int = WIDTH) -> None:
         super().__init__()
-        self.first = ResNet(depth)
-        self.second, self.third = (ResNet(depth, with_stem=False) for _ in range(2))
-        self.silhouette = MapDecoder(1)
-        self.prior = MapDecoder(keypoints)
-        self.final = MapDecoder(keypoints + 1)
-        self.into_second = _reduction(_STEM + 1)
+        self.first = ResNet(depth, width=width)
+        self.second, self.third = (ResNet(depth, with_stem=False, width=width) for _ in range(2))
+        self.silhouette = MapDecoder(1, width)
+        self.prior = MapDecoder(keypoints, width)
+        self.final = MapDecoder(keypoints + 1, width)
+        self.into_second = _reduction(width + 1, width)
         # Sums of two finger tips' maps tell where both are ("semantic aggregation"); a body has no finger tips.
         self.pairs = list(combinations(_TIPS, 2)) if keypoints == COUNT else []
-        self.into_third = _reduction(_STEM + keypoints + len(self.pairs))
-        self.vector = nn.Linear(_LATENT, _VECTOR)
+        self.into_third = _reduction(width + keypoints + len(self.pairs), width)
+        self.vector = nn.Linear(self.third.channels, _VECTOR * width // WIDTH)
 
     def forward(self, image: Tensor) -> ImageFeatures:
         stem = self.first.stem(image)
@@ -81,15 +79,16 @@ class ImageSide(nn.Module):
 class MapDecoder(nn.Module):
     """`forward` maps the four maps of an encoder, coarsest last, to (B, `out`, S / 2, S / 2) logits."""
 
-    def __init__(self, out: int) -> None:
+    def __init__(self, out: int, width: int) -> None:
         super().__init__()
-        skips = (256, 128, 64, 0)
-        entering = (_LATENT, *_DECODED)
+        decoded = (4 * width, 2 * width, width, width)
+        skips = (*decoded[:3], 0)
+        entering = (8 * width, *decoded)
         self.steps = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(below + skip, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-            for below, skip, width in zip(entering, skips, _DECODED, strict=False)
+            nn.Sequential(nn.Conv2d(below + skip, wide, 3, padding=1), nn.BatchNorm2d(wide), nn.ReLU(inplace=True))
+            for below, skip, wide in zip(entering, skips, decoded, strict=False)
         )
-        self.out = nn.Conv2d(_DECODED[-1], out, 3, padding=1)
+        self.out = nn.Conv2d(width, out, 3, padding=1)
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         x, skips = maps[-1], [*maps[-2::-1], None]
@@ -110,9 +109,9 @@ def soft_argmax(logits: Tensor) -> Tensor:
     return torch.stack([chances.sum(2) @ across, chances.sum(3) @ down], dim=-1)
 
 
-def _reduction(channels: int) -> nn.Sequential:
+def _reduction(channels: int, width: int) -> nn.Sequential:
     return nn.Sequential(
         *(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)),
-        *(nn.Conv2d(channels, 2 * _STEM, 3, padding=1, bias=False), nn.BatchNorm2d(2 * _STEM), nn.ReLU(inplace=True)),
-        *(nn.Conv2d(2 * _STEM, _STEM, 1, bias=False), nn.BatchNorm2d(_STEM)),
+        *(nn.Conv2d(channels, 2 * width, 3, padding=1, bias=False), nn.BatchNorm2d(2 * width), nn.ReLU(inplace=True)),
+        *(nn.Conv2d(2 * width, width, 1, bias=False), nn.BatchNorm2d(width)),
     )

@@ -37,7 +37,7 @@ class CMR(HandDGP):
         if config.pretrained == "assets":
             raise UsageError(f'pretrained: {config.backbone} takes a file; "assets" are MediaPipe\'s weights alone.')
         keypoints = template.keypoint_count
-        self.image_side = ImageSide(int(config.backbone.removeprefix("resnet")), keypoints)
+        self.image_side = ImageSide(int(config.backbone.removeprefix("resnet")), keypoints, config.resnet_width)
         channels = self.image_side.first.channels
         self.mesh_side = MeshSide(
             self.image_side.vector.out_features, template, config.mesh_widths, config.spiral_length

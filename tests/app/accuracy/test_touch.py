@@ -10,8 +10,9 @@ import pytest
 
 from app.accuracy.checker import Checker
 from app.accuracy.comparison import Comparison, Rejection
+from app.accuracy.page import page as html_page
 from app.accuracy.page import rows, write_page
-from app.accuracy.touch import CORNER_NAMES, FRAMES_AT_REST, corners_of, fingertips_m
+from app.accuracy.touch import CORNER_NAMES, FRAMES_AT_REST, FRAMES_OF_TOUCH, corners_of, fingertips_m
 from app.cli.main import main
 from app.cli.options import BAD_INPUT
 from calib.boards import Board
@@ -58,7 +59,7 @@ def checked(frames: int = FRAMES_AT_REST + 2, places: int = 2, **hand: float) ->
 def test_the_distance_error_that_was_injected_is_reported(scale: float) -> None:
     card = checked(scale=scale).card()
     assert card.mean_percent == pytest.approx(100 * (scale - 1), abs=0.3)
-    assert card.across_mm < 1.0 and card.touches == (6,) * 4 and card.frames == 24 and card.places >= 4
+    assert card.across_mm < 1.0 and card.touches == (2,) * 4 and card.frames == 24 and card.places >= 4
 
 
 def test_the_error_to_the_side_that_was_injected_is_reported() -> None:
@@ -94,6 +95,44 @@ def test_a_finger_elsewhere_is_no_touch_and_ends_the_rest() -> None:
     assert checker.touches is not None and checker.touches.wanted == 0
 
 
+def rested(checker: Checker, corner: int, frames: int, place: int = 0) -> list[object]:
+    view, finger = view_of(pose_of(place)), touching(place, corner)
+    return [checker.add_view(view, CAMERA, [finger]) for _ in range(frames)]
+
+
+def test_one_touch_has_so_many_frames_and_lasts_until_the_finger_leaves() -> None:
+    checker = Checker(BOARD, LENGTH_M, touch=True)
+    assert checker.touches is not None and checker.touches.wanted == 0
+    found = rested(checker, 0, FRAMES_AT_REST + FRAMES_OF_TOUCH + 5)
+    assert sum(isinstance(one, Comparison) for one in found) == FRAMES_OF_TOUCH
+    assert found[-1] is Rejection.TAKEN and checker.touches.progress == 1.0 and checker.touches.wanted == 1
+    checker.add_view(None, CAMERA, [])  # one frame without a board ends no touch
+    assert rested(checker, 0, FRAMES_AT_REST)[-1] is Rejection.TAKEN and len(checker.touches.taken) == 1
+    checker.add_view(view_of(pose_of(0)), CAMERA, [touching(0, 0, shift_m=0.03)])
+    assert checker.touches.progress == 0.0
+    assert isinstance(rested(checker, 0, FRAMES_AT_REST)[-1], Comparison) and checker.touches.counts == (2, 0, 0, 0)
+    assert isinstance(rested(checker, 0, FRAMES_AT_REST, place=1)[-1], Comparison)  # the board was moved
+    assert checker.touches.counts == (3, 0, 0, 0) and checker.touches.wanted == 0  # under way
+    for _ in range(10):
+        checker.add_view(view_of(pose_of(1)), CAMERA, [])
+    assert checker.touches.wanted == 1
+
+
+def test_the_last_touch_is_taken_back_and_its_finger_must_leave_first() -> None:
+    checker = Checker(BOARD, LENGTH_M, touch=True)
+    rested(checker, 0, FRAMES_AT_REST + 2)
+    rested(checker, 2, FRAMES_AT_REST + 4)
+    assert checker.touches is not None and len(checker.comparisons) == 8 and checker.places == 2
+    checker.undo_touch()
+    assert len(checker.comparisons) == 3 and checker.places == 1 and checker.touches.counts == (1, 0, 0, 0)
+    assert rested(checker, 2, FRAMES_AT_REST + 3)[-1] is Rejection.TAKEN and len(checker.comparisons) == 3
+    checker.add_view(view_of(pose_of(0)), CAMERA, [touching(0, 2, shift_m=0.03)])
+    assert isinstance(rested(checker, 2, FRAMES_AT_REST)[-1], Comparison)
+    for _ in range(3):
+        checker.undo_touch()
+    assert not checker.comparisons and checker.places == 0 and checker.touches.counts == (0, 0, 0, 0)
+
+
 @pytest.mark.parametrize("spec", ["charuco:10x7:26:19", "chessboard:9x6:25", "aprilgrid:6x6:30:9"])
 def test_the_corners_are_the_four_at_the_ends(spec: str) -> None:
     board = Board.parse(spec)
@@ -112,11 +151,14 @@ def test_a_larger_hand_has_a_thicker_finger() -> None:
 def test_the_page_says_what_was_touched(tmp_path: Path) -> None:
     card = checked(aside_m=0.005).card()
     lines = dict(rows(about(), card))
-    assert "corners of the board" in lines["Compared"] and "top left 6" in lines["Compared"]
+    assert "corners of the board" in lines["Compared"] and "top left 2" in lines["Compared"]
     assert "from the corner touched" in lines["Across the line of sight"]
     write_page(tmp_path / "card.html", about(), card)
     page = (tmp_path / "card.html").read_text()
     assert "7 mm above the paper" in page and "lay flat" not in page
+    both = html_page(about(), card._replace(touches=None, mean_mm=-7.7), card)
+    assert "lay flat" in both and "7 mm above the paper" in both and both.count("of distance, mean</th>") == 1
+    assert "A hand flat on the board: Distances" in both and "-7.7 mm" in both and f"{card.mean_mm:+.1f} mm" in both
 
 
 def test_rendered_touches_are_compared_with_the_truth() -> None:
@@ -138,7 +180,7 @@ def test_rendered_touches_are_compared_with_the_truth() -> None:
             true = laid.laid()[1][TIP] @ matrix_of(pose).T + pose[3:]
             errors.append(1e3 * (np.linalg.norm(hands[0].keypoints_m[TIP]) - np.linalg.norm(true)))
     card = checker.card()
-    assert card.mean_mm == pytest.approx(np.mean(errors), abs=3.0) and card.touches == (0, 14, 0, 0)
+    assert card.mean_mm == pytest.approx(np.mean(errors), abs=3.0) and card.touches == (0, 2, 0, 0)
 
 
 def test_a_recording_without_touches_says_how_to_touch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,5 +196,5 @@ def test_a_recording_without_touches_says_how_to_touch(tmp_path: Path, capsys: p
 
 def test_comparisons_are_counted_by_corner() -> None:
     checker = checked(places=1, frames=FRAMES_AT_REST)
-    assert checker.touches is not None and checker.touches.counts == [1, 1, 1, 1]
+    assert checker.touches is not None and checker.touches.counts == (1, 1, 1, 1)
     assert all(isinstance(found, Comparison) for found in checker.comparisons)

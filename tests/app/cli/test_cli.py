@@ -24,6 +24,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "said"),
     [
         (["process", "no_such_file.mp4", "--output", "{tmp}"], "no_such_file.mp4"),
+        (["process", "demo", "--output", "{tmp}", "--engine", "tpu"], "value for '--engine': 'tpu' is not one of"),
         (["process", "demo", "--output", "{tmp}", "--model", "nonsense"], "nonsense"),
         (["process", "demo", "--output", "{tmp}", "--hand-length-mm", "18"], "18 mm"),
         (["process", "demo", "--output", "{tmp}", "--calibration", "no.yaml"], "no.yaml"),
@@ -47,6 +48,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["process", "demo", "--output", "{tmp}", "--export", "obj,fbx"], "fbx"),
         (["process", "demo", "--output", "{tmp}", "--device", "tpu"], "tpu"),
+        (["process", "demo", "--output", "{tmp}", "--engine", "gpu"], "'--engine': 'gpu' is not one of"),
         (["process", "demo", "--output", "{tmp}", "--every", "0"], "every"),
         (["process", "demo"], "output"),
         (["evaluate", "--dataset", "frames", "--output", "{tmp}/m.json"], "--root"),

@@ -298,7 +298,17 @@ def test_models_beside_see_the_same_frames_and_their_differences_are_written(cli
     with np.load(both / "predictions.npz") as first:
         expected_mm = 1e3 * np.linalg.norm(landmarks_m - first["root_m"], axis=1)
     header, *rows = [line.split(",") for line in (both / "differences.csv").read_text().splitlines()]
-    assert header == ["frame_index", "image", "model", "handedness", "root_mm", "depth_mm", "keypoints_mm", "shape_mm"]
+    assert header == [
+        "frame_index",
+        "image",
+        "model",
+        "handedness",
+        "root_mm",
+        "depth_mm",
+        "keypoints_mm",
+        "shape_mm",
+        "mesh_mm",
+    ]
     assert [row[:4] for row in rows] == [[str(index), "", "landmarks", "right"] for index in range(4)]
     np.testing.assert_allclose([float(row[4]) for row in rows], expected_mm, atol=1e-4)
     beside = json.loads((both / "summary.json").read_text())["beside"]["landmarks"]

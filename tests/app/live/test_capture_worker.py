@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from app.live import memory
 from app.live.capture_worker import CaptureWorker, SourceOpened
 from app.live.workers import Event, WorkerFailed
 from handdgp_core.types import Frame
@@ -42,3 +45,21 @@ def test_a_recorder_gets_no_frame_of_a_paused_live_source_but_those_stepped_to()
     assert worker.join(WAIT_S) and not failures
     assert recorded == [0, 1, 2, 6, 9, 10, 11]
     assert worker.captured == len(recorded)
+
+
+def test_memory_is_given_back_once_a_source_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = ScriptedSource(count=3, period_s=0.0)
+    closed: list[bool] = []
+    monkeypatch.setattr(memory, "give_back", lambda: closed.append(source.closes == 1))
+    worker = CaptureWorker(
+        lambda: source, lambda event: event.worker.begin() if isinstance(event, SourceOpened) else None
+    )
+    worker.start()
+    assert worker.join(WAIT_S) and closed == [True]
+
+
+def test_giving_memory_back_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory.give_back()
+    monkeypatch.setattr(memory.sys, "platform", "win32")
+    monkeypatch.setattr(memory.ctypes, "CDLL", None)
+    memory.give_back()

@@ -191,6 +191,19 @@ def test_another_device_loads_the_model_anew(rig) -> None:
     assert first.closed and rig.loads == 2
 
 
+def test_a_faster_engine_takes_over_between_frames_but_not_while_results_are_recorded(rig) -> None:
+    rig.start()
+    rig.until(lambda: _running(rig) and rig.controller.status.engine == "none, CPU")
+    owner = object()
+    rig.controller.tap(owner, on_result=lambda *_: None)
+    rig.estimator.next_engine = "another, CPU"
+    calls = rig.estimator.calls
+    rig.until(lambda: rig.estimator.calls > calls + 3)
+    assert rig.controller.status.engine == "none, CPU"
+    rig.controller.untap(owner)
+    rig.until(lambda: rig.controller.status.engine == "another, CPU")
+
+
 def test_a_paused_picture_follows_the_options(rig) -> None:
     rig.start()
     rig.until(lambda: _running(rig) and rig.estimator.calls > 0)

@@ -37,7 +37,7 @@ def test_one_panel_at_a_time_is_open_and_remembered(rig, qtbot) -> None:
         window.actions_by_name[f"panel_{name}"].trigger()
         settled(window)
         panels = {"start": window.start, "weights": window.weights, "motion": window.motion,
-                  "performance": window.performance, "settings": window.form}  # fmt: skip
+                  "performance": window.performance, "beside": window.beside, "settings": window.form}  # fmt: skip
         shown = {other for other, panel in panels.items() if panel.isVisible()}
         assert shown == ({name} if rig.settings.panel else set())
         checked = [other for other in PANELS if window.actions_by_name[f"panel_{other}"].isChecked()]
@@ -57,7 +57,7 @@ def test_at_the_smallest_size_the_picture_stays_large_and_all_is_reachable(rig) 
     window.resize(window.minimumSize())
     settled(window)
     assert (window.width(), window.height()) == (700, 420), "a control forces the window wider"
-    for name in ("settings", "motion", "weights", "start", "performance"):
+    for name in ("settings", "motion", "weights", "start", "performance", "beside"):
         window.rail.open(name)
         settled(window)
         assert (window.width(), window.height()) == (700, 420), name

@@ -14,6 +14,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from handdgp_core.augmentation import ViewPairs
+from handdgp_core.datasets.config import DatasetConfig
 from handdgp_core.datasets.files import DatasetError
 from handdgp_core.datasets.frames import FramesFolder
 from handdgp_core.datasets.freihand import FreiHAND
@@ -359,6 +360,36 @@ def test_human36m_places_the_mesh_in_the_camera(human36m: Path) -> None:
         "s_09_act_02_subac",
         "s_11_act_02_subac",
     ]  # camera 4 alone
+
+
+@pytest.mark.parametrize(("off_mm", "labelled"), [(24.9, True), (25.1, False)])
+def test_human36m_masks_fits_that_are_off(human36m: Path, off_mm: float, labelled: bool) -> None:
+    """Every second joint is off by the mean error times 17 / 16 in turn, so that the mean of all stays in place."""
+    world = body_mesh(np.full(72, 0.01), np.zeros(10), np.array([0.0, 0.1, 0.2]))
+    regressor = np.eye(17, 40)
+    np.save(human36m / "J_regressor_h36m_correct.npy", regressor)
+    joints = 1000 * regressor @ world + [7.0, -3.0, 11.0]  # a shift of all does not count
+    joints[:16, 1] += off_mm * 17 / 16 * np.tile([1.0, -1.0], 8)
+    for path in human36m.glob("annotations/*_joint_3d.json"):
+        path.write_text(json.dumps({"2": {"1": {"0": joints.tolist()}}}))
+    person = Human36M(human36m, "train", body_mesh, BODY_REGRESSOR, fit_error_mm=25)[0]
+    assert (person.vertices_m is not None) == labelled == bool(np.isfinite(person.keypoints_m).all())
+    assert person.box_px is not None and person.keypoints_m.shape == (29, 3)
+    assert Human36M(human36m, "train", body_mesh, BODY_REGRESSOR)[0].vertices_m is not None
+    views = ViewPairs([person], 40, keypoint_count=29)[0]["view1"]
+    assert bool(views["has_vertices"]) == bool(views["has_keypoints_uv"]) == bool(views["has_root"]) == labelled
+
+
+def test_human36m_needs_the_regressor_for_its_mask(human36m: Path) -> None:
+    with pytest.raises(DatasetError, match=r"J_regressor_h36m_correct\.npy"):
+        Human36M(human36m, "train", body_mesh, BODY_REGRESSOR, fit_error_mm=25)
+    np.save(human36m / "J_regressor_h36m_correct.npy", np.eye(17, 39))
+    with pytest.raises(DatasetError, match="17 x 40"):
+        Human36M(human36m, "train", body_mesh, BODY_REGRESSOR, fit_error_mm=25)
+    with pytest.raises(UsageError, match="fit_error_mm"):
+        Human36M(human36m, "train", body_mesh, BODY_REGRESSOR, fit_error_mm=0)
+    with pytest.raises(UsageError, match="freihand"):
+        DatasetConfig("freihand", "somewhere", fit_error_mm=25)
 
 
 def test_human36m_takes_every_fifth_frame(human36m: Path) -> None:

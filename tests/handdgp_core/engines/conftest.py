@@ -10,7 +10,7 @@ import torch
 
 from handdgp_core.estimation.models import OPEN_WEIGHTS
 from handdgp_core.hands.open_hand.open_template import open_hand_template
-from handdgp_core.networks import HandDGP, NetworkConfig, load_network
+from handdgp_core.networks import HandDGP, NetworkConfig, load_network, save_network
 from handdgp_core.networks.guided_handdgp import make_network
 
 
@@ -31,6 +31,14 @@ def plain_network() -> HandDGP:
         rectification={"policy": "published"},  # type: ignore[arg-type]
     )
     return make_network(config, open_hand_template()).eval()
+
+
+@pytest.fixture(scope="session")
+def plain_file(plain_network: HandDGP, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its checkpoint."""
+    path = tmp_path_factory.mktemp("plain") / "plain.safetensors"
+    save_network(plain_network, path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,10 @@ class KnownNetwork:
             pixels, relative, relative[:, :4], np.ones((len(views), 21)), self.score * ones, ones, ones * np.nan
         )
 
+    def use_best_engine(self) -> None: ...
+
+    def close(self) -> None: ...
+
     def reset(self) -> None:
         self.resets += 1
 

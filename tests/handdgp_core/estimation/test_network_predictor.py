@@ -13,6 +13,7 @@ from torch import Tensor
 from handdgp_core.arrays import Array, Handedness
 from handdgp_core.detection.landmarker import Detection
 from handdgp_core.detection.looks import Look
+from handdgp_core.engines.pytorch import PyTorchEngine
 from handdgp_core.errors import WeightsError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.models import load_predictor
@@ -71,8 +72,12 @@ def picture(seed: int = 0) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.kron(coarse, np.ones((20, 20, 1))).astype(np.uint8))
 
 
+def predictor_of(network: HandDGP) -> NetworkPredictor:
+    return NetworkPredictor(network, PyTorchEngine(network, "cpu"))
+
+
 def estimator(network: HandDGP, handedness: Handedness = "right") -> HandEstimator:
-    return HandEstimator(NetworkPredictor(network, torch.device("cpu")), OneHand(handedness))
+    return HandEstimator(predictor_of(network), OneHand(handedness))
 
 
 def test_a_checkpoint_with_random_weights_gives_hands_of_the_right_shapes(tmp_path: Path) -> None:
@@ -103,7 +108,7 @@ def test_a_hand_goes_from_picture_to_camera_space(network: HandDGP) -> None:
 
 def test_the_network_sees_what_its_forward_pass_sees(network: HandDGP) -> None:
     """The estimator's own DGP and the network's agree on the root of one crop."""
-    predictor = NetworkPredictor(network, torch.device("cpu"))
+    predictor = predictor_of(network)
     crops = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
     matrix = np.array([[120.0, 0, 31.5], [0, 120, 31.5], [0, 0, 1]])
     seen = predictor.predict(crops, [None, None], 0)
@@ -137,12 +142,12 @@ def test_rectification_follows_the_config(network: HandDGP) -> None:
     crop = OneHand("right").find(picture())[0]
     view = estimator(network)._tracker.crops(picture(), 0)[0]
     assert len(crop.keypoints_px) == 21
-    fitted = NetworkPredictor(network, torch.device("cpu")).rectify(CAMERA, view)
+    fitted = predictor_of(network).rectify(CAMERA, view)
     expected = Rectification.fit(CAMERA, view, 64, 1.0)
     assert np.allclose(fitted.homography, expected.homography) and fitted.size == 64
     canonical = RectificationConfig(policy="published", focal_px=400.0)
     config = SMALL_NETWORK.model_copy(update={"rectification": canonical, "positioning": "published"})
-    published = NetworkPredictor(CalmNetwork(config, small_template()), torch.device("cpu"))
+    published = predictor_of(CalmNetwork(config, small_template()))
     assert published.method == "published"
     matrix = published.rectify(CAMERA, view).matrix
     assert np.allclose(matrix, [[400, 0, 32], [0, 400, 32], [0, 0, 1]])
@@ -165,7 +170,7 @@ def test_the_estimator_takes_the_path_of_a_checkpoint(network: HandDGP, tmp_path
 def test_a_body_is_no_hand() -> None:
     body = small_template(29)
     with pytest.raises(WeightsError, match="29"):
-        NetworkPredictor(HandDGP(SMALL_NETWORK, body), torch.device("cpu"))
+        predictor_of(HandDGP(SMALL_NETWORK, body))
 
 
 def test_a_hand_that_is_mostly_outside_of_a_fixed_focal_length_says_so(network: HandDGP) -> None:

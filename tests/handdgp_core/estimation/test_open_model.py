@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from handdgp_core.engines.pytorch import PyTorchEngine
 from handdgp_core.errors import UsageError
 from handdgp_core.estimation.estimator import HandEstimator
 from handdgp_core.estimation.guided_predictor import GuidedPredictor
@@ -92,7 +93,7 @@ def test_a_network_with_another_mesh_than_the_open_hands_is_not_fitted() -> None
     network = load_network(OPEN_WEIGHTS)
     assert isinstance(network, GuidedHandDGP)
     other_hand = SimpleNamespace(vertices=np.zeros((778, 3)))
-    predictor = GuidedPredictor(network, torch.device("cpu"), other_hand)
+    predictor = GuidedPredictor(network, PyTorchEngine(network, "cpu"), other_hand)
     crop = HandCrop("right", 1.0, np.array([640.0, 360.0]), 200.0, 0.0)
     frame = demo_frame(45)
     assert frame.camera is not None

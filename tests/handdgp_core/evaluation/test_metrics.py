@@ -20,6 +20,15 @@ def hands() -> tuple[np.ndarray, np.ndarray]:
     return true + rng.normal(0.0, 0.01, true.shape), true
 
 
+def test_a_spread_tells_the_standard_error_of_its_mean() -> None:
+    values = np.array([1.0, 2.0, 4.0, 9.0])
+    found = Spread.of(values)
+    mean = values.sum() / 4
+    assert (found.mean, found.median, found.count) == (mean, 3.0, 4)
+    assert found.standard_error == pytest.approx(math.sqrt(((values - mean) ** 2).sum() / 3) / 2)
+    assert math.isnan(Spread.of(values[:1]).standard_error)
+
+
 def test_joint_error_equals_a_slow_twin(hands: tuple[np.ndarray, np.ndarray]) -> None:
     predicted, true = hands
     slow = [
@@ -47,7 +56,7 @@ def test_alignment_removes_a_similarity_and_nothing_else(hands: tuple[np.ndarray
 
 
 def test_spread_of_known_numbers_and_of_nothing() -> None:
-    assert Spread.of(np.arange(11.0)) == Spread(5.0, 5.0, 9.0, 11)
+    assert Spread.of(np.arange(11.0)) == Spread(5.0, 5.0, 9.0, 11, 1.0)
     assert Spread.of(np.zeros(0)).count == 0 and math.isnan(Spread.of(np.zeros(0)).mean)
 
 

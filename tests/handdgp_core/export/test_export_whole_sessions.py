@@ -25,6 +25,7 @@ from handdgp_core.export.morphing import morph
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.hands.palm import distance_std_m
 from handdgp_core.types import Frame, Hand
+from tests.handdgp_core.export.glb_files import accessor
 
 OPENGL = np.diag([1.0, -1.0, -1.0])
 
@@ -41,16 +42,6 @@ def moved(hand: Hand, number: int) -> Hand:
     return replace(
         hand, vertices_m=move(hand.vertices_m + bend), keypoints_m=move(hand.keypoints_m), root_m=move(hand.root_m)
     )
-
-
-def accessor(glb: pygltflib.GLTF2, number: int) -> np.ndarray:
-    """An array of the file, as pygltflib finds it."""
-    entry = glb.accessors[number]
-    view = glb.bufferViews[entry.bufferView]
-    kind = {5126: "<f4", 5125: "<u4", 5123: "<u2"}[entry.componentType]
-    width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[entry.type]
-    data = glb.binary_blob()[view.byteOffset : view.byteOffset + view.byteLength]
-    return np.frombuffer(data, kind).reshape(entry.count, width)
 
 
 class Playback:

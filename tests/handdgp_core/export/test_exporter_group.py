@@ -18,18 +18,35 @@ def tree(folder) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_all_exports_at_once(tmp_path, make_frame, make_hand, degenerate, camera):
-    with open_exporters(NAMES, tmp_path / "out", ExportOptions(camera_axes="blender", fps=12.0)) as group:
+def test_all_exports_at_once(tmp_path, make_frame, make_hand, degenerate, camera, monkeypatch):
+    monkeypatch.setenv("HANDDGP_MODELS", str(tmp_path / "models"))
+    names = [name for name in NAMES if name != "mano"]  # needs the user's own file
+    with open_exporters(names, tmp_path / "out", ExportOptions(camera_axes="blender", fps=12.0)) as group:
         group.add(make_frame(0), [make_hand()], camera)
         group.add(make_frame(1), [], camera)
         group.add(make_frame(2), [degenerate], camera)
     meshes = {"obj/hand_000000.obj", "ply/hand_000000.ply", "glb-frames/hand_000000.glb"}
     lists = {f"freihand/training_{name}.json" for name in ("K", "xyz", "verts", "scale")}
-    whole = {"hands.csv", "predictions.npz", "overlay.mp4", "hands.glb", "scene.mcap", "coco.json"}
+    whole = {
+        "hands.csv",
+        "predictions.npz",
+        "overlay.mp4",
+        "hands.glb",
+        "hands-skinned.glb",
+        "hands.usdc",
+        "scene.mcap",
+        "coco.json",
+    }
     freihand = lists | {"freihand/about.json", "freihand/training/rgb/00000000.jpg"}
     bag = {"ros2bag/metadata.yaml", "ros2bag/ros2bag.mcap"}
+    meta = {f"lerobot/meta/{name}" for name in ("info.json", "stats.json", "tasks.parquet", "handdgp.json")}
+    places = {"meta/episodes/chunk-000/file-000.parquet", "data/chunk-000/file-000.parquet"}
+    places |= {"videos/observation.images.camera/chunk-000/file-000.mp4"}
+    robots = meta | {f"lerobot/{place}" for place in places}
+    ho3d = {"ho3d/train.txt", "ho3d/about.json", "ho3d/train/right_track4/rgb/000000.jpg"}
+    ho3d |= {"ho3d/train/right_track4/meta/000000.pkl"}
     skeletons = {"bvh/right_track4_frame000000.bvh"}
-    assert tree(tmp_path / "out") == meshes | whole | freihand | bag | skeletons
+    assert tree(tmp_path / "out") == meshes | whole | freihand | bag | robots | ho3d | skeletons
     assert set(group.files) == {tmp_path / "out" / name for name in tree(tmp_path / "out")}
     mesh = trimesh.load_mesh(tmp_path / "out" / "obj" / "hand_000000.obj", process=False)
     assert 0.3 < mesh.vertices[:, 1].min() < 0.5  # Blender's y is the depth

@@ -24,6 +24,7 @@ WHOLE = NetworkConfig(
 SMALL = WHOLE.model_copy(
     update={
         "image_size": 64,
+        "resnet_width": 16,
         "mesh_widths": (64, 32, 32, 32),
         "spiral_length": 3,
         "weight_latent": 16,
@@ -65,6 +66,15 @@ def test_shapes_on_every_level(network: CMR) -> None:
     assert [mesh.shape for mesh in auxiliary.meshes] == [(2, len(level.vertices), 3) for level in levels[1:-1]]
     assert [maps.shape for maps in auxiliary.maps] == [(2, 21, 32, 32)] * 2
     assert [maps.shape for maps in auxiliary.silhouettes] == [(2, 1, 32, 32)] * 2
+
+
+def test_narrow_resnets_narrow_everything_that_follows_them() -> None:
+    with torch.device("meta"):
+        wide, narrow = (CMR(WHOLE.model_copy(update={"resnet_width": width}), mano_like()) for width in (64, 32))
+    for before, after in zip(wide.image_side.parameters(), narrow.image_side.parameters(), strict=True):
+        assert after.ndim == before.ndim and after.numel() <= before.numel()
+    assert (wide.image_side.vector.out_features, narrow.image_side.vector.out_features) == (1000, 500)
+    assert narrow.image_side.first.channels == 256
 
 
 def test_every_parameter_gets_a_gradient(network: CMR) -> None:

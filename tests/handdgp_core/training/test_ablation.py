@@ -70,6 +70,25 @@ def test_a_row_with_rectification_needs_one(tmp_path: Path) -> None:
         rows(table)
 
 
+def test_only_rows_that_there_are(tmp_path: Path) -> None:
+    table = load_ablation(Path("configs/table1.yaml"), (f"folder={tmp_path}", "only=[CMR-round]"))
+    with pytest.raises(UsageError, match="no row CMR-round") as found:
+        ablation.run_ablation(table, print)
+    assert "CMR-plain-apart" in str(found.value)
+
+
+def test_the_table_of_a_desk_differs_in_size_alone(tmp_path: Path) -> None:
+    small, paper = (
+        rows(load_ablation(Path(f"configs/{name}.yaml"), (f"folder={tmp_path}",)))
+        for name in ("table1-synthetic", "table1")
+    )
+    for own, other in zip(small, paper, strict=True):
+        assert own.config.name == other.config.name
+        assert own.config.losses == other.config.losses and own.config.curriculum.all.end_to_end == own.end_to_end
+        assert own.config.network.rectification.policy == other.config.network.rectification.policy
+        assert own.config.network.template == "open" and own.config.network.resnet_width == 16
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_table_on_freihands_layout_and_going_on_with_it(
@@ -94,6 +113,8 @@ def test_a_table_on_freihands_layout_and_going_on_with_it(
     assert main(["ablation", "--config", str(path)]) == DONE
     assert trained[3] == trained[2] and len(trained) == 3 + 6  # two rows were done
     lines = (tmp_path / "runs/table/table.md").read_text().splitlines()
+    assert (tmp_path / "runs/table/CMR-plain-apart/relative.ckpt").is_file()
+    assert not (tmp_path / "runs/table/CMR-plain-end-to-end/relative.ckpt").exists()  # it had no first stage
     assert len(lines) == 2 + 8 and "of 2 |" in lines[2] and lines[2].startswith("| HandDGP | no | no |")
     assert main(["ablation", "--config", str(path)]) == DONE and len(trained) == 9
     other = ["--set", "evaluation.limit=1"]

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback
 
 from handdgp_core.errors import UsageError
 from handdgp_core.networks import load_network
+from handdgp_core.training.ablation import begin_as
 from handdgp_core.training.config import TrainingConfig, load_config
 from handdgp_core.training.divergence import TrainingDiverged
 from handdgp_core.training.lightning_trainer import quieten
@@ -92,6 +93,18 @@ def test_a_killed_and_resumed_run_has_the_losses_of_an_unbroken_one(
     first = min(after.of_step)
     assert kill_before - 2 < first <= kill_before + 1  # it went on from a checkpoint, not from the beginning
     assert after.of_step == {step: expected[step] for step in range(first, STEPS + 1)}
+
+
+def test_another_second_stage_goes_on_from_the_end_of_the_first(
+    hands: RenderedHands, unbroken: tuple[Path, dict[int, float], RunResult], tmp_path: Path
+) -> None:
+    """What `ablation` does: gradients through DGP belong to the second stage, so the first is the same without."""
+    _run(_config(tmp_path / "apart", "curriculum.all.end_to_end=false"), hands)
+    folder = tmp_path / "end-to-end"
+    begin_as(tmp_path / "apart" / "tiny", folder / "tiny")
+    losses = Losses()
+    assert _run(_config(folder), hands, losses, resume=True).steps == STEPS
+    assert losses.of_step == {step: unbroken[1][step] for step in range(STEPS // 2 + 1, STEPS + 1)}
 
 
 class Rates(Callback):
