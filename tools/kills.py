@@ -61,7 +61,8 @@ def kill_one(path: Path, after_s: float, at_once: bool = False) -> Kill:
         said.append(_said(process.stdout.readline()))
     time.sleep(after_s)
     process.send_signal(signal.SIGKILL)
-    said += [_said(line) for line in process.communicate()[0].splitlines()]
+    rest = process.communicate()[0].splitlines(keepends=True)
+    said += [_said(line) for line in rest if line.endswith("\n")]  # the last one may be cut off
     return _judged(path, said)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from app.live.mailbox import Mailbox
@@ -62,6 +61,8 @@ class LandmarkReader:
     """The program's own: MediaPipe's finder and landmark network."""
 
     def __init__(self) -> None:
+        import torch  # here, for the window starts without it
+
         self._finder = MediaPipeHandFinder(max_hands=1)
         self._landmarks = LandmarksPredictor.load(torch.device("cpu"))
 

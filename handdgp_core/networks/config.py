@@ -9,11 +9,11 @@ from pydantic import Field, PositiveFloat
 from handdgp_core.config import Config
 from handdgp_core.geometry.positioning import Method
 from handdgp_core.hands.topology.spirals import LENGTH
-from handdgp_core.networks.backbones.resnet import WIDTH
 
-__all__ = ["GUIDED", "NetworkConfig", "RectificationConfig", "RectificationPolicy"]
+__all__ = ["GUIDED", "RESNET_WIDTH", "NetworkConfig", "RectificationConfig", "RectificationPolicy"]
 
 RectificationPolicy = Literal["fit", "published", "none"]
+RESNET_WIDTH = 64  # of its first stage, in channels
 GUIDED = "mediapipe-guided"  # the backbone of a guided network (`guided_handdgp`)
 # Far above any network that works, and low enough that a wrong digit does not fill the memory.
 Width = Annotated[int, Field(gt=0, le=2048)]
@@ -61,7 +61,7 @@ class NetworkConfig(Config):
 
     kind: Literal["handdgp", "cmr"] = "handdgp"
     backbone: str = "resnet50"
-    resnet_width: Width = WIDTH
+    resnet_width: Width = RESNET_WIDTH
     template: str = "open"
     image_size: Annotated[int, Field(gt=0, le=1024)] = 224
     keypoint_widths: Widths = (224, 112)

@@ -25,9 +25,9 @@ from handdgp_core.networks.backbones.mediapipe_landmarks import (
     LandmarkOutput,
     MediaPipeLandmarks,
 )
-from handdgp_core.networks.backbones.resnet import DEPTHS, WIDTH, ResNet
+from handdgp_core.networks.backbones.resnet import DEPTHS, ResNet
 from handdgp_core.networks.checkpoints.foreign_weights import read_state_dict
-from handdgp_core.networks.config import GUIDED
+from handdgp_core.networks.config import GUIDED, RESNET_WIDTH
 
 __all__ = ["BACKBONES", "GUIDED", "Backbone", "MediaPipeGuideBackbone", "load_imagenet", "make_backbone"]
 
@@ -53,7 +53,7 @@ class ResNetBackbone(Backbone):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, depth: int, image_size: int, width: int = WIDTH) -> None:
+    def __init__(self, depth: int, image_size: int, width: int = RESNET_WIDTH) -> None:
         super().__init__()
         if image_size < _STRIDE or image_size % _STRIDE:
             raise UsageError(f"image_size: a ResNet needs a multiple of {_STRIDE}, got {image_size}.")
@@ -121,7 +121,7 @@ def _check_mediapipe_size(image_size: int) -> None:
         raise UsageError(f"image_size: MediaPipe's backbone needs {_MEDIAPIPE_SIZE}, got {image_size}.")
 
 
-def make_backbone(name: str, image_size: int, pretrained: str = "", width: int = WIDTH) -> Backbone:
+def make_backbone(name: str, image_size: int, pretrained: str = "", width: int = RESNET_WIDTH) -> Backbone:
     """A backbone by name.
 
     Args:

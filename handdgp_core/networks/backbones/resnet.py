@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from handdgp_core.errors import UsageError
+from handdgp_core.networks.config import RESNET_WIDTH
 
-__all__ = ["DEPTHS", "WIDTH", "ResNet"]
+__all__ = ["DEPTHS", "ResNet"]
 
 # Depth -> (blocks in each of the four stages, whether they are bottlenecks).
 DEPTHS: dict[int, tuple[tuple[int, int, int, int], bool]] = {
@@ -19,7 +20,6 @@ DEPTHS: dict[int, tuple[tuple[int, int, int, int], bool]] = {
     50: ((3, 4, 6, 3), True),
     101: ((3, 4, 23, 3), True),
 }
-WIDTH = 64
 
 
 class BasicBlock(nn.Module):
@@ -77,7 +77,7 @@ class ResNet(nn.Module):
         UsageError: another depth.
     """
 
-    def __init__(self, depth: int, with_stem: bool = True, width: int = WIDTH) -> None:
+    def __init__(self, depth: int, with_stem: bool = True, width: int = RESNET_WIDTH) -> None:
         super().__init__()
         if depth not in DEPTHS:
             raise UsageError(f"There is no ResNet of depth {depth}; the depths are {', '.join(map(str, DEPTHS))}.")

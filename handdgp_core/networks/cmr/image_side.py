@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handdgp_core.hands.keypoints import COUNT, FINGERS
-from handdgp_core.networks.backbones.resnet import WIDTH, ResNet
+from handdgp_core.networks.backbones.resnet import ResNet
+from handdgp_core.networks.config import RESNET_WIDTH
 
 __all__ = ["ImageFeatures", "ImageSide", "soft_argmax"]
 
@@ -50,7 +51,7 @@ class ImageSide(nn.Module):
         width: of the ResNets, W.
     """
 
-    def __init__(self, depth: int, keypoints: int, width: int = WIDTH) -> None:
+    def __init__(self, depth: int, keypoints: int, width: int = RESNET_WIDTH) -> None:
         super().__init__()
         self.first = ResNet(depth, width=width)
         self.second, self.third = (ResNet(depth, with_stem=False, width=width) for _ in range(2))
@@ -61,7 +62,7 @@ class ImageSide(nn.Module):
         # Sums of two finger tips' maps tell where both are ("semantic aggregation"); a body has no finger tips.
         self.pairs = list(combinations(_TIPS, 2)) if keypoints == COUNT else []
         self.into_third = _reduction(width + keypoints + len(self.pairs), width)
-        self.vector = nn.Linear(self.third.channels, _VECTOR * width // WIDTH)
+        self.vector = nn.Linear(self.third.channels, _VECTOR * width // RESNET_WIDTH)
 
     def forward(self, image: Tensor) -> ImageFeatures:
         stem = self.first.stem(image)
