@@ -6,6 +6,7 @@ a hand is new, lost or doubtful.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import tempfile
@@ -96,6 +97,8 @@ class MediaPipeHandFinder:
         self._landmarker = _start(Path(path), max_hands, palm_confidence, hand_confidence)
         # MediaPipe's own destructor fails once the interpreter takes its modules down; this one runs before that.
         self._close = weakref.finalize(self, self._landmarker.close)
+        self._close.atexit = False  # `_close_all` does it then
+        _open_finders.add(self)
 
     def __enter__(self) -> MediaPipeHandFinder:
         return self
@@ -105,7 +108,8 @@ class MediaPipeHandFinder:
 
     def close(self) -> None:
         """Give MediaPipe's threads and memory back. May be called twice."""
-        self._close()
+        if self._close.detach() is not None:
+            self._landmarker.close()
 
     def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
         """Hands in `image`, (height, width, 3) uint8 RGB of any size, never mirrored; with `look`, in what it shows.
@@ -124,6 +128,16 @@ class MediaPipeHandFinder:
             replace(found, keypoints_px=look.to_image(found.keypoints_px))
             for found in _detect(self._landmarker, look.of(image))
         ]
+
+
+_open_finders: weakref.WeakSet[MediaPipeHandFinder] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Must run after MediaPipe's own exit handler, so it is registered here, before MediaPipe is imported."""
+    for finder in list(_open_finders):
+        finder.close()
 
 
 def _start(path: Path, max_hands: int, palm_confidence: float, hand_confidence: float) -> HandLandmarker:

@@ -39,6 +39,7 @@ class Observation:
             where the network does not say.
         handedness: the side that the crop was looked at as; None for that of the crop.
         clarity: 0 to 1, how much the view says about the side.
+        misfit: how badly a hand fits what was seen; None where none was fitted.
     """
 
     track_id: int
@@ -47,6 +48,7 @@ class Observation:
     right: float | None = None
     handedness: Handedness | None = None
     clarity: float = 1.0
+    misfit: float | None = None
 
 
 class TrackState(Enum):
@@ -71,6 +73,7 @@ class Track:
         confirmed_ns: when a detector or a presence score last said that this is a hand.
         accepted_ns: when the network last saw it; None before the first time.
         side_known: whether its side rests on more than a detection.
+        misfit: of the latest view, see `Observation`.
     """
 
     track_id: int
@@ -83,6 +86,7 @@ class Track:
     accepted_ns: int | None = None
     state: TrackState = TrackState.FOLLOWED
     side_known: bool = False
+    misfit: float | None = None
 
     @classmethod
     def begin(cls, track_id: int, detection: Detection, stamp_ns: int, votes: float = 0.0) -> Track:
@@ -115,6 +119,7 @@ class Track:
     def accept(self, observation: Observation, stamp_ns: int) -> None:
         """Follow on from what the network saw."""
         self.keypoints_px = observation.keypoints_px
+        self.misfit = observation.misfit
         self.accepted_ns = stamp_ns
         if not self.side_known and observation.handedness not in (None, self.handedness):
             self.handedness = observation.handedness
@@ -149,6 +154,10 @@ class Track:
     def misnamed(self) -> bool:
         """Whether the votes speak for the other hand at all."""
         return self.votes * (1 if self.handedness == "right" else -1) < 0
+
+    def fits_worse(self, other: Track, times: float) -> bool:
+        """Whether its latest view fits a hand so many times worse than the other's."""
+        return self.misfit is not None and other.misfit is not None and self.misfit > times * other.misfit
 
     def inherit(self, lost: Track) -> None:
         """Take over the votes of a hand that this one very likely is."""

@@ -452,6 +452,7 @@ def _observations(hands: list[Hand], views: list[View], prediction: Prediction) 
             _known(1 - right if view.rectification.mirrors else right),
             hand.handedness,
             1.0 if np.isnan(misfit) else min(1.0, _CLEAR_MISFIT / max(float(misfit), 1e-3)),
+            _known(misfit),
         )
         for hand, view, score, right, misfit in zip(
             hands, views, prediction.score, prediction.right, prediction.misfit, strict=True

@@ -517,3 +517,31 @@ def test_no_hands_at_all_is_refused() -> None:
 def test_keypoint_distance_is_in_half_hands(shift: float, size: float) -> None:
     expected = abs(shift) / (np.ptp(hand_at(0, size=size), axis=0).max() / 2)
     assert keypoint_distance(hand_at(0, size=size), hand_at(shift, size=size)) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("apart_px", "misfits", "stay"),
+    [
+        (30, (200.0, 30.0), {1}),  # the first was left behind by a hand that moved fast
+        (30, (30.0, 200.0), {0}),
+        (30, (60.0, 40.0), {0, 1}),  # two hands close together
+        (30, (None, 40.0), {0, 1}),
+        (10, (60.0, 40.0), {0}),  # in one place: the older one
+        (10, (200.0, 30.0), {1}),
+        (60, (200.0, 30.0), {0, 1}),  # a hand that is seen badly, beside another
+    ],
+)
+def test_a_track_that_a_fast_hand_left_behind_goes(
+    apart_px: float, misfits: tuple[float | None, float], stay: set[int]
+) -> None:
+    scene = Scene(detection(300), max_hands=2)
+    scene.step()
+    scene.finder.hands = (detection(300), detection(300 + 60))
+    while len(crops := scene.look()) < 2:
+        scene.tracker.update(Observation(crop.track_id, hand_at(300), 0.99) for crop in crops)
+    places = hand_at(300), hand_at(300 + apart_px)
+    believed = scene.tracker.update(
+        Observation(crop.track_id, place, 0.99, misfit=misfit)
+        for crop, place, misfit in zip(crops, places, misfits, strict=True)
+    )
+    assert ids(crops) == [0, 1] and believed == stay
