@@ -1,4 +1,4 @@
-"""The CMR variant learns: the whole loss falls within a few steps, and sixteen hands are learnt by heart."""
+"""The CMR variant learns: the whole loss falls within a few steps, and sixteen shapes are learnt by heart."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_few_steps_lower_the_whole_loss() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("one_torch_thread")
-def test_sixteen_hands_are_learnt_by_heart() -> None:
+def test_sixteen_shapes_are_learnt_by_heart() -> None:
     """Both stages, with the statistics of its norms as it is used; at first the roots are metres off."""
     balls, steps, full = Balls(SMALLER, 16), 400, 3e-3
     optimiser = torch.optim.Adam(balls.network.parameters(), full)
