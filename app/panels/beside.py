@@ -58,6 +58,7 @@ class BesidePanel(QWidget):
         self.note.setWordWrap(True)
         self.table = QLabel(self)
         self.table.setTextFormat(Qt.TextFormat.RichText)
+        self.table.setWordWrap(True)  # names of models break rather than widen the panel
         self.table.setToolTip(
             "Differences from the first model in millimetres, medians of the last 30 frames: distance of the roots, "
             "depth (other minus first), mean distance of the keypoints, the same with both roots put together, and of "
