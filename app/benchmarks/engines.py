@@ -28,8 +28,9 @@ def bench_engines(model: str, seconds: float) -> dict[str, Any]:
         HandDGPError: a model that is no network, or that an engine cannot run.
     """
     limit_threads(model)
-    plan = read_plan(checkpoint_of(model))
-    engines = {name: load_engine(checkpoint_of(model), name, "cpu") for name in _ENGINES}
+    checkpoint = checkpoint_of(model)
+    plan = read_plan(checkpoint)
+    engines = {name: load_engine(checkpoint, name, "cpu") for name in _ENGINES}
     images, matrices = sample_crops(plan.config.image_size)
     wall_ms: dict[tuple[str, int], list[float]] = {(name, batch): [] for batch in _BATCHES for name in _ENGINES}
     cpu_ms: dict[tuple[str, int], list[float]] = {key: [] for key in wall_ms}

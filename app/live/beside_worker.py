@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from app.live.readout import pick_hand
 from app.live.replay_view import ReplayMode
 from app.live.workers import WAIT_S, Event, Report, Worker
 from handdgp_core.evaluation.differences import Difference, differences
+from handdgp_core.evaluation.side_by_side import short_names
 from handdgp_core.types import Hand
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ class BesideWorker(Worker):
         self._offered.close()
 
     def _run(self) -> None:
-        for model in self._models:
+        for name, model in zip(short_names(self._models), self._models, strict=True):
             if self.stopping:
                 return
-            self._estimators[_short(model)] = self._make(model)
+            self._estimators[name] = self._make(model)
         waiting: tuple[FrameResult, str, dict[str, list[Hand]], dict[str, float]] | None = None
         while not self.stopping:
             offered = self._offered.take(WAIT_S)
@@ -125,17 +125,14 @@ class BesideWorker(Worker):
 
     def _clean_up(self) -> None:
         for estimator in self._estimators.values():
-            close = getattr(estimator, "close", None)
-            if close is not None:
-                close()
+            estimator.close()
 
     def _estimate(self, result: FrameResult, first: str) -> tuple[dict[str, list[Hand]], dict[str, float]]:
         self._follow(result, first)
         options, frame = self._options(), result.frame
         found, spent_ms = {}, {}
         for name, estimator in self._estimators.items():
-            estimator.hand_length_m, estimator.hand_length_std = options.hand_length_m, options.hand_length_std
-            estimator.max_hands, estimator.muted = options.max_hands, options.muted
+            options.configure(estimator)
             began_s = time.perf_counter()
             found[name] = estimator.estimate(frame, frame.used_camera)
             spent_ms[name] = (time.perf_counter() - began_s) * 1e3
@@ -161,7 +158,7 @@ class BesideWorker(Worker):
     ) -> None:
         self._published_s = time.monotonic()
         replay = self._options().replay
-        name = "recorded" if replay is not None and replay.mode is ReplayMode.RECORDED else _short(first)
+        name = "recorded" if replay is not None and replay.mode is ReplayMode.RECORDED else short_names([first])[0]
         rows = [_comparison(model, side, list(entries)) for (model, side), entries in sorted(self._history.items())]
         picture = self._picture(result, {name: result.raw_hands} | found)
         self._report(BesideShown(self, (name, *found), spent_ms, rows, picture))
@@ -200,7 +197,3 @@ def _comparison(model: str, side: str, entries: list[Difference]) -> Comparison:
         known = known[np.isfinite(known)]
         values[measure] = float(np.median(known)) if len(known) else float("nan")
     return Comparison(model, side, len(entries), values)
-
-
-def _short(model: str) -> str:
-    return Path(model).stem

@@ -50,6 +50,9 @@ class Estimator(Protocol):
     def reset(self) -> None:
         """Forget tracked hands."""
 
+    def close(self) -> None:
+        """Give back what it holds. May be called twice."""
+
     def rectified(self, frame: Frame, camera: Camera, hand: Hand, /) -> NDArray[np.uint8] | None:
         """What the network is shown of a hand."""
 
@@ -90,6 +93,11 @@ class PipelineOptions:
     overlay: OverlayStyle = field(default_factory=OverlayStyle)
     truth: DemoTruth | None = field(default=None, compare=False)
     replay: ReplayView | None = None
+
+    def configure(self, estimator: Estimator) -> None:
+        """Hand to an estimator what it wants of these."""
+        estimator.hand_length_m, estimator.hand_length_std = self.hand_length_m, self.hand_length_std
+        estimator.max_hands, estimator.muted = self.max_hands, self.muted
 
     def cameras(self) -> CameraChooser:
         """What chooses the camera of a frame. In a replay, calibration and field of view of the settings go first."""

@@ -54,10 +54,8 @@ class HandPipeline:
         self.held = None
 
     def close(self) -> None:
-        """Give back what the estimator holds, if it holds anything."""
-        close = getattr(self._estimator, "close", None)
-        if close is not None:
-            close()
+        """Give back what the estimator holds."""
+        self._estimator.close()
 
     def process(self, frame: CameraFrame, options: PipelineOptions) -> FrameResult:
         """Everything for one frame.
@@ -123,10 +121,7 @@ class HandPipeline:
         return known, False
 
     def _run(self, frame: CameraFrame, options: PipelineOptions) -> Estimate:
-        self._estimator.hand_length_m = options.hand_length_m
-        self._estimator.hand_length_std = options.hand_length_std
-        self._estimator.max_hands = options.max_hands
-        self._estimator.muted = options.muted
+        options.configure(self._estimator)
         began = time.perf_counter()
         hands = self._estimator.estimate(frame, frame.used_camera)
         spent_ms = (time.perf_counter() - began) * 1e3

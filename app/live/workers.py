@@ -68,6 +68,7 @@ class Worker(ABC):
     def __init__(self, name: str, report: Report) -> None:
         self._report = report
         self._stop = threading.Event()
+        self._commands: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         # A daemon, since a driver that blocks for ever must not keep the process alive.
         self._thread = threading.Thread(target=self._guarded, name=name, daemon=True)
 
@@ -105,6 +106,18 @@ class Worker(ABC):
         """Wait until the previous worker has released what both need; one that hangs is not waited for."""
         if previous is not None:
             previous.join(HANDOVER_S)
+
+    def _ask(self, command: Callable[[], object]) -> None:
+        """Have it called in the worker's thread, between two frames; called in any thread."""
+        self._commands.put(command)
+
+    def _obey(self) -> bool:
+        """Call what was asked for, in order; False where it was nothing."""
+        any_came = False
+        while not self._commands.empty():
+            self._commands.get()()
+            any_came = True
+        return any_came
 
     def _next_frame(self, frames: Callable[[], Mailbox[Item] | None]) -> Item | None:
         """The newest of diverted frames, or None after a moment without one; `frames` gives None where no source is."""

@@ -110,17 +110,14 @@ class RerunWorker(Worker):
             try:
                 done = self._compare_all(estimator)
             finally:
-                close = getattr(estimator, "close", None)
-                if close is not None:
-                    close()
+                estimator.close()
         except Exception as problem:  # shown to the user by the receiver
             error = problem
         self._tell(RerunProgress(self, done, self.count, True, error))
 
     def _compare_all(self, estimator: Estimator) -> int:
         options, cameras = self._options, self._options.cameras()
-        estimator.hand_length_m, estimator.max_hands = options.hand_length_m, options.max_hands
-        estimator.hand_length_std, estimator.muted = options.hand_length_std, options.muted
+        options.configure(estimator)
         estimator.reset()
         for index in range(self.count):
             if self.stopping:

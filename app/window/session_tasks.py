@@ -81,9 +81,7 @@ class SessionTasks(QObject):
                 with SessionReader(path) as own:  # that of the player may be closed at any moment
                     done = complete_results(own, estimator, None, progress, cancelled, settings.assumed_fov_deg)
             finally:
-                close = getattr(estimator, "close", None)
-                if close is not None:
-                    close()
+                estimator.close()
             return _completed(done)
 
         self._start(f"Completing results of {path.name}", job)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -94,7 +93,6 @@ class AccuracyWorker(Worker):
         self._frames, self._options, self._make = frames, options, make_estimator
         self._flat, self._touching = (Checker(board, options.hand_length_m, touch) for touch in (False, True))
         self._checker = self._flat
-        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._estimator: Estimator | None = None
         self._states: Mailbox[AccuracySnapshot] = Mailbox()
 
@@ -104,11 +102,11 @@ class AccuracyWorker(Worker):
 
     def compare_touches(self, on: bool) -> None:
         """Look for a fingertip on corners from now on, or for a hand that lies flat; the other's frames are kept."""
-        self._commands.put(lambda: setattr(self, "_checker", self._touching if on else self._flat))
+        self._ask(lambda: setattr(self, "_checker", self._touching if on else self._flat))
 
     def undo_touch(self) -> None:
         """Take the last touch back."""
-        self._commands.put(self._touching.undo_touch)
+        self._ask(self._touching.undo_touch)
 
     def _run(self) -> None:
         self._estimator = self._make()
@@ -116,8 +114,7 @@ class AccuracyWorker(Worker):
         self._estimator.hand_length_std = self._options.hand_length_std
         self._estimator.max_hands = self._options.max_hands
         while not self.stopping:
-            while not self._commands.empty():
-                self._commands.get()()
+            self._obey()
             frame = self._next_frame(self._frames)
             if frame is not None:
                 self._states.put(self._compared(self._estimator, frame))
@@ -163,9 +160,8 @@ class AccuracyWorker(Worker):
         return f"{used} used in {places}. Move the board and the hand to another place."
 
     def _clean_up(self) -> None:
-        close = getattr(self._estimator, "close", None)
-        if close is not None:
-            close()
+        if self._estimator is not None:
+            self._estimator.close()
 
 
 def _guide(touches: Touches, scale: float) -> TouchGuide:

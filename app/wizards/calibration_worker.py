@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -136,7 +135,6 @@ class CalibrationWorker(Worker):
         self._frames = frames
         self._session = CalibrationSession(board)
         self._check, self._others = check, OtherBoard(board)
-        self._commands: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._states: Mailbox[Snapshot] = Mailbox()
         self._state = Snapshot()
         self._last: tuple[Look, NDArray[np.uint8]] | None = None
@@ -149,42 +147,35 @@ class CalibrationWorker(Worker):
 
     def collect(self, on: bool) -> None:
         """Take views by itself, or only look."""
-        self._commands.put(lambda: setattr(self, "_collecting", on))
+        self._ask(lambda: setattr(self, "_collecting", on))
 
     def take_now(self) -> None:
         """Take what is in the picture, whatever the automatic thinks of it."""
-        self._commands.put(self._take_last)
+        self._ask(self._take_last)
 
     def undo(self) -> None:
         """Take the last view back."""
-        self._commands.put(self._session.undo)
+        self._ask(self._session.undo)
 
     def set_used(self, index: int, used: bool) -> None:
         """Drop a view or use it again."""
-        self._commands.put(lambda: self._session.set_used(index, used) if index < len(self._session.taken) else None)
+        self._ask(lambda: self._session.set_used(index, used) if index < len(self._session.taken) else None)
 
     def choose_lens(self, lens: LensModel | None) -> None:
         """Fit this lens model; None leaves the choice to the views."""
-        self._commands.put(lambda: self._session.choose_lens(lens))
+        self._ask(lambda: self._session.choose_lens(lens))
 
     def restart(self) -> None:
         """Forget all views."""
-        self._commands.put(self._session.restart)
+        self._ask(self._session.restart)
 
     def _run(self) -> None:
         while not self.stopping:
-            self._obey()
+            if self._obey():
+                self._publish(self._with_session(replace(self._state, error=None)))
             frame = self._next_frame(self._frames)
             if frame is not None:
                 self._look_at(frame)
-
-    def _obey(self) -> None:
-        changed = False
-        while not self._commands.empty():
-            self._commands.get()()
-            changed = True
-        if changed:
-            self._publish(self._with_session(replace(self._state, error=None)))
 
     def _take_last(self) -> None:
         if self._last is not None and self._last[0].view is not None:

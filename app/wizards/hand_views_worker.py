@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -124,7 +123,6 @@ class HandViewsWorker(Worker):
         super().__init__("hand views", report)
         self._frames, self._make = frames, make_reader
         self._reader: ViewReader | None = None
-        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._states: Mailbox[HandViewsSnapshot] = Mailbox()
         self._state = HandViewsSnapshot()
         self._taken: list[SeenHand] = []
@@ -137,17 +135,16 @@ class HandViewsWorker(Worker):
 
     def take_now(self) -> None:
         """Take the next view as it is, whether it looks like the pose or not."""
-        self._commands.put(lambda: setattr(self, "_at_once", True))
+        self._ask(lambda: setattr(self, "_at_once", True))
 
     def retake(self) -> None:
         """Take the last view back."""
-        self._commands.put(self._retake)
+        self._ask(self._retake)
 
     def _run(self) -> None:
         self._reader = self._make()
         while not self.stopping:
-            while not self._commands.empty():
-                self._commands.get()()
+            self._obey()
             frame = self._next_frame(self._frames)
             if frame is not None:
                 self._look_at(self._reader, frame)

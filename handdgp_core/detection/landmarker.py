@@ -94,10 +94,7 @@ class MediaPipeHandFinder:
         for name, value in (("palm_confidence", palm_confidence), ("hand_confidence", hand_confidence)):
             if not 0 <= value <= 1:
                 raise UsageError(f"{name} must be from 0 to 1, not {value}.", hint="Choose about 0.5.")
-        self._landmarker = _start(Path(path), max_hands, palm_confidence, hand_confidence)
-        # MediaPipe's own destructor fails once the interpreter takes its modules down; this one runs before that.
-        self._close = weakref.finalize(self, self._landmarker.close)
-        self._close.atexit = False  # `_close_all` does it then
+        self._landmarker: HandLandmarker | None = _start(Path(path), max_hands, palm_confidence, hand_confidence)
         _open_finders.add(self)
 
     def __enter__(self) -> MediaPipeHandFinder:
@@ -108,8 +105,9 @@ class MediaPipeHandFinder:
 
     def close(self) -> None:
         """Give MediaPipe's threads and memory back. May be called twice."""
-        if self._close.detach() is not None:
-            self._landmarker.close()
+        landmarker, self._landmarker = self._landmarker, None
+        if landmarker is not None:
+            landmarker.close()
 
     def find(self, image: NDArray[np.uint8], look: Look | None = None) -> list[Detection]:
         """Hands in `image`, (height, width, 3) uint8 RGB of any size, never mirrored; with `look`, in what it shows.
@@ -120,7 +118,7 @@ class MediaPipeHandFinder:
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise ShapeError(f"Expected an RGB image (height, width, 3) of uint8, not {image.shape} {image.dtype}.")
-        if not self._close.alive:
+        if self._landmarker is None:
             raise UsageError("This hand finder is closed.", hint="Make a new one.")
         if look is None:
             return _detect(self._landmarker, image)
@@ -135,7 +133,10 @@ _open_finders: weakref.WeakSet[MediaPipeHandFinder] = weakref.WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """Must run after MediaPipe's own exit handler, so it is registered here, before MediaPipe is imported."""
+    """At exit, for MediaPipe's own destructor fails once the interpreter takes its modules down.
+
+    Must run after MediaPipe's own exit handler, so it is registered here, before MediaPipe is imported.
+    """
     for finder in list(_open_finders):
         finder.close()
 

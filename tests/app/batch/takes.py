@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 from app.batch.worker import ModelOptions
+from app.cli.main import main
+from app.cli.options import DONE
 from handdgp_core.bundled import bundled
 from tests.painted_hand import write_clip
 
@@ -44,3 +46,13 @@ def assert_same_bits(found: dict[str, np.ndarray], expected: dict[str, np.ndarra
     assert set(found) == set(expected)
     for name, values in expected.items():
         assert found[name].dtype == values.dtype and found[name].tobytes() == values.tobytes(), name
+
+
+def assert_same_as_process(output: Path, takes: Path, number: int, folder: Path) -> None:
+    """The batch's result of a take is bit by bit what `process` gives, which goes into a folder of its own."""
+    alone = folder / f"alone{number}"
+    take = str(takes / f"take{number}.avi")
+    assert main(["process", take, "--model", "landmarks", "--output", str(alone)]) == DONE
+    expected = arrays(alone / "predictions.npz")
+    assert len(expected["frame_index"])
+    assert_same_bits(result_of(output, f"take{number}"), expected)

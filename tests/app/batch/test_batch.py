@@ -19,7 +19,15 @@ from app.batch.worker import Job, JobResult, ModelOptions, Worker
 from app.cli.main import main
 from app.cli.options import BAD_INPUT, DONE
 from handdgp_core.errors import UsageError
-from tests.app.batch.takes import FRAMES, LANDMARKS, arrays, assert_same_bits, demo_frames, result_of, write_takes
+from tests.app.batch.takes import (
+    FRAMES,
+    LANDMARKS,
+    arrays,
+    assert_same_as_process,
+    demo_frames,
+    result_of,
+    write_takes,
+)
 from tests.painted_hand import write_clip
 
 
@@ -60,12 +68,7 @@ def test_a_worker_gives_what_process_gives_whatever_it_did_before(done, takes: P
     options, report = done
     assert len(report.done) == 3 and report.frames == 3 * FRAMES and not report.is_cancelled
     for number in (0, 2):
-        alone = tmp_path / f"alone{number}"
-        take = str(takes / f"take{number}.avi")
-        assert main(["process", take, "--model", "landmarks", "--output", str(alone)]) == DONE
-        expected = arrays(alone / "predictions.npz")
-        assert len(expected["frame_index"])
-        assert_same_bits(result_of(options.output, f"take{number}"), expected)
+        assert_same_as_process(options.output, takes, number, tmp_path)
 
 
 def test_what_failed_says_why_and_the_rest_is_done(done, takes: Path) -> None:

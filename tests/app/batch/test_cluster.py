@@ -12,10 +12,15 @@ import pytest
 
 from app.batch.cluster import ClusterOptions
 from app.batch.run import BatchOptions, run_batch
-from app.cli.main import main
-from app.cli.options import DONE
 from handdgp_core.errors import UsageError
-from tests.app.batch.takes import FRAMES, LANDMARKS, arrays, assert_same_bits, demo_frames, result_of, write_takes
+from tests.app.batch.takes import (
+    FRAMES,
+    LANDMARKS,
+    assert_same_as_process,
+    demo_frames,
+    result_of,
+    write_takes,
+)
 from tests.painted_hand import write_clip
 
 pytest.importorskip("ray", reason="the extra `batch` is not installed")
@@ -51,12 +56,7 @@ def test_two_nodes_give_what_process_gives(on_two_nodes, takes: Path, tmp_path: 
     options, report = on_two_nodes
     assert report.workers == 2 and len(report.done) == 3 and report.frames == 3 * FRAMES
     for number in range(3):
-        alone = tmp_path / f"alone{number}"
-        take = str(takes / f"take{number}.avi")
-        assert main(["process", take, "--model", "landmarks", "--output", str(alone)]) == DONE
-        expected = arrays(alone / "predictions.npz")
-        assert len(expected["frame_index"])
-        assert_same_bits(result_of(options.output, f"take{number}"), expected)
+        assert_same_as_process(options.output, takes, number, tmp_path)
 
 
 def workers_with(mark: str) -> list[int]:

@@ -142,6 +142,15 @@ def test_a_model_that_breaks_is_reported() -> None:
     assert worker.join(WAIT_S) and isinstance(told.events[0], WorkerFailed)
 
 
+def test_two_files_of_one_name_are_refused_and_not_mixed_up() -> None:
+    told = Told()
+    worker = worker_of({"one/net.safetensors": ScriptedEstimator(), "two/net.safetensors": ScriptedEstimator()}, told)
+    worker.start()
+    assert worker.join(WAIT_S)
+    (failed,) = told.events
+    assert isinstance(failed, WorkerFailed) and "the same name: net, net" in str(failed.error)
+
+
 def test_nothing_runs_until_a_model_is_chosen_in_the_open_panel(rig, qtbot) -> None:
     window = rig.show()
     rig.start()
