@@ -113,6 +113,7 @@ class ScriptedSource(BaseSource):
         super().__init__()
         self.name, self.is_live, self.is_seekable, self.is_rendered = name, live, not live, rendered
         self._count, self._period_s, self._lost_at, self._gate, self._silent = count, period_s, lost_at, gate, silent
+        self.hangs = False  # in a `read`, or it did
         self._index = 0
         self._closed = threading.Event()
         self.closes = 0
@@ -136,6 +137,7 @@ class ScriptedSource(BaseSource):
 
     def read(self, timeout_s: float = 0.5) -> Frame | None:
         if self._gate is not None:
+            self.hangs = True
             self._gate.wait()
         if self._closed.is_set() or self._index == self._count:
             return None

@@ -238,9 +238,10 @@ def test_a_calibration_of_another_aspect_runs_as_uncalibrated_and_says_why(rig, 
 
 def test_a_camera_that_hangs_does_not_hold_the_shutdown(rig) -> None:
     gate = threading.Event()
-    rig.sources["hung"] = lambda: ScriptedSource(gate=gate)
+    source = ScriptedSource(gate=gate)
+    rig.sources["hung"] = lambda: source
     rig.start("hung")
-    rig.until(lambda: rig.controller.status.phase is Phase.RUNNING)
+    rig.until(lambda: rig.controller.status.phase is Phase.RUNNING and source.hangs)
     assert rig.controller.shutdown(limit_s=0.3) == ["capture"]
     gate.set()
 
