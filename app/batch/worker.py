@@ -17,7 +17,7 @@ from handdgp_core.files import prepare_output, remove
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.pipeline import estimated_frames
 from handdgp_core.sources.open import open_source
-from handdgp_core.sources.session import SessionSource, cameras_of
+from handdgp_core.sources.session import cameras_of, length_of
 
 if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import EstimatorState, HandEstimator
@@ -92,9 +92,7 @@ class Worker:
         calibration = Camera.load(options.calibration) if options.calibration else None
         frames = hands = 0
         with open_source(job.source) as source, ExitStack() as opened:
-            length = MeasuredLength(options.hand_length_m, options.hand_length_std)
-            if length.length_m is None and isinstance(source, SessionSource):
-                length = MeasuredLength(source.session.hand_length_m, source.session.hand_length_std)
+            length = length_of(source, MeasuredLength(options.hand_length_m, options.hand_length_std))
             estimator = self._estimator_for(length)
             begun_s = time.perf_counter()
             export = ExportOptions(faces=estimator.faces, vertex_count=int(estimator.faces.max()) + 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.cli.console import console
 from handdgp_core.estimation.hand_size import MeasuredLength
 from handdgp_core.sources.protocol import Source
-from handdgp_core.sources.session import SessionSource
+from handdgp_core.sources.session import length_of
 
 if TYPE_CHECKING:
     from handdgp_core.estimation.estimator import HandEstimator
@@ -43,8 +43,7 @@ def load_estimator(
 
 def hand_length_for(source: Source, given_m: float | None, given_std: float) -> MeasuredLength:
     """The hand length that was given, else the one that a session was recorded with."""
-    if given_m is None and isinstance(source, SessionSource) and source.session.hand_length_m is not None:
-        recorded = MeasuredLength(source.session.hand_length_m, source.session.hand_length_std)
-        console.print(f"Hand length as recorded: {source.session.hand_length_m * 1e3:.1f} mm.")
-        return recorded
-    return MeasuredLength(given_m, given_std)
+    length = length_of(source, MeasuredLength(given_m, given_std))
+    if given_m is None and length.length_m is not None:
+        console.print(f"Hand length as recorded: {length.length_m * 1e3:.1f} mm.")
+    return length

@@ -17,16 +17,15 @@ from app.live.mailbox import Mailbox
 from app.live.readout import pick_hand
 from app.live.replay_view import ReplayMode
 from app.live.workers import WAIT_S, Event, Report, Worker
-from handdgp_core.evaluation.differences import Difference, differences
+from handdgp_core.evaluation.differences import MEASURES, Difference, differences
 from handdgp_core.evaluation.side_by_side import short_names
 from handdgp_core.types import Hand
 
 if TYPE_CHECKING:
     from handdgp_core.drawing.comparison import MethodHand
 
-__all__ = ["MEASURES", "BesideShown", "BesideWorker", "Comparison"]
+__all__ = ["BesideShown", "BesideWorker", "Comparison"]
 
-MEASURES = ("root_mm", "depth_mm", "keypoints_mm", "shape_mm", "mesh_mm")
 PUBLISH_EVERY_S = 0.25  # figures that change more often cannot be read
 _REMEMBERED = 30
 _LEAST_TILE_PX = 60

@@ -10,8 +10,9 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QImage, QPixmap, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from app.live.beside_worker import MEASURES, BesideShown, Comparison
+from app.live.beside_worker import BesideShown, Comparison
 from app.panels.scroll_area import fill_scrolling
+from handdgp_core.evaluation.differences import MEASURES
 
 __all__ = ["BesidePanel"]
 

@@ -12,11 +12,10 @@ from itertools import pairwise
 from typing import NamedTuple, cast
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from handdgp_core.arrays import Array
 from handdgp_core.estimation.bone_length import BONE_NAMES, bone_joints
-from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation
+from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation, moved
 from handdgp_core.hands.keypoints import BONES, COUNT
 from handdgp_core.hands.measure import KNUCKLE_CHAIN
 from handdgp_core.hands.open_hand.open_hand import OpenHand
@@ -109,7 +108,7 @@ class _JointFitter(HandFitter):
         residual, jacobian = self._linearise(pose, observation)
         damping = 1e-3
         for _ in range(_STEPS):
-            trial = _moved(pose, *self._step(pose, residual, jacobian, damping))
+            trial = moved(pose, self._step(pose, residual, jacobian, damping))
             trial_residual, trial_jacobian = self._linearise(trial, observation)
             before, after = _total(residual, pose), _total(trial_residual, trial)
             damping *= 0.3 if after <= before else 10.0
@@ -120,8 +119,8 @@ class _JointFitter(HandFitter):
         return pose.shape[0], _costs(residual, pose)
 
     @staticmethod
-    def _step(pose: FittedPose, residual: Array, jacobian: Array, damping: float) -> tuple[Array, Array]:
-        """Steps of each view's own unknowns (N, P - S) and of the shape (S,): damped Gauss-Newton."""
+    def _step(pose: FittedPose, residual: Array, jacobian: Array, damping: float) -> Array:
+        """(N, P) a damped Gauss-Newton step, whose part of the shape is the same for all views."""
         views, bones = pose.shape.shape
         last = jacobian.shape[-1] - 1
         shared = np.arange(last - bones, last)
@@ -140,7 +139,8 @@ class _JointFitter(HandFitter):
         right = np.einsum("hri,hr->i", shape, residual) - further * pose.shape[0]
         right -= np.einsum("hij,hi->j", crossed, solved[..., -1])
         by_shape = -np.linalg.solve(reduced, right)
-        return -solved[..., -1] - solved[..., :-1] @ by_shape, by_shape
+        by_view = -solved[..., -1] - solved[..., :-1] @ by_shape
+        return np.insert(by_view, [by_view.shape[1] - 1] * bones, by_shape, axis=1)
 
 
 def joined(views: Sequence[Observation]) -> Observation:
@@ -198,14 +198,3 @@ def _costs(residual: Array, pose: FittedPose) -> Array:
 
 def _total(residual: Array, pose: FittedPose) -> float:
     return float(_costs(residual, pose).sum() + (pose.shape[0] ** 2).sum())
-
-
-def _moved(pose: FittedPose, own: Array, shape: Array) -> FittedPose:
-    turn, move, dof, size = np.split(own, [3, 6, own.shape[1] - 1], axis=1)
-    return FittedPose(
-        Rotation.from_rotvec(turn).as_matrix() @ pose.rotation,
-        pose.translation_m + move,
-        pose.dof_rad + dof,
-        pose.shape + shape,
-        pose.log_scale + np.clip(size[:, 0], -0.2, 0.2),
-    )

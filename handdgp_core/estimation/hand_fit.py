@@ -165,7 +165,7 @@ class HandFitter:
         done = np.zeros(len(damping), dtype=bool)  # each hand stops by itself, so that a batch changes nothing
         residual, jacobian = self._linearise(pose, observation)
         for _ in range(self.settings.iterations):
-            trial = _step(pose, _solve(residual, jacobian, damping))
+            trial = moved(pose, _solve(residual, jacobian, damping))
             trial_residual, trial_jacobian = self._linearise(trial, observation)
             cost, trial_cost = _cost(residual), _cost(trial_residual)
             better = (trial_cost <= cost) & ~done
@@ -294,7 +294,8 @@ def _cost(residual: Array) -> Array:
     return np.asarray((residual**2).sum(axis=-1))
 
 
-def _step(pose: FittedPose, step: Array) -> FittedPose:
+def moved(pose: FittedPose, step: Array) -> FittedPose:
+    """`pose` after a step (H, P), P = 6 + D + S + 1 as in `HandFitter`; of the size no more than a fifth."""
     dof_count = pose.dof_rad.shape[1]
     turn, move, dof, rest = np.split(step, [3, 6, 6 + dof_count], axis=1)
     return FittedPose(

@@ -8,7 +8,9 @@ import numpy as np
 
 from handdgp_core.types import Hand
 
-__all__ = ["Difference", "differences"]
+__all__ = ["MEASURES", "Difference", "differences"]
+
+MEASURES = ("root_mm", "depth_mm", "keypoints_mm", "shape_mm", "mesh_mm")  # the numbers of a `Difference`
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from handdgp_core.errors import UsageError
-from handdgp_core.evaluation.differences import Difference, differences
+from handdgp_core.evaluation.differences import MEASURES, Difference, differences
 from handdgp_core.export.exporter import ExporterGroup
 from handdgp_core.files import write_text
 from handdgp_core.pipeline import EstimatedFrame, Follower
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OtherModel", "SideBySide", "short_names"]
 
-_MEASURES = ("root_mm", "depth_mm", "keypoints_mm", "shape_mm", "mesh_mm")
-HEADER = ("frame_index", "image", "model", "handedness", *_MEASURES)
+HEADER = ("frame_index", "image", "model", "handedness", *MEASURES)
 
 
 def short_names(models: Sequence[str]) -> list[str]:
@@ -64,7 +63,7 @@ class OtherModel:
 
     def summary(self) -> dict[str, object]:
         """Hands found, and median and 90th percentile of the differences over hands that both placed."""
-        columns = {key: np.array([getattr(entry, key) for entry in self.differences]) for key in _MEASURES}
+        columns = {key: np.array([getattr(entry, key) for entry in self.differences]) for key in MEASURES}
         finite = {key: values[np.isfinite(values)] for key, values in columns.items()}
         return {
             "hands": self.hands,
@@ -93,7 +92,7 @@ class SideBySide:
         frame = first.frame
         for model in self.models:
             for found in model.add(first):
-                numbers = (getattr(found, key) for key in _MEASURES)
+                numbers = (getattr(found, key) for key in MEASURES)
                 cells = [f"{number:.4f}" if np.isfinite(number) else "" for number in numbers]
                 self._rows.append((frame.index, frame.name or "", model.name, found.side, *cells))
 

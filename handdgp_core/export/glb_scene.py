@@ -16,13 +16,11 @@ from handdgp_core.arrays import Array
 from handdgp_core.drawing.colours import HAND_COLOURS
 from handdgp_core.export.axes import describe
 from handdgp_core.export.glb import INDEX_DATA, VERTEX_DATA, GlbBuilder
-from handdgp_core.export.hand_tracks import AXES, FileOfHands, HandTrack
+from handdgp_core.export.hand_tracks import AXES, FAR_M, NEAR_M, FileOfHands, HandTrack
 from handdgp_core.export.mesh_formats import linear_rgba
 from handdgp_core.geometry.camera import Camera
 
 __all__ = ["GlbOfHands", "add_animation", "add_primitive"]
-
-_NEAR_M, _FAR_M = 0.01, 10.0
 
 
 class GlbOfHands(FileOfHands):
@@ -112,6 +110,6 @@ def _camera(camera: Camera) -> dict[str, Any]:
     """glTF knows no principal point and no lens: the field of view alone is carried over."""
     fx, fy = camera.focal_px
     height = float(2.0 * np.arctan(0.5 * camera.height / fy))
-    perspective = {"yfov": height, "aspectRatio": (camera.width / fx) / (camera.height / fy), "znear": _NEAR_M,
-                   "zfar": _FAR_M}  # fmt: skip
+    perspective = {"yfov": height, "aspectRatio": (camera.width / fx) / (camera.height / fy), "znear": NEAR_M,
+                   "zfar": FAR_M}  # fmt: skip
     return {"name": camera.name or "camera", "type": "perspective", "perspective": perspective}

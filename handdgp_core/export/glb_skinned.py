@@ -16,9 +16,9 @@ from handdgp_core.drawing.normals import vertex_normals
 from handdgp_core.export.glb import VERTEX_DATA, GlbBuilder
 from handdgp_core.export.glb_scene import GlbOfHands, add_animation, add_primitive
 from handdgp_core.export.hand_tracks import HandTrack
-from handdgp_core.export.rig import PARENTS, Rig, rig
+from handdgp_core.export.rig import PARENTS, Rig, rig, with_all_joints
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.hands.joint_frames import JOINT_COUNT, JOINTS, joint_frames
+from handdgp_core.hands.joint_frames import JOINT_COUNT, JOINTS
 from handdgp_core.types import Frame, Hand
 
 __all__ = ["SkinnedHands"]
@@ -29,7 +29,7 @@ class SkinnedHands(GlbOfHands):
 
     def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera) -> None:
         """Take in one frame. Raises OutputError."""
-        super().add(frame, [hand for hand in hands if joint_frames(hand).is_valid.all()], camera)
+        super().add(frame, with_all_joints(hands), camera)
 
     def _size_bytes(self, track: HandTrack) -> int:
         return 64 * track.vertex_count + 12 * len(track.faces) + 4 * 8 * JOINT_COUNT * len(track.frames)

@@ -19,9 +19,10 @@ from handdgp_core.files import MIB, output_errors, part_of, remove, whole_file
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.types import Frame, Hand
 
-__all__ = ["AXES", "FileOfHands", "HandTrack", "HandTracks"]
+__all__ = ["AXES", "FAR_M", "NEAR_M", "FileOfHands", "HandTrack", "HandTracks"]
 
 AXES = "opengl"  # of the files: what animation programs expect
+NEAR_M, FAR_M = 0.01, 10.0  # that their cameras show
 
 _LEAST_STEP_S = 1e-4  # between frames: animations need times that grow
 

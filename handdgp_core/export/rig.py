@@ -13,6 +13,7 @@ nearest bones. The hand's size is a scale of the whole skeleton. What skinning c
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +22,11 @@ from scipy.optimize import nnls
 from scipy.spatial.transform import Rotation
 
 from handdgp_core.arrays import Array, Handedness
-from handdgp_core.hands.joint_frames import JOINT_COUNT, JOINTS, finger_joints, frames_from_keypoints
+from handdgp_core.hands.joint_frames import JOINT_COUNT, JOINTS, finger_joints, frames_from_keypoints, joint_frames
 from handdgp_core.hands.keypoints import FINGERS
+from handdgp_core.types import Hand
 
-__all__ = ["INFLUENCES", "PARENTS", "Rig", "rig"]
+__all__ = ["INFLUENCES", "PARENTS", "Rig", "rig", "with_all_joints"]
 
 INFLUENCES = 4  # joints that a vertex follows: what glTF's readers take
 _WRIST = JOINTS.index("wrist")
@@ -81,6 +83,11 @@ class Rig:
         """Both, as files state them."""
         errors = {"largest_vertex_error_mm": self.worst_error_m, "rms_vertex_error_mm": self.rms_error_m}
         return {name: round(1e3 * error_m, 3) for name, error_m in errors.items()}
+
+
+def with_all_joints(hands: Sequence[Hand]) -> list[Hand]:
+    """Those hands whose joints are all known, which a rig needs."""
+    return [hand for hand in hands if joint_frames(hand).is_valid.all()]
 
 
 def rig(vertices_m: NDArray[np.floating], keypoints_m: Array, side: Handedness) -> Rig:

@@ -20,16 +20,15 @@ from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdSkel, Vt
 from handdgp_core.arrays import Array
 from handdgp_core.drawing.colours import HAND_COLOURS
 from handdgp_core.errors import OutputError
-from handdgp_core.export.hand_tracks import FileOfHands, HandTrack
+from handdgp_core.export.hand_tracks import FAR_M, NEAR_M, FileOfHands, HandTrack
 from handdgp_core.export.mesh_formats import linear_rgba
-from handdgp_core.export.rig import INFLUENCES, PARENTS, Rig, rig
+from handdgp_core.export.rig import INFLUENCES, PARENTS, Rig, rig, with_all_joints
 from handdgp_core.geometry.camera import Camera
-from handdgp_core.hands.joint_frames import JOINT_COUNT, JOINTS, joint_frames
+from handdgp_core.hands.joint_frames import JOINT_COUNT, JOINTS
 from handdgp_core.types import Frame, Hand
 
 __all__ = ["JOINT_PATHS", "UsdHands"]
 
-_NEAR_M, _FAR_M = 0.01, 10.0
 _FILM_WIDTH = 36.0  # any: only ratios to it count
 
 
@@ -64,7 +63,7 @@ class UsdHands(FileOfHands):
 
     def add(self, frame: Frame, hands: Sequence[Hand], camera: Camera) -> None:
         """Take in one frame. Raises OutputError."""
-        super().add(frame, [hand for hand in hands if joint_frames(hand).is_valid.all()], camera)
+        super().add(frame, with_all_joints(hands), camera)
 
     def _size_bytes(self, track: HandTrack) -> int:
         return 64 * track.vertex_count + 12 * len(track.faces) + 4 * 10 * JOINT_COUNT * len(track.frames)
@@ -103,7 +102,7 @@ def _add_camera(stage: Usd.Stage, camera: Camera) -> None:
     prim.CreateVerticalApertureAttr(camera.height * film * fx / fy)
     prim.CreateHorizontalApertureOffsetAttr((camera.width / 2 - cx) * film)
     prim.CreateVerticalApertureOffsetAttr((cy - camera.height / 2) * film * fx / fy)
-    prim.CreateClippingRangeAttr(Gf.Vec2f(_NEAR_M, _FAR_M))
+    prim.CreateClippingRangeAttr(Gf.Vec2f(NEAR_M, FAR_M))
 
 
 def _add_hand(stage: Usd.Stage, track: HandTrack, made: Rig, codes: Array) -> None:

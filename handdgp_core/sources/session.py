@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handdgp_core.errors import SourceError
+from handdgp_core.estimation.hand_size import MeasuredLength
 from handdgp_core.geometry.camera import Camera
 from handdgp_core.sessions.reader import DamagedFrame, SessionReader
 from handdgp_core.sources.cameras import DEFAULT_FOV_DEG, CameraChooser
@@ -30,6 +31,13 @@ def cameras_of(source: Source, calibration: Camera | None, horizontal_fov_deg: f
     again, fov_deg = isinstance(source, SessionSource), horizontal_fov_deg
     usual = DEFAULT_FOV_DEG if fov_deg is None else fov_deg
     return CameraChooser(calibration, usual, overrides=again, overrides_assumed=again and fov_deg is not None)
+
+
+def length_of(source: Source, given: MeasuredLength) -> MeasuredLength:
+    """The hand length that was given, else the one that a session was recorded with."""
+    if given.length_m is not None or not isinstance(source, SessionSource):
+        return given
+    return MeasuredLength(source.session.hand_length_m, source.session.hand_length_std)
 
 
 class SessionSource(BaseSource):

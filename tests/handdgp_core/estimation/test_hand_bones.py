@@ -12,11 +12,10 @@ from handdgp_core.estimation.hand_bones import (
     NAMED_BONES,
     _BonedHand,
     _JointFitter,
-    _moved,
     _total,
     bones_over_views,
 )
-from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation
+from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation, moved
 from handdgp_core.hands.keypoints import BONES
 from handdgp_core.hands.open_hand.open_hand import OpenHand
 
@@ -79,7 +78,8 @@ def test_the_joint_fit_is_that_of_a_slow_solver() -> None:
     own = 7 + MEAN.dof_count
 
     def residuals(unknowns: Array) -> Array:
-        pose = _moved(start, unknowns[:-20].reshape(3, own), unknowns[-20:])
+        step = unknowns[:-20].reshape(3, own)
+        pose = moved(start, np.concatenate([step[:, :-1], np.tile(unknowns[-20:], (3, 1)), step[:, -1:]], axis=1))
         residual = fitter._linearise(pose, views)[0]
         prior = slice(21 * 5 + MEAN.dof_count, 21 * 5 + MEAN.dof_count + 20)
         kept = np.delete(residual, np.r_[prior], axis=1)

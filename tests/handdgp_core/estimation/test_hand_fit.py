@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation, stack
+from handdgp_core.estimation.hand_fit import FitSettings, FittedPose, HandFitter, Observation, moved, stack
 from handdgp_core.hands.measure import hand_length_m
 from handdgp_core.hands.open_hand.open_hand import HandPose, OpenHand
 
@@ -109,8 +109,6 @@ def test_the_fit_brings_noisy_landmarks_nearer_to_the_truth(hand: OpenHand) -> N
 
 @pytest.mark.parametrize("length_given", [False, True])
 def test_the_jacobian_is_the_derivative_of_the_residual(hand: OpenHand, length_given: bool) -> None:
-    from handdgp_core.estimation.hand_fit import _step
-
     fitter, truth = HandFitter(hand), true_pose(hand, 3)
     seen = observe(hand, true_pose(hand, 4), noise=1.0, length_given=length_given)
     _, jacobian = fitter._linearise(truth, seen)
@@ -118,8 +116,8 @@ def test_the_jacobian_is_the_derivative_of_the_residual(hand: OpenHand, length_g
     for parameter in range(jacobian.shape[-1]):
         step = np.zeros((1, jacobian.shape[-1]))
         step[0, parameter] = step_size
-        ahead = fitter._linearise(_step(truth, step), seen)[0]
-        behind = fitter._linearise(_step(truth, -step), seen)[0]
+        ahead = fitter._linearise(moved(truth, step), seen)[0]
+        behind = fitter._linearise(moved(truth, -step), seen)[0]
         assert np.allclose((ahead - behind) / (2 * step_size), jacobian[..., parameter], rtol=1e-4, atol=1e-3)
 
 
